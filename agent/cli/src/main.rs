@@ -1,0 +1,3 @@
+//! The `loci` binary.
+
+fn main() {}

@@ -1,0 +1,162 @@
+//! Owns the seam between the loop and its tools: [`Tool`], [`Outcome`], [`ToolContext`].
+//! Uses `index`, `exec` and the journal through the context.
+//! Never decides whether a call may run: a tool says what it would touch, `policy` decides, the loop runs it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use loci_protocol::Location;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::workspace::Workspace;
+
+/// What the loop hands to a running tool.
+#[derive(Clone)]
+pub struct ToolContext {
+    /// The project.
+    pub workspace: Workspace,
+    /// The code index of the project, refreshed before each turn.
+    pub index: loci_index::Index,
+    /// Keeps the content of a file as it was before the first change.
+    pub journal: Arc<dyn Preimages>,
+    /// Asks the user; `None` when nobody is there to answer.
+    pub ask: Option<Arc<dyn Ask>>,
+    /// Where whole outputs go.
+    pub spool_dir: PathBuf,
+    /// The session's task list.
+    pub todos: Arc<std::sync::Mutex<Vec<Todo>>>,
+    /// The project's own commands, detected or configured.
+    pub tasks: Arc<Vec<ProjectTask>>,
+    /// Cancelled when the turn is.
+    pub cancel: CancellationToken,
+}
+
+/// The journal as tools see it.
+pub trait Preimages: Send + Sync {
+    /// Keep the content of this file (absolute path) as it is now, or that it is missing. Called before every change.
+    ///
+    /// # Errors
+    /// When the content cannot be kept; the tool must then not change the file.
+    fn keep(&self, path: &std::path::Path) -> std::io::Result<()>;
+
+    /// Take back the newest change of this session that is not yet taken back.
+    ///
+    /// # Errors
+    /// A sentence for the user: nothing to undo, or the file is no longer what was left.
+    fn undo_last(&self) -> Result<Vec<PathBuf>, String>;
+}
+
+/// A way to the user.
+pub trait Ask: Send + Sync {
+    /// Ask, and wait for the words of the answer. `None` when the user declined or left.
+    fn ask(&self, question: String, options: Vec<String>) -> BoxFuture<'_, Option<String>>;
+}
+
+/// One entry of the task list.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Todo {
+    /// What to do.
+    pub text: String,
+    /// Whether it is done.
+    pub done: bool,
+}
+
+/// A command of the project's own.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ProjectTask {
+    /// `test`, `build`, `lint`, `format` or `run`.
+    pub name: String,
+    /// The shell command, such as `cargo test`.
+    pub command: String,
+}
+
+/// What a call would touch, in the words of the permission contract.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Access {
+    /// `Read`, `Edit`, `Write`, `Glob`, `Grep`, `Bash`; empty for tools that touch nothing (`todo`, `ask_user`).
+    pub tool: &'static str,
+    /// The input under the names policy knows: `file_path`, `command`, `pattern`, `path`.
+    pub input: Value,
+}
+
+/// How a call ended. A tool never fails the loop: failures are outcomes with `ok: false`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// Whether it did what was asked.
+    pub ok: bool,
+    /// What the model reads: head, tail and a note of what was left out.
+    pub text: String,
+    /// The same in at most 200 characters, for models with a very small window.
+    pub brief: String,
+    /// One line for people.
+    pub summary: String,
+    /// Places this result names.
+    pub locations: Vec<Location>,
+    /// Definitions, hits, lines: what an answer can be composed from, best first, `path:line` with its text.
+    pub evidence: Vec<Evidence>,
+    /// A unified diff of what changed.
+    pub diff: Option<String>,
+    /// Relative paths that were created, changed or removed.
+    pub changed: Vec<String>,
+}
+
+/// One citable line of a result.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Evidence {
+    /// Where.
+    pub location: Location,
+    /// The line or signature there, trimmed.
+    pub text: String,
+    /// What it is: `function`, `call in parse`, `line`, …
+    pub label: String,
+}
+
+impl Outcome {
+    /// A failure the model can act on.
+    #[must_use]
+    pub fn failed(message: impl Into<String>) -> Self {
+        let text = message.into();
+        let brief = text.chars().take(200).collect();
+        Self {
+            ok: false,
+            summary: text.lines().next().unwrap_or_default().to_owned(),
+            brief,
+            text,
+            ..Self::default()
+        }
+    }
+}
+
+/// One tool: its schema, what it would touch, what it does.
+pub trait Tool: Send + Sync {
+    /// Letters, digits and `_`.
+    fn name(&self) -> &'static str;
+
+    /// For the model, one or two sentences.
+    fn description(&self) -> &'static str;
+
+    /// A flat JSON schema; see [`loci_inference::provider::ToolSpec::parameters`].
+    fn parameters(&self) -> Value;
+
+    /// True when it can change files or start programs.
+    fn changes(&self, input: &Value) -> bool;
+
+    /// One line for people: `edit src/lib.rs`.
+    fn summary(&self, input: &Value) -> String;
+
+    /// What the call would touch: every entry must be allowed.
+    ///
+    /// # Errors
+    /// A sentence for the model when the arguments are unusable.
+    fn access(&self, input: &Value, context: &ToolContext) -> Result<Vec<Access>, String>;
+
+    /// A unified diff of what the call would change, for the approval.
+    fn preview(&self, _input: &Value, _context: &ToolContext) -> Option<String> {
+        None
+    }
+
+    /// Do it.
+    fn run<'a>(&'a self, input: Value, context: &'a ToolContext) -> BoxFuture<'a, Outcome>;
+}

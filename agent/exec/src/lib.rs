@@ -1,0 +1,99 @@
+//! Owns processes: the only place that starts them, and that makes sure they end.
+//! Uses tokio's process support and process groups.
+//! Never decides whether a command may run; that is `policy`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+/// A command to run.
+#[derive(Debug, Clone)]
+pub struct Command {
+    /// What to start.
+    pub program: Program,
+    /// The folder to start it in.
+    pub cwd: PathBuf,
+    /// TERM after this long, KILL shortly after.
+    pub timeout: Duration,
+    /// Keep at most this many bytes from the head and as many from the tail.
+    pub keep_bytes: usize,
+    /// Write the whole output here as well, up to `spool_bytes`.
+    pub spool: Option<PathBuf>,
+    /// Stop spooling after this many bytes; what follows is counted and dropped.
+    pub spool_bytes: u64,
+    /// Variables to set.
+    pub env: Vec<(OsString, OsString)>,
+}
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub enum Program {
+    /// A line for `bash -c` (or `sh -c` where there is no bash).
+    Shell(String),
+    /// A program and its arguments, without a shell.
+    Argv(Vec<OsString>),
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It exited with this code.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+    /// It ran past its time and was killed with its whole tree.
+    TimedOut,
+    /// It was cancelled and killed with its whole tree.
+    Cancelled,
+}
+
+/// What it wrote, standard output and error in the order in which they came.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// How it ended.
+    pub ended: Ended,
+    /// The first bytes.
+    pub head: Vec<u8>,
+    /// The last bytes, where they are not in `head`.
+    pub tail: Vec<u8>,
+    /// Bytes between head and tail that were not kept.
+    pub omitted: u64,
+    /// Bytes in all.
+    pub total: u64,
+    /// Wall-clock time.
+    pub duration: Duration,
+}
+
+/// Why nothing ran.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// Install it, or correct the name.
+    #[error("cannot start {program}: {source}")]
+    Start {
+        /// The program.
+        program: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The spool file failed.
+    #[error("{}: {source}", path.display())]
+    Spool {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Run a command to its end. Its standard input is `/dev/null`; its whole process tree is gone when this returns.
+///
+/// # Errors
+/// When it cannot be started, or the spool file cannot be written.
+pub async fn run(command: Command, _cancel: CancellationToken) -> Result<Output, ExecError> {
+    Err(ExecError::Start {
+        program: format!("{:?}", command.program),
+        source: std::io::ErrorKind::Unsupported.into(),
+    })
+}

@@ -1,0 +1,115 @@
+//! Owns the permission contract as a pure function: [`decide`].
+//! Uses tree-sitter-bash to read commands.
+//! Never does I/O: what it must know of the file system comes through [`Files`].
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Rules in the grammar `Tool` or `Tool(spec)`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rules {
+    /// Never.
+    pub deny: Vec<String>,
+    /// Ask each time.
+    pub ask: Vec<String>,
+    /// Go ahead.
+    pub allow: Vec<String>,
+}
+
+/// How calls are approved (S13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Mode {
+    /// Reading is free; edits and commands ask.
+    #[default]
+    Default,
+    /// Edits inside the workspace are free too.
+    AcceptEdits,
+    /// Nothing is changed and nothing that changes is run.
+    Plan,
+    /// Whatever would ask is denied.
+    DontAsk,
+    /// Nothing asks, except explicit rules and the removal of `/` or the home directory.
+    BypassPermissions,
+}
+
+/// Where the call would run.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The project root, absolute.
+    pub root: PathBuf,
+    /// The directory that relative paths start from, absolute.
+    pub cwd: PathBuf,
+    /// The user's home, absolute.
+    pub home: PathBuf,
+    /// Further working directories, absolute.
+    pub additional: Vec<PathBuf>,
+    /// Folders that hold our own configuration, absolute; never auto-allowed for writing.
+    pub config_dirs: Vec<PathBuf>,
+}
+
+/// What the engine may ask of the file system.
+pub trait Files {
+    /// The path with every symbolic link followed, as far as it exists; the rest appended.
+    fn resolve(&self, path: &Path) -> PathBuf;
+
+    /// What is there, links not followed.
+    fn kind(&self, path: &Path) -> Kind;
+}
+
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing.
+    Missing,
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+    /// A socket, device or pipe.
+    Other,
+}
+
+/// Whether a call may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Run it.
+    Allow,
+    /// Ask the user.
+    Ask,
+    /// Do not run it.
+    Deny,
+}
+
+/// A verdict with its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The verdict.
+    pub decision: Verdict,
+    /// The rule that decided, as written, if one did.
+    pub rule: Option<String>,
+    /// One sentence for the user.
+    pub why: String,
+    /// Every sub-command or resolved path that was looked at, hidden characters escaped.
+    pub parts: Vec<String>,
+}
+
+/// Decide one call. `tool` and `input` use the names users know: `Bash{command}`, `Read{file_path}`, `Edit{file_path}`,
+/// `Write{file_path}`, `Grep{pattern, path}`, `Glob{pattern, path}`.
+#[must_use]
+pub fn decide(
+    _rules: &Rules,
+    _mode: Mode,
+    _context: &Context,
+    _tool: &str,
+    _input: &Value,
+    _files: &dyn Files,
+) -> Decision {
+    Decision { decision: Verdict::Ask, rule: None, why: "no rule allows it".into(), parts: Vec::new() }
+}

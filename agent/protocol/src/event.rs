@@ -1,0 +1,261 @@
+//! Owns what the core tells its front ends.
+//! Uses serde only.
+//! Never carries rendering (colours, widths): that is the front end's.
+
+use serde::{Deserialize, Serialize};
+
+use crate::PermissionMode;
+
+/// One thing that happened. Serialised with a `type` field, it is a line of `stream-json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The session is open and its log exists.
+    SessionStarted {
+        /// Sortable id, also the name of the log.
+        session_id: String,
+        /// The project root.
+        cwd: String,
+        /// The model that will answer.
+        model: ModelBadge,
+        /// The permission mode in force.
+        mode: PermissionMode,
+        /// True when an earlier session is being continued.
+        resumed: bool,
+    },
+    /// Long work moved on: indexing, loading a model, reading a long prompt.
+    Progress {
+        /// Which work; one bar per task.
+        task: String,
+        /// Units finished.
+        done: u64,
+        /// Units in all, when known. `done == total` ends the bar.
+        total: Option<u64>,
+        /// What a unit is: `files`, `bytes`, `tokens`.
+        unit: String,
+    },
+    /// A prompt was committed to the log and the turn runs.
+    TurnStarted {
+        /// Counts from 1 in each session.
+        turn: u32,
+        /// The prompt.
+        prompt: String,
+    },
+    /// A piece of the answer.
+    TextDelta {
+        /// UTF-8 text, never split inside a character.
+        text: String,
+    },
+    /// A piece of the model's reasoning.
+    ReasoningDelta {
+        /// UTF-8 text, never split inside a character.
+        text: String,
+    },
+    /// A call is about to be decided and run.
+    ToolStarted {
+        /// Unique within the session.
+        call_id: String,
+        /// The tool's name.
+        tool: String,
+        /// The arguments, as an object.
+        input: serde_json::Value,
+        /// One line for people, such as `read src/lib.rs:1-40`.
+        summary: String,
+    },
+    /// The user must decide; the turn waits for [`crate::Op::Approve`].
+    ApprovalRequested {
+        /// To be repeated in the answer.
+        id: String,
+        /// The call that waits.
+        call_id: String,
+        /// The tool's name.
+        tool: String,
+        /// One line for people.
+        summary: String,
+        /// Every sub-command or resolved path, with hidden characters escaped.
+        details: Vec<String>,
+        /// A unified diff of what an edit would do.
+        diff: Option<String>,
+        /// The rule that matched, if one did.
+        rule: Option<String>,
+        /// Why it asks.
+        why: String,
+    },
+    /// The model asks the user; the turn waits for [`crate::Op::Answer`].
+    QuestionAsked(Question),
+    /// A call ended, was denied, or failed.
+    ToolFinished(ToolReport),
+    /// Something the user should know that is not part of the answer.
+    Notice {
+        /// How loud.
+        level: Level,
+        /// One sentence.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// The turn is over and the session waits for the next [`crate::Op`].
+    TurnFinished(TurnReport),
+    /// The session is closed.
+    SessionEnded {
+        /// The id to resume with.
+        session_id: String,
+    },
+}
+
+/// Which model is at work, and whether anything leaves the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelBadge {
+    /// The catalogue name or the file's name.
+    pub name: String,
+    /// `local`, `openai`, `scripted`.
+    pub provider: String,
+    /// True when the weights run inside this process.
+    pub local: bool,
+    /// Tokens the model can hold.
+    pub context_length: usize,
+}
+
+/// A place in a file, as `path:line`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Location {
+    /// Relative to the project root, with `/` between components.
+    pub path: String,
+    /// Counts from 1.
+    pub line: u32,
+}
+
+impl std::fmt::Display for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.path, self.line)
+    }
+}
+
+/// A question from the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// To be repeated in the answer.
+    pub id: String,
+    /// The question.
+    pub question: String,
+    /// Offered answers; empty for free text.
+    pub options: Vec<String>,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolReport {
+    /// The call.
+    pub call_id: String,
+    /// The tool's name.
+    pub tool: String,
+    /// False when it failed, was denied or was cancelled.
+    pub ok: bool,
+    /// One line for people, such as `3 definitions`.
+    pub summary: String,
+    /// The text the model got.
+    pub output: String,
+    /// A unified diff of what changed.
+    pub diff: Option<String>,
+    /// Places this result names; the only ones an answer may cite.
+    pub locations: Vec<Location>,
+    /// Paths that were created, changed or removed.
+    pub changed: Vec<String>,
+    /// Wall-clock time.
+    pub duration_ms: u64,
+}
+
+/// How loud a notice is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Good to know.
+    Info,
+    /// Something is not as asked.
+    Warning,
+    /// Something failed, and the session goes on.
+    Error,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TurnReport {
+    /// The turn's number.
+    pub turn: u32,
+    /// Why it ended.
+    pub status: TurnStatus,
+    /// The whole answer.
+    pub answer: String,
+    /// Places the answer cites; each was named by a tool's result in this session.
+    pub citations: Vec<Location>,
+    /// Paths that this turn created, changed or removed.
+    pub changed: Vec<String>,
+    /// Tool calls made.
+    pub tool_calls: u32,
+    /// Tokens spent.
+    pub usage: Usage,
+    /// Wall-clock time.
+    pub duration_ms: u64,
+    /// What went wrong, when `status` is `Failed`.
+    pub failure: Option<Failure>,
+}
+
+/// Why a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnStatus {
+    /// The model answered.
+    Completed,
+    /// A provider or the store failed.
+    Failed,
+    /// The user cancelled.
+    Interrupted,
+    /// The limit on steps was reached.
+    MaxTurns,
+    /// The model repeated itself, and the loop breaker stopped it.
+    Looping,
+}
+
+/// An error as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What kind, for programs.
+    pub kind: FailureKind,
+    /// One sentence.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// The kinds of failure a program may want to tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The prompt does not fit the model.
+    ContextOverflow,
+    /// The provider cannot be reached or refused.
+    Provider,
+    /// The session log or the journal cannot be written.
+    Storage,
+    /// A defect of ours.
+    Internal,
+}
+
+/// Tokens spent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens in the prompt, re-used ones included.
+    pub prompt_tokens: u64,
+    /// Of these, tokens whose state was re-used.
+    pub cached_tokens: u64,
+    /// Tokens the model wrote.
+    pub completion_tokens: u64,
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.prompt_tokens += other.prompt_tokens;
+        self.cached_tokens += other.cached_tokens;
+        self.completion_tokens += other.completion_tokens;
+    }
+}

@@ -1,0 +1,12 @@
+//! Owns the vocabulary between the core and its front ends: [`Op`] in, [`Event`] out.
+//! Uses serde, so that every event is also a line of JSON.
+//! Never does I/O, and never holds behaviour beyond small accessors.
+
+mod event;
+mod op;
+
+pub use event::{
+    Event, Failure, FailureKind, Level, Location, ModelBadge, Question, ToolReport, TurnReport, TurnStatus,
+    Usage,
+};
+pub use op::{Approval, Op, PermissionMode};

@@ -1,0 +1,97 @@
+//! Owns what a front end may ask of the core.
+//! Uses serde only.
+//! Never carries anything that the core sends back; that is `event`.
+
+use serde::{Deserialize, Serialize};
+
+/// A request from a front end. The core answers with [`crate::Event`]s.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Op {
+    /// Start a turn with the user's words.
+    Prompt {
+        /// The words, as typed, with any piped input appended.
+        text: String,
+    },
+    /// The answer to [`crate::Event::ApprovalRequested`].
+    Approve {
+        /// The id of the request that is answered.
+        id: String,
+        /// What the user decided.
+        approval: Approval,
+    },
+    /// The answer to [`crate::Event::QuestionAsked`].
+    Answer {
+        /// The id of the question.
+        id: String,
+        /// The user's words, or one of the options offered.
+        text: String,
+    },
+    /// Cancel the running turn; the session goes on.
+    Interrupt,
+    /// Take back the newest file change of this session.
+    Undo,
+    /// Change the permission mode from the next call on.
+    SetMode {
+        /// The mode to use.
+        mode: PermissionMode,
+    },
+    /// End the session once the running turn, if any, is cancelled.
+    Shutdown,
+}
+
+/// What the user decided about one call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum Approval {
+    /// Run this call.
+    Once,
+    /// Run this call and the same call again for the rest of the session.
+    Session,
+    /// Do not run it; the reason goes back to the model.
+    Deny {
+        /// Why, in the user's words; may be empty.
+        reason: String,
+    },
+}
+
+/// How calls are approved. The meaning of each mode is S13 of the permission contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PermissionMode {
+    /// Reading is free; edits and commands ask.
+    #[default]
+    Default,
+    /// Edits inside the workspace are free too.
+    AcceptEdits,
+    /// Nothing is changed and nothing that changes is run.
+    Plan,
+    /// Whatever would ask is denied.
+    DontAsk,
+    /// Nothing asks, except explicit rules and the removal of `/` or the home directory.
+    BypassPermissions,
+}
+
+impl PermissionMode {
+    /// Every mode, in the order in which help lists them.
+    pub const ALL: [Self; 5] =
+        [Self::Default, Self::AcceptEdits, Self::Plan, Self::DontAsk, Self::BypassPermissions];
+
+    /// The name users type.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::AcceptEdits => "acceptEdits",
+            Self::Plan => "plan",
+            Self::DontAsk => "dontAsk",
+            Self::BypassPermissions => "bypassPermissions",
+        }
+    }
+
+    /// The mode of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.name() == name)
+    }
+}

@@ -1,0 +1,256 @@
+//! Owns the code index: a directory in, ranked spans out.
+//! Uses tantivy (in `store` only), tree-sitter, `ignore`.
+//! Never sees models, chat or prompts, and never prints.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Where the index lives and what it may read.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// A folder of its own, outside the project; created when missing.
+    pub cache_dir: PathBuf,
+    /// Files larger than this, in bytes, are listed but not read.
+    pub max_file_bytes: u64,
+    /// Gitignore-style patterns that are never read, whatever the ignore files say.
+    pub deny: Vec<String>,
+}
+
+/// An open index over one directory tree. Cheap to clone, safe to share between threads.
+#[derive(Debug, Clone)]
+pub struct Index {}
+
+/// What to look for.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// Words, an identifier, a path, or a mixture.
+    pub text: String,
+    /// At most this many hits; 0 means 10.
+    pub limit: usize,
+    /// Paths (relative) that are being worked on; they rank higher.
+    pub working_set: Vec<String>,
+}
+
+/// One ranked span.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hit {
+    /// Relative to the root, `/` between components.
+    pub path: String,
+    /// First line of the span, from 1.
+    pub start_line: u32,
+    /// Last line of the span, inclusive.
+    pub end_line: u32,
+    /// Larger is better; comparable within one answer only.
+    pub score: f32,
+    /// The symbol the span defines, if it does.
+    pub symbol: Option<String>,
+    /// `function`, `struct`, `text`, …
+    pub kind: String,
+    /// The most telling line of the span, and its number.
+    pub line: u32,
+    /// The text of that line, trimmed.
+    pub preview: String,
+    /// Why it ranks where it does: signal and weight.
+    pub why: Vec<(String, f32)>,
+}
+
+/// A definition of a symbol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definition {
+    /// The name, without its parent.
+    pub name: String,
+    /// `function`, `method`, `struct`, `class`, `constant`, …
+    pub kind: String,
+    /// Relative path.
+    pub path: String,
+    /// Line of the name, from 1.
+    pub line: u32,
+    /// Last line of the definition.
+    pub end_line: u32,
+    /// The signature: the definition's text up to its body, on one line.
+    pub signature: String,
+    /// The enclosing symbol, if any: `impl Foo`, `class Bar`.
+    pub parent: Option<String>,
+    /// The first sentence of its doc comment.
+    pub doc: Option<String>,
+    /// True in test code.
+    pub is_test: bool,
+}
+
+/// A use of a symbol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    /// The name used.
+    pub name: String,
+    /// `call`, `type`, `import`, `mention`.
+    pub kind: String,
+    /// Relative path.
+    pub path: String,
+    /// From 1.
+    pub line: u32,
+    /// The line, trimmed.
+    pub text: String,
+    /// The symbol whose body holds the use, if any.
+    pub enclosing: Option<String>,
+    /// True in test code.
+    pub is_test: bool,
+}
+
+/// One entry of a file's outline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutlineItem {
+    /// The definition.
+    pub definition: Definition,
+    /// Nesting, from 0.
+    pub depth: u32,
+}
+
+/// A file the index knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Relative path.
+    pub path: String,
+    /// `rust`, `python`, …, `text`.
+    pub language: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Why its text is not searchable (binary, too large, unreadable), if it is not.
+    pub skipped: Option<String>,
+}
+
+/// How far a refresh has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Files read.
+    pub done: u64,
+    /// Files to read; 0 while the walk is still counting.
+    pub total: u64,
+}
+
+/// What a refresh did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefreshReport {
+    /// Files in the tree.
+    pub files: u64,
+    /// Files read again.
+    pub indexed: u64,
+    /// Files dropped.
+    pub removed: u64,
+    /// Files listed but not read: binary, too large, unreadable.
+    pub skipped: u64,
+    /// True when a damaged index was set aside and built again.
+    pub rebuilt: bool,
+}
+
+/// Why the index could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// Name a directory.
+    #[error("{} is not a directory", path.display())]
+    NotADirectory {
+        /// The path given.
+        path: PathBuf,
+    },
+    /// Name a file the index knows.
+    #[error("no such file in the index: {path}")]
+    UnknownFile {
+        /// The path given.
+        path: String,
+    },
+    /// Check permissions and space.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The store failed; it is a cache and can be deleted.
+    #[error("the index store at {} failed: {message}", path.display())]
+    Store {
+        /// The store's folder.
+        path: PathBuf,
+        /// What it said.
+        message: String,
+    },
+}
+
+impl Index {
+    /// Open the index of `root`, or create it. A damaged one is set aside and built again on the next refresh.
+    ///
+    /// # Errors
+    /// `NotADirectory` for a root that is none; `Io` or `Store` when the cache folder cannot be used.
+    pub fn open(root: &Path, _options: Options) -> Result<Self, IndexError> {
+        if root.is_dir() { Ok(Self {}) } else { Err(IndexError::NotADirectory { path: root.into() }) }
+    }
+
+    /// Compare the tree with the index by stat and content hash, and read what changed.
+    ///
+    /// # Errors
+    /// `Store` when the changes cannot be committed; the index then still answers from before.
+    pub fn refresh(&self, _progress: &mut dyn FnMut(Progress)) -> Result<RefreshReport, IndexError> {
+        Ok(RefreshReport::default())
+    }
+
+    /// Take in just these files (relative paths), created, changed or removed, before the next query.
+    ///
+    /// # Errors
+    /// As [`Index::refresh`].
+    pub fn update(&self, _paths: &[String]) -> Result<(), IndexError> {
+        Ok(())
+    }
+
+    /// Ranked spans, best first.
+    ///
+    /// # Errors
+    /// `Store` when the store cannot be read.
+    pub fn search(&self, _query: &Query) -> Result<Vec<Hit>, IndexError> {
+        Ok(Vec::new())
+    }
+
+    /// Definitions of exactly this name (`Type::method` and `Type.method` narrow by parent); when there are none,
+    /// of the same name in another case. Non-test code first.
+    ///
+    /// # Errors
+    /// `Store` when the store cannot be read.
+    pub fn definitions(&self, _symbol: &str) -> Result<Vec<Definition>, IndexError> {
+        Ok(Vec::new())
+    }
+
+    /// Uses of this name, its definitions excluded, by path and line.
+    ///
+    /// # Errors
+    /// `Store` when the store cannot be read.
+    pub fn references(&self, _symbol: &str) -> Result<Vec<Reference>, IndexError> {
+        Ok(Vec::new())
+    }
+
+    /// The definitions in one file, in order, read from disk as it is now.
+    ///
+    /// # Errors
+    /// `UnknownFile` when there is no such file below the root, `Io` when it cannot be read.
+    pub fn outline(&self, path: &str) -> Result<Vec<OutlineItem>, IndexError> {
+        Err(IndexError::UnknownFile { path: path.into() })
+    }
+
+    /// Every file, by path.
+    ///
+    /// # Errors
+    /// `Store` when the store cannot be read.
+    pub fn files(&self) -> Result<Vec<FileEntry>, IndexError> {
+        Ok(Vec::new())
+    }
+
+    /// Whether a symbol of exactly this name is defined.
+    #[must_use]
+    pub fn defines(&self, _symbol: &str) -> bool {
+        false
+    }
+
+    /// Defined names that equal `words` when case and separators are ignored (`load config` → `load_config`, `LoadConfig`).
+    #[must_use]
+    pub fn symbols_like(&self, _words: &str) -> Vec<String> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,5 @@
+//! Owns the way from tokens to tokens: models, tokenizers, chat templates, grammars and providers.
+//! Uses candle for tensors, `tokenizers`, `minijinja` and `llguidance`.
+//! Never sees project files, tools' behaviour, sessions or the terminal.
+
+pub mod provider;
