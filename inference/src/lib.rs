@@ -2,4 +2,7 @@
 //! Uses candle for tensors, `tokenizers`, `minijinja` and `llguidance`.
 //! Never sees project files, tools' behaviour, sessions or the terminal.
 
+pub mod engine;
+pub mod model;
 pub mod provider;
+pub mod tokenizer;
