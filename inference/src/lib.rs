@@ -3,6 +3,9 @@
 //! Never sees project files, tools' behaviour, sessions or the terminal.
 
 pub mod engine;
+pub mod grammar;
 pub mod model;
 pub mod provider;
+pub mod template;
 pub mod tokenizer;
+pub mod tool_syntax;
