@@ -1,6 +1,11 @@
 //! Owns processes: the only place that starts them, and that makes sure they end.
-//! Uses tokio's process support and process groups.
+//! Uses tokio's process support, sessions and `/proc`.
 //! Never decides whether a command may run; that is `policy`.
+
+mod capture;
+mod environment;
+mod launch;
+mod tree;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,11 +24,11 @@ pub struct Command {
     pub timeout: Duration,
     /// Keep at most this many bytes from the head and as many from the tail.
     pub keep_bytes: usize,
-    /// Write the whole output here as well, up to `spool_bytes`.
+    /// Write the whole output here as well, up to `spool_bytes`. The file is replaced, its folder created.
     pub spool: Option<PathBuf>,
     /// Stop spooling after this many bytes; what follows is counted and dropped.
     pub spool_bytes: u64,
-    /// Variables to set.
+    /// Variables to set; they win over the ones that every command gets.
     pub env: Vec<(OsString, OsString)>,
 }
 
@@ -62,6 +67,8 @@ pub struct Output {
     pub omitted: u64,
     /// Bytes in all.
     pub total: u64,
+    /// Bytes that are in the spool file; less than `total` when it was full, or could not take more.
+    pub spooled: u64,
     /// Wall-clock time.
     pub duration: Duration,
 }
@@ -77,6 +84,14 @@ pub enum ExecError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Choose another folder.
+    #[error("cannot run in {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The spool file failed.
     #[error("{}: {source}", path.display())]
     Spool {
@@ -89,11 +104,12 @@ pub enum ExecError {
 
 /// Run a command to its end. Its standard input is `/dev/null`; its whole process tree is gone when this returns.
 ///
+/// The command leads a session of its own, without a terminal, so nothing in it can wait for a key. On Linux, children
+/// that leave the session and are orphaned (a daemon's double fork) are adopted by this process and end with the
+/// command too; on other Unix systems what leaves the process group survives. Dropping the future kills the tree.
+///
 /// # Errors
-/// When it cannot be started, or the spool file cannot be written.
-pub async fn run(command: Command, _cancel: CancellationToken) -> Result<Output, ExecError> {
-    Err(ExecError::Start {
-        program: format!("{:?}", command.program),
-        source: std::io::ErrorKind::Unsupported.into(),
-    })
+/// When it cannot be started, or the spool file cannot be created.
+pub async fn run(command: Command, cancel: CancellationToken) -> Result<Output, ExecError> {
+    launch::run(command, cancel).await
 }

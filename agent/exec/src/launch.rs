@@ -1,0 +1,148 @@
+//! Owns the life of one command: start, drain, stop, report.
+//! Uses `tree` to find and end what it started, `capture` for the output.
+//! Never returns while anything that the command started is still running.
+
+use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::process::Child;
+use tokio_util::sync::CancellationToken;
+
+use crate::capture::{Capture, Reader, create_spool};
+use crate::tree::{Tree, spawn};
+use crate::{Command, Ended, ExecError, Output, Program, environment};
+
+/// Between TERM and KILL: long enough for a test runner or a server to clean up.
+const GRACE: Duration = Duration::from_secs(2);
+/// For a background child that keeps the pipe open after the main process ended.
+const LINGER: Duration = Duration::from_millis(200);
+/// For the pipe to close once everything that could hold it is dead.
+const CLOSE: Duration = Duration::from_secs(1);
+
+pub(crate) async fn run(command: Command, cancel: CancellationToken) -> Result<Output, ExecError> {
+    let begun = Instant::now();
+    check_folder(&command.cwd)?;
+    let spool = match &command.spool {
+        Some(path) => {
+            Some(create_spool(path).map_err(|source| ExecError::Spool { path: path.clone(), source })?)
+        }
+        None => None,
+    };
+    let capture = Capture::new(command.keep_bytes, spool, command.spool_bytes);
+    if cancel.is_cancelled() {
+        return Ok(report(Ended::Cancelled, capture, begun));
+    }
+
+    let (mut child, tree, mut reader) = start(&command, capture)?;
+    let waited = tokio::select! {
+        biased;
+        status = child.wait() => Some(status),
+        () = cancel.cancelled() => None,
+        () = tokio::time::sleep(command.timeout) => None,
+    };
+    let ended = match waited {
+        Some(status) => {
+            let _ = tokio::time::timeout(LINGER, reader.drained()).await;
+            tree.stop(LINGER).await;
+            status.map_or(Ended::Code(-1), describe)
+        }
+        None => {
+            // Both may hold by now; what the user did is the better answer.
+            let ended = if cancel.is_cancelled() { Ended::Cancelled } else { Ended::TimedOut };
+            tree.stop(GRACE).await;
+            ended
+        }
+    };
+    let _ = tokio::time::timeout(CLOSE, reader.drained()).await;
+    let _ = tokio::time::timeout(CLOSE, child.wait()).await;
+    Ok(report(ended, reader.finish(), begun))
+}
+
+fn report(ended: Ended, mut capture: Capture, begun: Instant) -> Output {
+    let (tail, omitted) = capture.tail();
+    Output {
+        ended,
+        head: std::mem::take(&mut capture.head),
+        tail,
+        omitted,
+        total: capture.total,
+        spooled: capture.spooled,
+        duration: begun.elapsed(),
+    }
+}
+
+/// A folder that is missing looks like a missing program to `exec`, so it is told apart first.
+fn check_folder(path: &Path) -> Result<(), ExecError> {
+    let source = match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => return Ok(()),
+        Ok(_) => ErrorKind::NotADirectory.into(),
+        Err(source) => source,
+    };
+    Err(ExecError::Folder { path: path.to_owned(), source })
+}
+
+fn start(command: &Command, capture: Capture) -> Result<(Child, Tree, Reader), ExecError> {
+    let shells = ["bash", "sh"].map(OsStr::new);
+    let attempts: Vec<(&OsStr, Vec<&OsStr>)> = match &command.program {
+        // `--` so that a line which begins with a dash is still a line.
+        Program::Shell(line) => {
+            shells.map(|shell| (shell, vec![OsStr::new("-c"), OsStr::new("--"), OsStr::new(line)])).into()
+        }
+        Program::Argv(argv) => match argv.split_first() {
+            Some((program, rest)) => vec![(program, rest.iter().map(OsString::as_os_str).collect())],
+            None => Vec::new(),
+        },
+    };
+    let failed = |program: &OsStr, source| ExecError::Start {
+        program: program.to_string_lossy().into_owned(),
+        source,
+    };
+    let mut last = failed(OsStr::new("nothing"), ErrorKind::InvalidInput.into());
+    for (program, arguments) in attempts {
+        let (pipe, output) = std::io::pipe().map_err(|source| failed(program, source))?;
+        let errors = output.try_clone().map_err(|source| failed(program, source))?;
+        let mut process = prepare(program, &arguments, command);
+        process.stdin(Stdio::null()).stdout(output).stderr(errors);
+        let spawned = spawn(&mut process);
+        // The writing ends that this process holds; with them open the pipe would never close.
+        drop(process);
+        match spawned {
+            Ok((child, tree)) => {
+                let reader = Reader::start(pipe, capture).map_err(|source| failed(program, source))?;
+                return Ok((child, tree, reader));
+            }
+            Err(source) => {
+                let missing = source.kind() == ErrorKind::NotFound;
+                last = failed(program, source);
+                if !missing {
+                    break;
+                }
+            }
+        }
+    }
+    Err(last)
+}
+
+fn prepare(program: &OsStr, arguments: &[&OsStr], command: &Command) -> tokio::process::Command {
+    let mut process = tokio::process::Command::new(program);
+    process.args(arguments).current_dir(&command.cwd).kill_on_drop(true);
+    // Programs trust `PWD` over the real folder when both name the same place.
+    process.env("PWD", &command.cwd);
+    for name in environment::REMOVED {
+        process.env_remove(name);
+    }
+    process.envs(environment::SET.iter().copied());
+    process.envs(command.env.iter().map(|(name, value)| (name, value)));
+    process
+}
+
+fn describe(status: ExitStatus) -> Ended {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return Ended::Signal(signal);
+    }
+    Ended::Code(status.code().unwrap_or(-1))
+}
