@@ -2,5 +2,6 @@
 //! Uses every library crate of the workspace.
 //! Never prints, and never reads the terminal.
 
+pub mod atomic;
 pub mod tools;
 pub mod workspace;
