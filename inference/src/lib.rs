@@ -3,6 +3,7 @@
 //! Never sees project files, tools' behaviour, sessions or the terminal.
 
 pub mod engine;
+pub mod gguf;
 pub mod grammar;
 pub mod model;
 pub mod provider;

@@ -1,16 +1,40 @@
 //! Owns the way between text and token ids, and what each id stands for in bytes.
-//! Uses `tokenizers` for byte-level merges.
+//! Uses `tokenizers` for byte-level merges and its own merger for SentencePiece vocabularies.
 //! Never renders a prompt, and never lets untrusted text become a control token.
 
+mod from_gguf;
+mod from_json;
+mod pre;
+mod sentencepiece;
+mod special;
+
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use sentencepiece::SentencePiece;
+use special::{Specials, Step};
+
+use crate::gguf::{GgufError, Header};
+
 /// Why a tokenizer could not be built or used.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}")]
-pub struct TokenizerError {
-    /// What is wrong, naming the field.
-    pub message: String,
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenizerError {
+    /// The model's file describes no usable tokenizer; names the field.
+    #[error(transparent)]
+    Field(#[from] GgufError),
+    /// `tokenizer.json` cannot be used.
+    #[error("tokenizer.json: {message}")]
+    Json {
+        /// What is wrong.
+        message: String,
+    },
+    /// A text could not be encoded.
+    #[error("the text cannot be encoded: {message}")]
+    Text {
+        /// What is wrong.
+        message: String,
+    },
 }
 
 /// What a token id is for.
@@ -29,33 +53,79 @@ pub enum TokenKind {
 }
 
 /// Text to token ids and back.
-#[derive(Debug)]
 pub struct Tokenizer {
-    bytes: Vec<Vec<u8>>,
+    vocabulary: Vocabulary,
+    specials: Specials,
+    model: Model,
+}
+
+/// How text without markup becomes ids.
+enum Model {
+    /// Anything that the `tokenizers` crate runs, without its added tokens.
+    Merges(Box<tokenizers::Tokenizer>),
+    SentencePiece(SentencePiece),
+}
+
+/// What each id stands for.
+#[derive(Default)]
+struct Vocabulary {
+    /// All tokens' bytes, one after the other.
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
     kinds: Vec<TokenKind>,
 }
 
+impl Vocabulary {
+    fn push(&mut self, bytes: &[u8], kind: TokenKind) {
+        self.bytes.extend_from_slice(bytes);
+        // Vocabularies are bounded far below four gigabytes by the readers of their files.
+        self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+        self.kinds.push(kind);
+    }
+
+    fn get(&self, id: u32) -> &[u8] {
+        let at = id as usize;
+        let Some(&end) = self.ends.get(at) else { return &[] };
+        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.bytes.get(start as usize..end as usize).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Tokenizer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Tokenizer").field("vocab_size", &self.vocab_size()).finish_non_exhaustive()
+    }
+}
+
 impl Tokenizer {
+    /// From the metadata of a GGUF file.
+    pub fn from_gguf(header: &Header) -> Result<Self, TokenizerError> {
+        from_gguf::build(header)
+    }
+
+    /// From a `tokenizer.json` as Hugging Face writes it.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, TokenizerError> {
+        from_json::build(bytes)
+    }
+
     /// Ids there are, unused ones included.
     pub fn vocab_size(&self) -> usize {
-        self.bytes.len()
+        self.vocabulary.ends.len()
     }
 
     /// The bytes that `id` adds to the text; a control token's name for a control token; empty when there are none.
     pub fn token_bytes(&self, id: u32) -> &[u8] {
-        self.bytes.get(id as usize).map(Vec::as_slice).unwrap_or_default()
+        self.vocabulary.get(id)
     }
 
     /// What `id` is for.
     pub fn kind(&self, id: u32) -> TokenKind {
-        self.kinds.get(id as usize).copied().unwrap_or(TokenKind::Unused)
+        self.vocabulary.kinds.get(id as usize).copied().unwrap_or(TokenKind::Unused)
     }
 
     /// The id of a control or user-defined token by its exact name.
     pub fn special(&self, name: &str) -> Option<u32> {
-        let at = self.bytes.iter().position(|bytes| bytes == name.as_bytes())?;
-        let id = u32::try_from(at).ok()?;
-        matches!(self.kind(id), TokenKind::Control | TokenKind::UserDefined).then_some(id)
+        self.specials.id(name)
     }
 
     /// Encode text in which nothing is markup: `<|im_end|>` becomes the tokens of its letters.
@@ -67,9 +137,35 @@ impl Tokenizer {
     /// Encode a rendered prompt: names of special tokens become those tokens, except where they
     /// touch one of the `untrusted` byte ranges (sorted, not overlapping), which hold text of others.
     pub fn encode_prompt(&self, text: &str, untrusted: &[Range<usize>]) -> Result<Vec<u32>, TokenizerError> {
-        Err(TokenizerError {
-            message: format!("cannot encode {} bytes ({} ranges)", text.len(), untrusted.len()),
-        })
+        let mut ids = Vec::with_capacity(text.len() / 3 + 1);
+        // SentencePiece puts a space in front of text at the start and behind special tokens.
+        let mut after_special = true;
+        for step in self.specials.split(text, untrusted) {
+            match step {
+                Step::Token(id) => {
+                    ids.push(id);
+                    after_special = true;
+                }
+                Step::Text(part) => {
+                    self.encode_text(part, after_special, &mut ids)?;
+                    after_special = false;
+                }
+            }
+        }
+        Ok(ids)
+    }
+
+    fn encode_text(&self, text: &str, first: bool, ids: &mut Vec<u32>) -> Result<(), TokenizerError> {
+        match &self.model {
+            Model::Merges(tokenizer) => {
+                let encoding = tokenizer
+                    .encode_fast(text, false)
+                    .map_err(|error| TokenizerError::Text { message: error.to_string() })?;
+                ids.extend_from_slice(encoding.get_ids());
+            }
+            Model::SentencePiece(model) => model.encode(text, first, ids),
+        }
+        Ok(())
     }
 
     /// Decode a whole sequence; control tokens are left out, broken characters become U+FFFD.
@@ -134,3 +230,7 @@ fn take_complete(pending: &mut Vec<u8>) -> String {
     pending.drain(..done);
     text
 }
+
+#[cfg(test)]
+#[path = "tokenizer/tests.rs"]
+mod tests;
