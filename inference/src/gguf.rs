@@ -207,6 +207,11 @@ impl Header {
         &self.tensors
     }
 
+    /// Give the memory of the metadata back; tensors stay.
+    pub(crate) fn discard_metadata(&mut self) {
+        self.metadata = BTreeMap::new();
+    }
+
     /// A tensor that must be there.
     pub fn tensor(&self, name: &str) -> Result<&TensorInfo, GgufError> {
         self.tensors.get(name).ok_or_else(|| GgufError::Missing { field: format!("tensor `{name}`") })

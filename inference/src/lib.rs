@@ -5,8 +5,10 @@
 pub mod engine;
 pub mod gguf;
 pub mod grammar;
+mod kv;
 pub mod model;
 pub mod provider;
+mod sample;
 pub mod template;
 pub mod tokenizer;
 pub mod tool_syntax;

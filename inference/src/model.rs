@@ -2,7 +2,17 @@
 //! Uses the validated header of the file.
 //! Never reads weights before a job needs them.
 
+mod attention;
+pub(crate) mod config;
+pub(crate) mod decoder;
+pub(crate) mod matrix;
+mod rope;
+
 use std::collections::BTreeMap;
+
+use crate::gguf::{Array, GgufError, Header, Value};
+use crate::tokenizer::{TokenKind, Tokenizer};
+use config::{Config, Family};
 
 /// A value of the file's metadata, as far as callers may ask for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +38,10 @@ pub struct ModelDescription {
     pub architecture: String,
     /// Tokens that fit at once: the model's own limit, lowered by [`crate::engine::EngineOptions`].
     pub context_length: usize,
+    /// Why `context_length` is below what the model or the caller wanted, in words for the user.
+    pub context_note: Option<String>,
+    /// Bytes of memory that weights, cache and buffers will take at the full context.
+    pub memory_bytes: u64,
     /// Rows of the logits.
     pub vocab_size: usize,
     /// The Jinja template in the file.
@@ -71,4 +85,161 @@ impl ModelDescription {
             _ => None,
         }
     }
+}
+
+/// Names of tokens that end a turn or a text, whatever the file says about them.
+const END_NAMES: [&str; 17] = [
+    "<|im_end|>",
+    "<|endoftext|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|end_of_text|>",
+    "<|end|>",
+    "<|end_of_turn|>",
+    "<end_of_turn>",
+    "<|return|>",
+    "<|call|>",
+    "<|EOT|>",
+    "<EOT>",
+    "<｜end▁of▁sentence｜>",
+    "<|fim_pad|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+    "<|user|>",
+];
+
+/// Tokens that a prompt is read in at a time.
+pub(crate) const CHUNK: usize = 256;
+
+/// A context shorter than this is not worth starting with.
+const LEAST_CONTEXT: usize = 2048;
+
+/// Limits that the caller sets.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
+    pub(crate) context: Option<usize>,
+    pub(crate) memory: Option<u64>,
+}
+
+impl ModelDescription {
+    /// What the header says, with the context that fits `limits`.
+    pub(crate) fn new(
+        header: &Header,
+        config: &Config,
+        tokenizer: &Tokenizer,
+        file_name: &str,
+        limits: Limits,
+    ) -> Result<Self, GgufError> {
+        if tokenizer.vocab_size() > config.vocab {
+            let reason = format!("{} tokens for {} rows of weights", tokenizer.vocab_size(), config.vocab);
+            return Err(GgufError::invalid("tokenizer.ggml.tokens", reason));
+        }
+        let token = |key: &str| -> Result<Option<u32>, GgufError> {
+            let Some(id) = header.integer(key)? else { return Ok(None) };
+            let id = u32::try_from(id).ok().filter(|&id| (id as usize) < tokenizer.vocab_size());
+            id.map(Some).ok_or_else(|| GgufError::invalid(key, "is not the id of a token"))
+        };
+        let bos = token("tokenizer.ggml.bos_token_id")?;
+        let mut eos = Vec::new();
+        for key in ["eos_token_id", "eot_token_id", "eom_token_id"] {
+            eos.extend(token(&format!("tokenizer.ggml.{key}"))?);
+        }
+        let ends = END_NAMES.iter().filter_map(|name| tokenizer.special(name));
+        eos.extend(ends.filter(|&id| tokenizer.kind(id) == TokenKind::Control));
+        eos.sort_unstable();
+        eos.dedup();
+        let sentencepiece = header.string("tokenizer.ggml.model")? == Some("llama");
+        let llama3 =
+            matches!(header.string("tokenizer.ggml.pre")?, Some("llama-bpe" | "llama3" | "llama-v3"));
+        let add_bos =
+            header.flag("tokenizer.ggml.add_bos_token")?.unwrap_or(sentencepiece || llama3) && bos.is_some();
+        let (context_length, context_note, memory_bytes) = fit_context(header, config, limits)?;
+        let parameters = header.tensors().values().map(|info| info.elements() as u64).sum();
+        let name = header.string("general.name")?.filter(|name| !name.trim().is_empty());
+        let architecture = match config.family {
+            Family::Llama => "llama",
+            Family::Qwen2 => "qwen2",
+            Family::Qwen3 => "qwen3",
+        };
+        Ok(Self {
+            name: name.unwrap_or(file_name).to_owned(),
+            architecture: architecture.to_owned(),
+            context_length,
+            context_note,
+            memory_bytes,
+            vocab_size: config.vocab,
+            chat_template: header.string("tokenizer.chat_template")?.map(str::to_owned),
+            bos,
+            add_bos,
+            eos,
+            parameters,
+            file_bytes: header.file_bytes,
+            metadata: header
+                .metadata()
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), kept(value)?)))
+                .collect(),
+        })
+    }
+}
+
+/// The part of the metadata that callers may ask for.
+fn kept(value: &Value) -> Option<Metadata> {
+    Some(match value {
+        Value::String(text) => Metadata::Text(text.clone()),
+        Value::Unsigned(number) => Metadata::Integer(i64::try_from(*number).ok()?),
+        Value::Signed(number) => Metadata::Integer(*number),
+        Value::Float(number) => Metadata::Float(*number),
+        Value::Bool(flag) => Metadata::Flag(*flag),
+        Value::Array(Array::Strings(strings)) if strings.len() <= 4096 => {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            Metadata::Texts(strings.iter().map(text).collect())
+        }
+        Value::Array(_) | Value::Omitted { .. } => return None,
+    })
+}
+
+/// The context that fits, why it is lower than wished, and the memory it takes.
+fn fit_context(
+    header: &Header,
+    config: &Config,
+    limits: Limits,
+) -> Result<(usize, Option<String>, u64), GgufError> {
+    let wished = limits.context.unwrap_or(config.context).clamp(1, config.context);
+    let asked_too_much = limits.context.filter(|&context| context > config.context);
+    let mut note =
+        asked_too_much.map(|context| format!("the model holds {wished} tokens, {context} were asked for"));
+    let weights: u64 = header.tensors().values().map(matrix::resident_bytes).sum();
+    let row = 8 * config.hidden + 4 * config.heads * config.head_dim + 2 * config.feed_forward;
+    let buffers = (size_of::<f32>() * (CHUNK * row + 2 * config.vocab)) as u64;
+    let memory = |context: usize| {
+        let cache =
+            config.cache_bytes_per_token().saturating_mul(context.next_multiple_of(crate::kv::PAGE) as u64);
+        let sum = weights.saturating_add(buffers).saturating_add(cache);
+        sum.saturating_add(sum / 10)
+    };
+    let Some(limit) = limits.memory.filter(|&limit| memory(wished) > limit) else {
+        return Ok((wished, note, memory(wished)));
+    };
+    let least = LEAST_CONTEXT.min(wished);
+    if memory(least) > limit {
+        return Err(GgufError::Unsupported {
+            field: "memory".to_owned(),
+            reason: format!(
+                "the model needs {} MiB for a context of {least} tokens and {} MiB are free",
+                memory(least) >> 20,
+                limit >> 20
+            ),
+        });
+    }
+    let (mut fits, mut fails) = (least, wished);
+    while fails - fits > crate::kv::PAGE {
+        let middle = fits.midpoint(fails);
+        if memory(middle) <= limit { fits = middle } else { fails = middle }
+    }
+    note = Some(format!(
+        "the context is {fits} tokens instead of {wished}, for {} MiB of memory are free",
+        limit >> 20
+    ));
+    Ok((fits, note, memory(fits)))
 }
