@@ -3,5 +3,7 @@
 //! Never prints, and never reads the terminal.
 
 pub mod atomic;
+pub mod files;
+pub mod tasks;
 pub mod tools;
 pub mod workspace;

@@ -2,10 +2,36 @@
 //! Uses `index`, `exec` and the journal through the context.
 //! Never decides whether a call may run: a tool says what it would touch, `policy` decides, the loop runs it.
 
+mod arguments;
+mod ask_user;
+mod bash;
+mod callers;
+mod change;
+mod command;
+mod definitions;
+mod delete;
+mod edit;
+mod excerpt;
+mod fold;
+mod git;
+mod glob;
+mod grep;
+mod insert;
+mod outline;
+mod place;
+mod read;
+mod rename;
+mod run;
+mod search;
+mod todo;
+mod undo;
+mod write;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use loci_inference::provider::ToolSpec;
 use loci_protocol::Location;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -118,7 +144,7 @@ impl Outcome {
     #[must_use]
     pub fn failed(message: impl Into<String>) -> Self {
         let text = message.into();
-        let brief = text.chars().take(200).collect();
+        let brief = fold::clip(&format!("failed: {}", fold::one_line(&text)), fold::BRIEF);
         Self {
             ok: false,
             summary: text.lines().next().unwrap_or_default().to_owned(),
@@ -159,4 +185,64 @@ pub trait Tool: Send + Sync {
 
     /// Do it.
     fn run<'a>(&'a self, input: Value, context: &'a ToolContext) -> BoxFuture<'a, Outcome>;
+}
+
+/// Every tool, in the order in which models see them.
+#[must_use]
+pub fn all() -> Vec<Arc<dyn Tool>> {
+    vec![
+        Arc::new(read::Read),
+        Arc::new(edit::Edit),
+        Arc::new(write::Write),
+        Arc::new(insert::Insert),
+        Arc::new(delete::Delete),
+        Arc::new(rename::Rename),
+        Arc::new(search::Search),
+        Arc::new(definitions::Where),
+        Arc::new(callers::Callers),
+        Arc::new(outline::Outline),
+        Arc::new(glob::Glob),
+        Arc::new(grep::Grep),
+        Arc::new(run::Run),
+        Arc::new(bash::Bash),
+        Arc::new(git::Git),
+        Arc::new(todo::Todo),
+        Arc::new(undo::Undo),
+        Arc::new(ask_user::AskUser),
+    ]
+}
+
+/// A tool as models see it.
+#[must_use]
+pub fn spec(tool: &dyn Tool) -> ToolSpec {
+    ToolSpec {
+        name: tool.name().to_owned(),
+        description: tool.description().to_owned(),
+        parameters: tool.parameters(),
+    }
+}
+
+/// The words of an identifier or a text, in lower case: `loadConfig_v2` → `load`, `config`, `v2`.
+pub(crate) fn words_of(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut word = String::new();
+    let mut characters = text.chars().peekable();
+    let mut previous = ' ';
+    while let Some(character) = characters.next() {
+        let hump = character.is_uppercase()
+            && (previous.is_lowercase()
+                || previous.is_numeric()
+                || (previous.is_uppercase() && characters.peek().is_some_and(|next| next.is_lowercase())));
+        if (hump || !character.is_alphanumeric()) && !word.is_empty() {
+            words.push(std::mem::take(&mut word));
+        }
+        if character.is_alphanumeric() {
+            word.extend(character.to_lowercase());
+        }
+        previous = character;
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
 }
