@@ -2,9 +2,11 @@
 //! Uses candle for tensors, `tokenizers`, `minijinja` and `llguidance`.
 //! Never sees project files, tools' behaviour, sessions or the terminal.
 
+pub mod catalog;
 pub mod engine;
 pub mod gguf;
 pub mod grammar;
+pub mod hardware;
 mod kv;
 pub mod model;
 pub mod provider;

@@ -1,1 +1,11 @@
-//! Owns the rendering of events for people. Uses `protocol` only. Never reads files or talks to a model.
+//! Owns the rendering of events for people, as text: [`Transcript`] for the line-based front ends.
+//! Uses `protocol` only.
+//! Never reads files, talks to a model or writes to the terminal; whoever holds the terminal prints what this returns.
+
+mod lines;
+mod style;
+mod text;
+
+pub use lines::{Channel, Piece, Transcript};
+pub use style::{Line, Span, Style};
+pub use text::visible;
