@@ -11,6 +11,7 @@ mod kv;
 pub mod model;
 pub mod provider;
 mod sample;
+pub mod scripted;
 pub mod template;
 pub mod tokenizer;
 pub mod tool_syntax;

@@ -3,7 +3,16 @@
 //! Never prints, and never reads the terminal.
 
 pub mod atomic;
+pub mod config;
+pub mod context;
+mod control;
 pub mod files;
+pub mod instructions;
+pub mod permission;
+pub mod route;
+pub mod session;
 pub mod tasks;
 pub mod tools;
+pub mod trust;
+mod turn;
 pub mod workspace;

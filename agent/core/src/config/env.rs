@@ -1,0 +1,188 @@
+//! Owns every environment variable that Loci reads.
+//! Uses a snapshot of the process environment, so that tests bring their own.
+//! Never interprets a value beyond "set and not empty".
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A variable that stands for a configuration key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// The configuration key it sets.
+    pub key: &'static str,
+}
+
+/// The variables that set configuration keys; they win over files and lose to flags.
+pub const SETTINGS: &[Variable] = &[
+    Variable { name: "LOCI_MODEL", key: "model" },
+    Variable { name: "LOCI_PERMISSION_MODE", key: "permission_mode" },
+    Variable { name: "LOCI_MAX_TURNS", key: "max_turns" },
+    Variable { name: "LOCI_MAX_TOKENS", key: "max_tokens" },
+    Variable { name: "LOCI_CONTEXT_LENGTH", key: "context_length" },
+    Variable { name: "LOCI_TEMPERATURE", key: "temperature" },
+    Variable { name: "LOCI_TOP_P", key: "top_p" },
+    Variable { name: "LOCI_TOP_K", key: "top_k" },
+    Variable { name: "LOCI_MIN_P", key: "min_p" },
+    Variable { name: "LOCI_SEED", key: "seed" },
+    Variable { name: "LOCI_OFFLINE", key: "offline" },
+];
+
+/// The variables that say where things live. `LOCI_SYSTEM_CONFIG_DIR` replaces `/etc/loci`.
+pub const PLACES: &[&str] = &[
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_STATE_HOME",
+    "LOCI_SYSTEM_CONFIG_DIR",
+];
+
+/// A snapshot of the environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+}
+
+impl Environment {
+    /// The environment of this process. Variables that are not UTF-8 are left out.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self { variables }
+    }
+
+    /// An environment of just these variables.
+    pub fn of<N: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
+        let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Self { variables }
+    }
+
+    /// The value of a variable; an empty one counts as not set.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+/// The folders that Loci uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// The user's home.
+    pub home: PathBuf,
+    /// Configuration for every user of the machine: `/etc/loci`.
+    pub system: PathBuf,
+    /// `$XDG_CONFIG_HOME/loci`.
+    pub config: PathBuf,
+    /// `$XDG_DATA_HOME/loci`.
+    pub data: PathBuf,
+    /// `$XDG_CACHE_HOME/loci`.
+    pub cache: PathBuf,
+    /// `$XDG_STATE_HOME/loci`.
+    pub state: PathBuf,
+}
+
+impl Places {
+    /// The folders by the XDG rules: a variable that is not an absolute path is ignored.
+    #[must_use]
+    pub fn from_environment(environment: &Environment) -> Self {
+        let absolute =
+            |name: &str| environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = absolute("HOME")
+            .or_else(|| etcetera::home_dir().ok())
+            .unwrap_or_else(|| std::env::temp_dir().join("loci-home"));
+        let folder =
+            |name: &str, below: &str| absolute(name).unwrap_or_else(|| home.join(below)).join("loci");
+        Self {
+            system: absolute("LOCI_SYSTEM_CONFIG_DIR").unwrap_or_else(|| PathBuf::from("/etc/loci")),
+            config: folder("XDG_CONFIG_HOME", ".config"),
+            data: folder("XDG_DATA_HOME", ".local/share"),
+            cache: folder("XDG_CACHE_HOME", ".cache"),
+            state: folder("XDG_STATE_HOME", ".local/state"),
+            home,
+        }
+    }
+
+    /// Every folder below one, for tests and for portable installations.
+    #[must_use]
+    pub fn below(folder: &std::path::Path) -> Self {
+        Self {
+            home: folder.join("home"),
+            system: folder.join("etc"),
+            config: folder.join("config"),
+            data: folder.join("data"),
+            cache: folder.join("cache"),
+            state: folder.join("state"),
+        }
+    }
+
+    /// A name for a project's own folders: its last component, for people, and a hash of the whole path.
+    #[must_use]
+    pub fn project_key(root: &std::path::Path) -> String {
+        let name: String = root
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_else(|| "root".into())
+            .chars()
+            .map(|letter| if letter.is_ascii_alphanumeric() || "-_.".contains(letter) { letter } else { '_' })
+            .take(40)
+            .collect();
+        let hash = blake3::hash(root.as_os_str().as_encoded_bytes()).to_hex();
+        format!("{}-{}", name.trim_start_matches('.'), &hash[..12])
+    }
+
+    /// Where the sessions of a project are kept.
+    #[must_use]
+    pub fn sessions(&self, root: &std::path::Path) -> PathBuf {
+        self.data.join("sessions").join(Self::project_key(root))
+    }
+
+    /// Where the index of a project is kept.
+    #[must_use]
+    pub fn index(&self, root: &std::path::Path) -> PathBuf {
+        self.cache.join("index").join(Self::project_key(root))
+    }
+
+    /// Where pre-images are kept.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.data.join("journal")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn places_follow_the_xdg_rules() {
+        let check = |variables: &[(&str, &str)], config: &str, data: &str| {
+            let places = Places::from_environment(&Environment::of(variables.iter().copied()));
+            assert_eq!(places.config, Path::new(config));
+            assert_eq!(places.data, Path::new(data));
+        };
+        check(&[("HOME", "/home/dev")], "/home/dev/.config/loci", "/home/dev/.local/share/loci");
+        check(
+            &[("HOME", "/home/dev"), ("XDG_CONFIG_HOME", "/c"), ("XDG_DATA_HOME", "relative")],
+            "/c/loci",
+            "/home/dev/.local/share/loci",
+        );
+        check(
+            &[("HOME", "/home/dev"), ("XDG_DATA_HOME", "")],
+            "/home/dev/.config/loci",
+            "/home/dev/.local/share/loci",
+        );
+    }
+
+    #[test]
+    fn projects_of_one_name_do_not_share_folders() {
+        let one = Places::project_key(Path::new("/a/repo"));
+        let two = Places::project_key(Path::new("/b/repo"));
+        assert!(one.starts_with("repo-") && two.starts_with("repo-") && one != two);
+        assert!(Places::project_key(Path::new("/")).starts_with("root-"));
+    }
+}

@@ -1,0 +1,177 @@
+//! Owns the table of configuration keys: what each takes, and whether it can only restrict.
+//! Uses `similar` for "did you mean".
+//! Never reads a file.
+
+use loci_protocol::PermissionMode;
+use toml::Value;
+
+/// What a key takes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A whole number in a range.
+    Integer(i64, i64),
+    /// A number in a range.
+    Number(f64, f64),
+    /// True or false.
+    Flag,
+    /// Texts; the layers' lists are joined.
+    List,
+    /// The name of a permission mode.
+    Mode,
+}
+
+/// A key.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Key {
+    /// The dotted name; `*` stands for a name of the user's choice.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// Its value when nobody sets it, as text.
+    pub default: Option<&'static str>,
+    /// For help.
+    pub help: &'static str,
+}
+
+const MANY: i64 = 1 << 40;
+
+/// Every key, in the order in which help lists them.
+pub const KEYS: &[Key] = &[
+    key(
+        "model",
+        Kind::Text,
+        None,
+        "the model: a name of the catalogue, a .gguf file, PROVIDER or PROVIDER/MODEL",
+    ),
+    key("permission_mode", Kind::Mode, Some("default"), "how calls are approved"),
+    key("allow", Kind::List, None, "rules for calls that go ahead"),
+    key("ask", Kind::List, None, "rules for calls that ask each time"),
+    key("deny", Kind::List, None, "rules for calls that are never made"),
+    key("additional_directories", Kind::List, None, "further folders to work in"),
+    key("offline", Kind::Flag, Some("false"), "use no network at all"),
+    key("max_turns", Kind::Integer(1, 100_000), Some("50"), "steps of the model for one prompt"),
+    key("max_tokens", Kind::Integer(1, MANY), None, "new tokens in one step"),
+    key("context_length", Kind::Integer(64, MANY), None, "tokens of context, if less than the model holds"),
+    key("temperature", Kind::Number(0.0, 10.0), None, "0 always takes the most probable token"),
+    key("top_k", Kind::Integer(0, MANY), None, "sample from the k most probable tokens; 0 from all"),
+    key("top_p", Kind::Number(0.0, 1.0), None, "sample from the tokens that make up this probability"),
+    key("min_p", Kind::Number(0.0, 1.0), None, "drop tokens less probable than this times the best"),
+    key("repeat_penalty", Kind::Number(0.1, 10.0), None, "1 is off"),
+    key("repeat_last_n", Kind::Integer(0, MANY), None, "tokens that count as recent"),
+    key("seed", Kind::Integer(0, i64::MAX), None, "the same seed and prompt give the same answer"),
+    key("max_file_bytes", Kind::Integer(0, MANY), Some("1048576"), "larger files are not indexed"),
+    key("tasks.*", Kind::Text, None, "the project's command for test, build, lint, format or run"),
+    key("providers.*.base_url", Kind::Text, None, "an OpenAI-compatible server, up to and including /v1"),
+    key("providers.*.api_key_env", Kind::Text, None, "the variable that holds its key"),
+    key("providers.*.model", Kind::Text, None, "the model to ask it for"),
+    key("providers.*.context_length", Kind::Integer(64, MANY), None, "tokens that the model holds"),
+];
+
+const fn key(name: &'static str, kind: Kind, default: Option<&'static str>, help: &'static str) -> Key {
+    Key { name, kind, default, help }
+}
+
+impl Key {
+    /// The value when nobody sets it.
+    #[must_use]
+    pub fn default_value(&self) -> Option<Value> {
+        parse_kind(self.kind, self.default?).ok()
+    }
+}
+
+/// The key of that dotted name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| {
+        let (mut pattern, mut written) = (key.name.split('.'), name.split('.'));
+        loop {
+            match (pattern.next(), written.next()) {
+                (None, None) => return true,
+                (Some("*"), Some(part)) if !part.is_empty() => {}
+                (Some(one), Some(two)) if one == two => {}
+                _ => return false,
+            }
+        }
+    })
+}
+
+/// Whether a value can only restrict, so that it counts even where the project is not trusted.
+#[must_use]
+pub fn restricts(name: &str, value: &Value) -> bool {
+    match name {
+        "deny" | "ask" => true,
+        "offline" => value.as_bool() == Some(true),
+        _ => false,
+    }
+}
+
+/// The known key that looks most like an unknown one.
+#[must_use]
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let alike = |key: &Key| similar::TextDiff::from_chars(name, key.name).ratio();
+    KEYS.iter()
+        .map(|key| (alike(key), key.name))
+        .filter(|(ratio, _)| *ratio >= 0.7)
+        .max_by(|one, two| one.0.total_cmp(&two.0))
+        .map(|(_, name)| name)
+}
+
+/// The value as its key wants it, or what is wrong with it.
+pub(super) fn check(key: &Key, value: Value) -> Result<Value, String> {
+    match (key.kind, &value) {
+        (Kind::Text, Value::String(_)) | (Kind::Flag, Value::Boolean(_)) => Ok(value),
+        (Kind::Text, _) => Err("must be a text".into()),
+        (Kind::Flag, _) => Err("must be true or false".into()),
+        (Kind::Integer(low, high), Value::Integer(number)) if (low..=high).contains(number) => Ok(value),
+        (Kind::Integer(low, high), _) if high >= MANY => Err(format!("must be a whole number from {low}")),
+        (Kind::Integer(low, high), _) => Err(format!("must be a whole number from {low} to {high}")),
+        (Kind::Number(low, high), _) => {
+            let number = match &value {
+                Value::Float(number) => Some(*number),
+                Value::Integer(number) => Some(*number as f64),
+                _ => None,
+            };
+            match number.filter(|number| (low..=high).contains(number)) {
+                Some(number) => Ok(Value::Float(number)),
+                None => Err(format!("must be a number from {low} to {high}")),
+            }
+        }
+        (Kind::List, Value::Array(items)) if items.iter().all(Value::is_str) => Ok(value),
+        // A flag gives one item at a time.
+        (Kind::List, Value::String(_)) => Ok(Value::Array(vec![value])),
+        (Kind::List, _) => Err("must be a list of texts".into()),
+        (Kind::Mode, Value::String(name)) if PermissionMode::from_name(name).is_some() => Ok(value),
+        (Kind::Mode, _) => {
+            let names: Vec<&str> = PermissionMode::ALL.iter().map(|mode| mode.name()).collect();
+            Err(format!("must be one of {}", names.join(", ")))
+        }
+    }
+}
+
+/// A value from the text of a variable.
+pub(super) fn parse_text(name: &str, text: &str) -> Result<Value, String> {
+    match find(name) {
+        Some(key) => parse_kind(key.kind, text).and_then(|value| check(key, value)),
+        None => Err("is not a key".into()),
+    }
+}
+
+fn parse_kind(kind: Kind, text: &str) -> Result<Value, String> {
+    match kind {
+        Kind::Text | Kind::Mode => Ok(Value::String(text.into())),
+        Kind::List => Ok(Value::Array(vec![Value::String(text.into())])),
+        Kind::Flag => match text {
+            "1" | "true" | "yes" | "on" => Ok(Value::Boolean(true)),
+            "0" | "false" | "no" | "off" => Ok(Value::Boolean(false)),
+            _ => Err(format!("must be true or false, not {text:?}")),
+        },
+        Kind::Integer(..) => {
+            text.parse().map(Value::Integer).map_err(|_| format!("must be a whole number, not {text:?}"))
+        }
+        Kind::Number(..) => {
+            text.parse().map(Value::Float).map_err(|_| format!("must be a number, not {text:?}"))
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Owns the configuration as the rest of the core uses it: typed, resolved, without origins.
+//! Uses `config` for the values.
+//! Never fails: values were checked when they were read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use loci_inference::provider::Sampling;
+use loci_policy::Rules;
+use loci_protocol::PermissionMode;
+use toml::Value;
+
+use super::Config;
+use crate::tools::ProjectTask;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// The model, as written.
+    pub model: Option<String>,
+    /// How calls are approved.
+    pub permission_mode: PermissionMode,
+    /// The rules of every layer.
+    pub rules: Rules,
+    /// Further folders, absolute.
+    pub additional_directories: Vec<PathBuf>,
+    /// Use no network.
+    pub offline: bool,
+    /// Steps of the model for one prompt.
+    pub max_turns: u32,
+    /// New tokens in one step.
+    pub max_tokens: Option<usize>,
+    /// Tokens of context, if less than the model holds.
+    pub context_length: Option<usize>,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// Whether the user chose a temperature; grounded models are greedy otherwise.
+    pub temperature_chosen: bool,
+    /// Larger files are not indexed.
+    pub max_file_bytes: u64,
+    /// The project's own commands.
+    pub tasks: Vec<ProjectTask>,
+    /// OpenAI-compatible servers, by name.
+    pub providers: BTreeMap<String, RemoteProvider>,
+}
+
+/// An OpenAI-compatible server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RemoteProvider {
+    /// Up to and including `/v1`.
+    pub base_url: String,
+    /// The variable that holds its key.
+    pub api_key_env: Option<String>,
+    /// The model to ask it for.
+    pub model: Option<String>,
+    /// Tokens that the model holds.
+    pub context_length: Option<usize>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            model: None,
+            permission_mode: PermissionMode::Default,
+            rules: Rules::default(),
+            additional_directories: Vec::new(),
+            offline: false,
+            max_turns: 50,
+            max_tokens: None,
+            context_length: None,
+            sampling: Sampling::default(),
+            temperature_chosen: false,
+            max_file_bytes: 1 << 20,
+            tasks: Vec::new(),
+            providers: BTreeMap::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Resolve a configuration for a project.
+    #[must_use]
+    pub fn of(config: &Config, root: &Path, home: &Path) -> Self {
+        let default = Self::default();
+        let text = |key: &str| config.get(key).and_then(|entry| entry.value.as_str()).map(ToOwned::to_owned);
+        let integer = |key: &str| config.get(key).and_then(|entry| entry.value.as_integer());
+        let size = |key: &str| integer(key).and_then(|number| usize::try_from(number).ok());
+        let number =
+            |key: &str| config.get(key).and_then(|entry| entry.value.as_float()).map(|number| number as f32);
+        let list = |key: &str| {
+            let mut items: Vec<String> = Vec::new();
+            for item in config.all(key).filter_map(|entry| entry.value.as_array()).flatten() {
+                if let Some(item) = item.as_str()
+                    && !items.iter().any(|known| known == item)
+                {
+                    items.push(item.into());
+                }
+            }
+            items
+        };
+        let base = default.sampling;
+        let sampling = Sampling {
+            temperature: number("temperature").unwrap_or(base.temperature),
+            top_k: size("top_k").unwrap_or(base.top_k),
+            top_p: number("top_p").unwrap_or(base.top_p),
+            min_p: number("min_p").unwrap_or(base.min_p),
+            repeat_penalty: number("repeat_penalty").unwrap_or(base.repeat_penalty),
+            repeat_last_n: size("repeat_last_n").unwrap_or(base.repeat_last_n),
+            seed: integer("seed").and_then(|seed| u64::try_from(seed).ok()).unwrap_or(base.seed),
+        };
+        let mut tasks = Vec::new();
+        let mut providers: BTreeMap<String, RemoteProvider> = BTreeMap::new();
+        for entry in config.effective() {
+            if let Some(name) = entry.key.strip_prefix("tasks.") {
+                let command = entry.value.as_str().unwrap_or_default().to_owned();
+                tasks.push(ProjectTask { name: name.into(), command });
+            } else if let Some((name, field)) =
+                entry.key.strip_prefix("providers.").and_then(|rest| rest.rsplit_once('.'))
+            {
+                set_field(providers.entry(name.into()).or_default(), field, &entry.value);
+            }
+        }
+        Self {
+            model: text("model"),
+            permission_mode: text("permission_mode")
+                .and_then(|name| PermissionMode::from_name(&name))
+                .unwrap_or_default(),
+            rules: Rules { deny: list("deny"), ask: list("ask"), allow: list("allow") },
+            additional_directories: list("additional_directories")
+                .iter()
+                .map(|written| absolute(written, root, home))
+                .collect(),
+            offline: config
+                .all("offline")
+                .any(|entry| entry.value.as_bool() == Some(true) && entry.origin.is_of_project())
+                || config.get("offline").and_then(|entry| entry.value.as_bool()).unwrap_or(false),
+            max_turns: integer("max_turns")
+                .and_then(|number| u32::try_from(number).ok())
+                .unwrap_or(default.max_turns),
+            max_tokens: size("max_tokens"),
+            context_length: size("context_length"),
+            sampling,
+            temperature_chosen: config.get("temperature").is_some(),
+            max_file_bytes: integer("max_file_bytes")
+                .and_then(|number| u64::try_from(number).ok())
+                .unwrap_or(default.max_file_bytes),
+            tasks,
+            providers,
+        }
+    }
+}
+
+fn set_field(provider: &mut RemoteProvider, field: &str, value: &Value) {
+    let text = value.as_str().map(ToOwned::to_owned);
+    match field {
+        "base_url" => provider.base_url = text.unwrap_or_default(),
+        "api_key_env" => provider.api_key_env = text,
+        "model" => provider.model = text,
+        "context_length" => {
+            provider.context_length = value.as_integer().and_then(|number| usize::try_from(number).ok());
+        }
+        _ => {}
+    }
+}
+
+fn absolute(written: &str, root: &Path, home: &Path) -> PathBuf {
+    match written.strip_prefix('~') {
+        Some("") => home.into(),
+        Some(rest) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
+        _ => root.join(written),
+    }
+}

@@ -1,0 +1,177 @@
+//! Owns which model answers, and why.
+//! Uses the settings only.
+//! Never opens a model; that is the front end's wiring.
+
+use std::path::PathBuf;
+
+use crate::config::{Environment, Settings};
+
+/// The model that answers, and why this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// What to open.
+    pub target: Target,
+    /// One sentence for `/why` and for people.
+    pub why: String,
+}
+
+/// A kind of model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The one inside the binary.
+    BuiltIn,
+    /// A file.
+    File(PathBuf),
+    /// A name of the catalogue.
+    Catalogue(String),
+    /// An OpenAI-compatible server.
+    Remote {
+        /// The provider's name in the configuration.
+        name: String,
+        /// Up to and including `/v1`.
+        base_url: String,
+        /// Its key, where it wants one.
+        api_key: Option<String>,
+        /// The model to ask it for.
+        model: String,
+        /// Tokens that the model holds, where that is configured.
+        context_length: Option<usize>,
+    },
+    /// A script, for tests.
+    Script(PathBuf),
+}
+
+/// Why no model can be chosen.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RouteError {
+    /// Leave offline mode, or choose a local model.
+    #[error("{model} is reached over the network, and Loci is offline")]
+    Offline {
+        /// The model.
+        model: String,
+    },
+    /// Complete the configuration.
+    #[error("the provider {name} is not complete: {missing}")]
+    Incomplete {
+        /// The provider.
+        name: String,
+        /// What is missing.
+        missing: String,
+    },
+}
+
+/// The name of the model inside the binary.
+pub const BUILT_IN: &str = "loci-builtin";
+
+/// Choose the model for a session.
+///
+/// # Errors
+/// See [`RouteError`].
+pub fn choose(settings: &Settings, environment: &Environment) -> Result<Route, RouteError> {
+    let Some(written) = settings.model.as_deref().filter(|model| !model.is_empty()) else {
+        return Ok(Route { target: Target::BuiltIn, why: "no other model is configured".into() });
+    };
+    if let Some(path) = written.strip_prefix("scripted:") {
+        return Ok(Route { target: Target::Script(path.into()), why: "a script was named".into() });
+    }
+    if matches!(written, "builtin" | "built-in" | BUILT_IN) {
+        return Ok(Route { target: Target::BuiltIn, why: "it was named".into() });
+    }
+    let (provider, model) = match written.split_once('/') {
+        Some((provider, model)) => (provider, Some(model)),
+        None => (written, None),
+    };
+    if let Some(remote) = settings.providers.get(provider) {
+        return self::remote(settings, environment, provider, model, remote);
+    }
+    if written.to_ascii_lowercase().ends_with(".gguf") || written.contains(std::path::MAIN_SEPARATOR) {
+        return Ok(Route { target: Target::File(written.into()), why: "a file was named".into() });
+    }
+    Ok(Route { target: Target::Catalogue(written.into()), why: "it was named".into() })
+}
+
+fn remote(
+    settings: &Settings,
+    environment: &Environment,
+    name: &str,
+    model: Option<&str>,
+    remote: &crate::config::RemoteProvider,
+) -> Result<Route, RouteError> {
+    if settings.offline {
+        return Err(RouteError::Offline { model: name.into() });
+    }
+    let incomplete = |missing: String| RouteError::Incomplete { name: name.into(), missing };
+    if remote.base_url.is_empty() {
+        return Err(incomplete(format!("set providers.{name}.base_url")));
+    }
+    let model = model.map(ToOwned::to_owned).or_else(|| remote.model.clone());
+    let model = model.ok_or_else(|| {
+        incomplete(format!("set providers.{name}.model, or name the model as {name}/MODEL"))
+    })?;
+    let api_key = match &remote.api_key_env {
+        None => None,
+        Some(variable) => Some(
+            environment
+                .get(variable)
+                .ok_or_else(|| incomplete(format!("the variable {variable} is not set")))?
+                .to_owned(),
+        ),
+    };
+    Ok(Route {
+        target: Target::Remote {
+            name: name.into(),
+            base_url: remote.base_url.clone(),
+            api_key,
+            model,
+            context_length: remote.context_length,
+        },
+        why: format!("providers.{name} is configured"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RemoteProvider;
+
+    fn settings(model: &str) -> Settings {
+        let remote = RemoteProvider {
+            base_url: "http://127.0.0.1:1/v1".into(),
+            api_key_env: Some("KEY".into()),
+            model: Some("m".into()),
+            context_length: None,
+        };
+        Settings {
+            model: Some(model.into()),
+            providers: [("box".to_owned(), remote), ("empty".to_owned(), RemoteProvider::default())].into(),
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn names_lead_to_targets() {
+        let environment = Environment::of([("KEY", "k")]);
+        let check = |model: &str, expect: &str| {
+            let shown = match choose(&settings(model), &environment) {
+                Ok(Route { target: Target::Remote { name, model, api_key, .. }, .. }) => {
+                    format!("{name} {model} {}", api_key.unwrap_or_default())
+                }
+                Ok(route) => format!("{:?}", route.target),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(shown, expect, "{model}");
+        };
+        check("", "BuiltIn");
+        check("builtin", "BuiltIn");
+        check("scripted:a/b.json", "Script(\"a/b.json\")");
+        check("models/x.GGUF", "File(\"models/x.GGUF\")");
+        check("qwen3-4b", "Catalogue(\"qwen3-4b\")");
+        check("box", "box m k");
+        check("box/other/x", "box other/x k");
+        check("empty", "the provider empty is not complete: set providers.empty.base_url");
+        let without = choose(&settings("box"), &Environment::default());
+        assert!(without.is_err_and(|error| error.to_string().contains("KEY is not set")));
+        let offline = Settings { offline: true, ..settings("box") };
+        assert!(matches!(choose(&offline, &environment), Err(RouteError::Offline { .. })));
+    }
+}

@@ -1,0 +1,482 @@
+//! Owns a session: its state, its log, and the one task that all of it belongs to.
+//! Uses channels towards front ends, `turn` for what a prompt sets off.
+//! Never shares its state: whoever wants something sends an [`Op`] and reads [`Event`]s.
+
+pub mod journal;
+pub mod log;
+pub mod resume;
+
+use std::collections::{HashSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use loci_inference::provider::{Provider, Sampling, ToolSpec};
+use loci_policy::Context;
+use loci_protocol::{Event, Level, ModelBadge, Op};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::config::{Places, Settings};
+use crate::context::{Conversation, head};
+use crate::control::Control;
+use crate::instructions;
+use crate::permission::Permissions;
+use crate::tools::{ProjectTask, Todo, Tool};
+use crate::turn::Stop;
+use crate::turn::citations::Named;
+use crate::workspace::Workspace;
+use journal::{Journal, Limits, Which};
+use log::{FORMAT, Log, LogError, Record};
+
+/// What a session needs to open.
+#[derive(Clone)]
+pub struct SessionOptions {
+    /// The project root.
+    pub cwd: PathBuf,
+    /// The model.
+    pub provider: Arc<dyn Provider>,
+    /// The tools that it may call; usually [`crate::tools::all`].
+    pub tools: Vec<Arc<dyn Tool>>,
+    /// Mode, rules, limits, sampling, tasks: see [`crate::config`].
+    pub settings: Settings,
+    /// Where sessions, journal and index are kept.
+    pub places: Places,
+    /// Whether the user trusts the folder: its instructions are read only then.
+    pub trusted: bool,
+    /// An earlier session to go on with.
+    pub resume: Option<Resume>,
+    /// Whether somebody is there to approve and to answer. Without, whatever would ask is denied.
+    pub interactive: bool,
+}
+
+/// Which session to go on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resume {
+    /// The newest of this project.
+    Latest,
+    /// The one of this id, or of the only id that begins so.
+    Id(String),
+}
+
+/// Why a session cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// Name a directory.
+    #[error("{} is not a directory", path.display())]
+    NotADirectory {
+        /// The path given.
+        path: PathBuf,
+    },
+    /// Start a new one.
+    #[error("there is no earlier session in this project")]
+    NothingToResume,
+    /// Correct the id.
+    #[error("there is no session {id} in this project")]
+    UnknownSession {
+        /// The id given.
+        id: String,
+    },
+    /// Give more of the id.
+    #[error("{id} is the beginning of several sessions: {}", candidates.join(", "))]
+    AmbiguousSession {
+        /// The id given.
+        id: String,
+        /// The sessions.
+        candidates: Vec<String>,
+    },
+    /// See [`LogError`].
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// See [`loci_index::IndexError`].
+    #[error(transparent)]
+    Index(#[from] loci_index::IndexError),
+    /// The journal cannot be used, so nothing could be undone.
+    #[error("the journal cannot be used: {0}")]
+    Journal(std::io::Error),
+}
+
+/// A front end's end of a session. Dropping it cancels everything that runs in the session.
+#[derive(Debug)]
+pub struct SessionHandle {
+    /// Requests. When the sender is dropped the session ends after the running turn.
+    pub ops: mpsc::Sender<Op>,
+    /// What happens. Never blocks the session.
+    pub events: mpsc::UnboundedReceiver<Event>,
+    /// The session's id.
+    pub session_id: String,
+    /// Keeps the session alive.
+    pub guard: SessionGuard,
+}
+
+/// Cancels the session when dropped.
+#[derive(Debug)]
+pub struct SessionGuard {
+    _cancel: DropGuard,
+    owner: JoinHandle<()>,
+}
+
+impl SessionHandle {
+    /// End the session and wait until its log is closed. Events not yet read are lost.
+    pub async fn close(self) {
+        // A session that has already ended needs no telling.
+        let _ = self.ops.send(Op::Shutdown).await;
+        let _ = self.guard.owner.await;
+    }
+}
+
+/// The state of a session. One task owns it.
+pub struct Session {
+    pub(crate) id: String,
+    pub(crate) workspace: Workspace,
+    pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) tools: Vec<Arc<dyn Tool>>,
+    pub(crate) specs: Vec<ToolSpec>,
+    pub(crate) head: String,
+    pub(crate) sampling: Sampling,
+    pub(crate) max_tokens: Option<usize>,
+    pub(crate) max_steps: u32,
+    /// Tokens that the model holds, as far as we know.
+    pub(crate) window: usize,
+    pub(crate) conversation: Conversation,
+    pub(crate) turn_number: u32,
+    /// What the model must be told with the next prompt.
+    pub(crate) notes: Vec<String>,
+    pub(crate) named: Named,
+    pub(crate) call_ids: HashSet<String>,
+    pub(crate) log: Log,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) index: loci_index::Index,
+    pub(crate) refreshing: Option<JoinHandle<Result<loci_index::RefreshReport, loci_index::IndexError>>>,
+    pub(crate) permissions: Permissions,
+    pub(crate) control: Arc<Control>,
+    pub(crate) spool_dir: PathBuf,
+    pub(crate) todos: Arc<Mutex<Vec<Todo>>>,
+    pub(crate) tasks: Arc<Vec<ProjectTask>>,
+    badge: ModelBadge,
+}
+
+/// Something to say once the session is open: how loud, what, and what to do about it.
+type Remark = (Level, String, Option<String>);
+
+/// Requests that may wait while a turn runs.
+const OPS: usize = 64;
+
+impl Session {
+    /// Open a session, new or earlier, and start the task that owns it on the current tokio runtime.
+    ///
+    /// # Errors
+    /// See [`SessionError`]. A session that is in use by another process is refused.
+    pub async fn open(options: SessionOptions) -> Result<SessionHandle, SessionError> {
+        let (events_in, events) = mpsc::unbounded_channel();
+        let control =
+            Arc::new(Control::new(events_in.clone(), options.interactive, options.settings.permission_mode));
+        let opened = tokio::task::spawn_blocking(move || Self::build(options, control)).await;
+        let (session, resumed, notices) = match opened {
+            Ok(built) => built?,
+            Err(error) => return Err(SessionError::Journal(std::io::Error::other(error))),
+        };
+        let (ops, ops_out) = mpsc::channel(OPS);
+        let cancel = CancellationToken::new();
+        let session_id = session.id.clone();
+        session.control.emit(Event::SessionStarted {
+            session_id: session_id.clone(),
+            cwd: session.workspace.root().display().to_string(),
+            model: session.badge.clone(),
+            mode: session.control.mode(),
+            resumed,
+        });
+        for (level, message, hint) in notices {
+            session.control.notice(level, message, hint);
+        }
+        let owner = tokio::spawn(session.own(ops_out, events_in, cancel.clone()));
+        Ok(SessionHandle {
+            ops,
+            events,
+            session_id,
+            guard: SessionGuard { _cancel: cancel.drop_guard(), owner },
+        })
+    }
+
+    fn build(
+        options: SessionOptions,
+        control: Arc<Control>,
+    ) -> Result<(Self, bool, Vec<Remark>), SessionError> {
+        let SessionOptions { cwd, provider, tools, settings, places, trusted, resume, .. } = options;
+        let root = cwd.canonicalize().ok().filter(|root| root.is_dir());
+        let root = root.ok_or(SessionError::NotADirectory { path: cwd })?;
+        let mut notices = Vec::new();
+        let folder = places.sessions(&root);
+        let info = provider.info().clone();
+
+        let resumed = resume.is_some();
+        let (id, log, restored) = match resume {
+            None => {
+                let id = uuid::Uuid::now_v7().to_string();
+                let header = Record::Header {
+                    format: FORMAT,
+                    program: concat!("loci ", env!("CARGO_PKG_VERSION")).into(),
+                    session_id: id.clone(),
+                    cwd: root.display().to_string(),
+                    model: info.model.clone(),
+                };
+                let log = Log::create(&folder.join(format!("{id}.jsonl")), &header)?;
+                (id, log, resume::Restored::default())
+            }
+            Some(resume) => {
+                let id = resume::find(&folder, &resume)?;
+                let (log, loaded) = Log::open(&folder.join(format!("{id}.jsonl")))?;
+                if let Some(damage) = &loaded.damage {
+                    let kept = damage.kept_at.as_deref().unwrap_or(Path::new("?"));
+                    notices.push((
+                        Level::Warning,
+                        format!(
+                            "the end of the session's log was damaged ({}); {} bytes were set aside in {}",
+                            damage.why,
+                            damage.bytes,
+                            kept.display()
+                        ),
+                        None,
+                    ));
+                }
+                let restored = resume::restore(&loaded.records, info.capabilities.grounded);
+                if !restored.unknown.is_empty() {
+                    notices.push((
+                        Level::Warning,
+                        format!(
+                            "cut off earlier, result unknown, not run again: {}",
+                            restored.unknown.join(", ")
+                        ),
+                        Some("look at what they left before going on".into()),
+                    ));
+                }
+                (id, log, restored)
+            }
+        };
+
+        let project = Places::project_key(&root);
+        let journal = Journal::open(&places.journal(), &root, &project, &id, Limits::default())
+            .map_err(SessionError::Journal)?;
+        let index = loci_index::Index::open(
+            &root,
+            loci_index::Options {
+                cache_dir: places.index(&root),
+                max_file_bytes: settings.max_file_bytes,
+                deny: read_denies(&settings.rules.deny),
+            },
+        )?;
+        let instructions = if trusted {
+            let found = instructions::read(&root);
+            if let Some(note) = found.note {
+                notices.push((Level::Warning, note, None));
+            }
+            found.text
+        } else {
+            None
+        };
+        let context = Context {
+            root: root.clone(),
+            cwd: root.clone(),
+            home: places.home.clone(),
+            additional: settings.additional_directories.clone(),
+            config_dirs: vec![root.join(".loci"), places.config.clone(), places.data.clone()],
+        };
+        let specs = tools.iter().map(|tool| crate::tools::spec(tool.as_ref())).collect();
+        let window = match settings.context_length {
+            Some(length) if length < info.context_length => length,
+            _ => info.context_length,
+        };
+        // What is configured counts more than what was detected.
+        let mut tasks = settings.tasks;
+        for detected in crate::tasks::detect(&root) {
+            if !tasks.iter().any(|task| task.name == detected.name) {
+                tasks.push(detected);
+            }
+        }
+        let mut sampling = settings.sampling;
+        if info.capabilities.grounded && !settings.temperature_chosen {
+            sampling.temperature = 0.0;
+        }
+        let session = Self {
+            head: head::text(&root, instructions.as_deref()),
+            badge: ModelBadge {
+                name: info.model,
+                provider: info.provider,
+                local: info.local,
+                context_length: window,
+            },
+            spool_dir: places.state.join("spool").join(&id),
+            id,
+            workspace: Workspace::new(root),
+            provider,
+            tools,
+            specs,
+            sampling,
+            max_tokens: settings.max_tokens,
+            max_steps: settings.max_turns,
+            window,
+            conversation: restored.conversation,
+            turn_number: restored.turns,
+            notes: Vec::new(),
+            named: restored.named,
+            call_ids: restored.call_ids,
+            log,
+            journal: Arc::new(journal),
+            index,
+            refreshing: None,
+            permissions: Permissions::new(settings.rules, context),
+            control,
+            todos: Arc::new(Mutex::new(restored.todos)),
+            tasks: Arc::new(tasks),
+        };
+        Ok((session, resumed, notices))
+    }
+
+    /// The owner's life: one op after the other, and during a turn both.
+    async fn own(
+        mut self,
+        mut ops: mpsc::Receiver<Op>,
+        events: mpsc::UnboundedSender<Event>,
+        cancel: CancellationToken,
+    ) {
+        let control = self.control.clone();
+        let mut waiting: VecDeque<Op> = VecDeque::new();
+        loop {
+            let op = match waiting.pop_front() {
+                Some(op) => op,
+                None => tokio::select! {
+                    () = cancel.cancelled() => break,
+                    () = events.closed() => break,
+                    op = ops.recv() => match op {
+                        Some(op) => op,
+                        None => break,
+                    },
+                },
+            };
+            match control.handle(op) {
+                None => {}
+                Some(Op::Shutdown) => break,
+                Some(Op::Undo) => self.undo().await,
+                Some(Op::Prompt { text }) => {
+                    let turn_cancel = cancel.child_token();
+                    control.begin_turn(turn_cancel.clone());
+                    let turn = self.run_turn(text, turn_cancel.clone());
+                    tokio::pin!(turn);
+                    let mut open = true;
+                    loop {
+                        tokio::select! {
+                            _report = &mut turn => break,
+                            () = events.closed(), if !turn_cancel.is_cancelled() => turn_cancel.cancel(),
+                            op = ops.recv(), if open => match op {
+                                Some(op) => waiting.extend(control.handle(op)),
+                                None => {
+                                    open = false;
+                                    // Whoever could have answered is gone.
+                                    if control.interactive {
+                                        turn_cancel.cancel();
+                                    }
+                                }
+                            },
+                        }
+                    }
+                    if waiting.contains(&Op::Shutdown) {
+                        break;
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        if let Err(error) = self.log.commit() {
+            control.notice(Level::Error, format!("the session could not be written: {error}"), None);
+        }
+        control.emit(Event::SessionEnded { session_id: self.id.clone() });
+    }
+
+    async fn undo(&mut self) {
+        let journal = self.journal.clone();
+        let undone = tokio::task::spawn_blocking(move || journal.undo(Which::Newest)).await;
+        let undone = match undone {
+            Ok(Ok(undone)) => undone,
+            Ok(Err(error)) => return self.control.notice(Level::Warning, error.to_string(), None),
+            Err(error) => return self.control.notice(Level::Error, error.to_string(), None),
+        };
+        let paths: Vec<String> = undone.paths.iter().map(|path| self.workspace.relative(path)).collect();
+        let index = self.index.clone();
+        let changed = paths.clone();
+        // An index that did not take it in is refreshed before the next turn anyway.
+        let _ = tokio::task::spawn_blocking(move || index.update(&changed)).await;
+        let message = format!("taken back: {}", paths.join(", "));
+        self.notes.push(format!("The user took back the newest change, to {}.", paths.join(", ")));
+        let logged = self.log.append(&Record::Undone { paths }).and_then(|()| self.log.commit());
+        if let Err(error) = logged {
+            self.control.notice(Level::Error, format!("the session cannot be written: {error}"), None);
+        }
+        self.control.notice(Level::Info, message, None);
+    }
+
+    /// Start comparing the tree with the index; [`Session::await_refresh`] waits for it.
+    pub(crate) fn start_refresh(&mut self) {
+        let index = self.index.clone();
+        let control = self.control.clone();
+        let before = self.refreshing.take();
+        let runtime = tokio::runtime::Handle::current();
+        self.refreshing = Some(tokio::task::spawn_blocking(move || {
+            // One at a time: side by side they would do the same work twice.
+            if let Some(before) = before {
+                let _ = runtime.block_on(before);
+            }
+            let mut shown = Instant::now();
+            let mut announced = false;
+            index.refresh(&mut |progress| {
+                let finished = progress.total > 0 && progress.done >= progress.total;
+                let due = shown.elapsed() >= PROGRESS_PERIOD;
+                if progress.total > 0 && (due || (finished && announced)) {
+                    shown = Instant::now();
+                    announced = true;
+                    control.emit(Event::Progress {
+                        task: "indexing".into(),
+                        done: progress.done,
+                        total: Some(progress.total),
+                        unit: "files".into(),
+                    });
+                }
+            })
+        }));
+    }
+
+    /// Wait until the index is fresh.
+    pub(crate) async fn await_refresh(&mut self, cancel: &CancellationToken) -> Result<(), Stop> {
+        let Some(mut refreshing) = self.refreshing.take() else { return Ok(()) };
+        let refreshed = tokio::select! {
+            () = cancel.cancelled() => {
+                self.refreshing = Some(refreshing);
+                return Err(Stop::interrupted());
+            }
+            refreshed = &mut refreshing => refreshed,
+        };
+        let problem = match refreshed {
+            Ok(Ok(report)) if report.rebuilt => "the index was damaged and has been built again".to_owned(),
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) => format!("the index could not be refreshed: {error}"),
+            Err(error) => format!("the index could not be refreshed: {error}"),
+        };
+        self.control.notice(Level::Warning, problem, None);
+        Ok(())
+    }
+}
+
+/// Progress is shown at most this often, and not at all for work that is shorter.
+const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
+
+/// The paths that read rules deny, as the index takes them: search must not leak what may not be read.
+fn read_denies(deny: &[String]) -> Vec<String> {
+    deny.iter()
+        .filter_map(|rule| rule.strip_prefix("Read(")?.strip_suffix(')'))
+        .filter(|spec| !spec.starts_with("//") && !spec.starts_with("~/"))
+        .map(|spec| spec.strip_prefix('.').filter(|rest| rest.starts_with('/')).unwrap_or(spec).to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

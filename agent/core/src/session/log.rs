@@ -1,0 +1,564 @@
+//! Owns the session log: append-only JSONL, hash-chained, locked, durable before anybody is told.
+//! Uses `fdatasync`, `flock` (through the standard library) and blake3.
+//! Never rewrites a line, and never deletes one: a damaged tail is moved beside the log.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use loci_inference::provider::ToolCall;
+use loci_protocol::{Location, TurnReport};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::tools::{Evidence, Todo};
+
+/// The version of the format that this program writes. It reads every version up to it.
+pub const FORMAT: u32 = 1;
+
+/// One thing that happened in a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Record {
+    /// The first record.
+    Header {
+        /// [`FORMAT`].
+        format: u32,
+        /// The program that wrote it.
+        program: String,
+        /// The session.
+        session_id: String,
+        /// The project root.
+        cwd: String,
+        /// The model at work when the session began.
+        model: String,
+    },
+    /// The user's words. A turn begins.
+    Prompt {
+        /// The turn's number, from 1.
+        turn: u32,
+        /// The words, with whatever notes were put before them.
+        text: String,
+    },
+    /// What the model said and called in one step.
+    Assistant {
+        /// The turn's number.
+        turn: u32,
+        /// Its text.
+        text: String,
+        /// Its reasoning.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reasoning: Option<String>,
+        /// Its calls.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        calls: Vec<ToolCall>,
+    },
+    /// A call was decided and is about to run.
+    Intent {
+        /// The call.
+        call_id: String,
+        /// The tool.
+        tool: String,
+        /// Its arguments.
+        input: Value,
+        /// How it came to be allowed.
+        why: String,
+    },
+    /// A call ended, was denied, or failed.
+    Outcome(Box<LoggedOutcome>),
+    /// The task list after a change.
+    Todos {
+        /// All of it.
+        items: Vec<Todo>,
+    },
+    /// File changes were taken back outside a turn.
+    Undone {
+        /// The paths, relative to the root.
+        paths: Vec<String>,
+    },
+    /// The turn is over.
+    TurnEnded(Box<TurnReport>),
+}
+
+/// An outcome as it is kept.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LoggedOutcome {
+    /// The call.
+    pub call_id: String,
+    /// The tool.
+    pub tool: String,
+    /// Whether it did what was asked.
+    pub ok: bool,
+    /// What the model read.
+    pub text: String,
+    /// The same for very small windows.
+    pub brief: String,
+    /// One line for people.
+    pub summary: String,
+    /// Places that the result names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locations: Vec<Location>,
+    /// Citable lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+    /// What changed, as a unified diff.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+    /// Paths that changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+    /// Wall-clock time.
+    pub duration_ms: u64,
+}
+
+/// Why a log cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Another process has it open.
+    #[error("the session is in use by another process: {}", path.display())]
+    InUse {
+        /// The log.
+        path: PathBuf,
+    },
+    /// Not even its first record can be read.
+    #[error("the session log {} is damaged: {message}", path.display())]
+    Corrupt {
+        /// The log.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// A newer program wrote it.
+    #[error("the session log {} has format {format}; this program reads up to {FORMAT}", path.display())]
+    TooNew {
+        /// The log.
+        path: PathBuf,
+        /// Its format.
+        format: u32,
+    },
+    /// The system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A log's valid prefix.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The records, oldest first.
+    pub records: Vec<Record>,
+    /// Length of the valid prefix in bytes.
+    pub valid_bytes: u64,
+    /// Bytes after it, and why they are not valid.
+    pub damage: Option<Damage>,
+    /// The hash of the last valid record.
+    last: String,
+}
+
+/// What follows a valid prefix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// How many bytes.
+    pub bytes: u64,
+    /// Why they are not valid.
+    pub why: String,
+    /// Where they were put, once they were.
+    pub kept_at: Option<PathBuf>,
+}
+
+/// An open, locked log. The lock is the operating system's and ends with the process.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    file: File,
+    /// Bytes that are known to be good; a failed append is cut back to here.
+    length: u64,
+    /// Hash of the newest record, written or pending.
+    last: String,
+    /// Lines that could not be written yet, in order.
+    pending: Vec<u8>,
+    /// Bytes were written and not yet synced.
+    dirty: bool,
+}
+
+/// Hex digits of the hash in a line.
+const HASH_DIGITS: usize = 64;
+/// What a line begins with; the hash covers everything after `{"hash":"…",`.
+const LINE_START: &[u8] = b"{\"hash\":\"";
+
+fn hash(body: &[u8]) -> String {
+    blake3::hash(body).to_hex().to_string()
+}
+
+/// One line, newline included, and its hash.
+fn line(previous: &str, record: &Record) -> (Vec<u8>, String) {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        prev: &'a str,
+        at: String,
+        #[serde(flatten)]
+        record: &'a Record,
+    }
+    let body = Body { prev: previous, at: jiff::Timestamp::now().to_string(), record };
+    // Records are plain data with string keys; serialising them cannot fail, and an empty object would be caught on reading.
+    let text = serde_json::to_string(&body).unwrap_or_else(|_| "{}".into());
+    let body = &text.as_bytes()[1..];
+    let hash = hash(body);
+    let mut line = Vec::with_capacity(LINE_START.len() + HASH_DIGITS + 3 + body.len());
+    line.extend_from_slice(LINE_START);
+    line.extend_from_slice(hash.as_bytes());
+    line.extend_from_slice(b"\",");
+    line.extend_from_slice(body);
+    line.push(b'\n');
+    (line, hash)
+}
+
+/// The record in a line (without its newline) and its hash.
+fn parse(line: &[u8], previous: &str) -> Result<(Record, String), String> {
+    #[derive(Deserialize)]
+    struct Previous {
+        prev: String,
+    }
+    let rest = line.strip_prefix(LINE_START).ok_or("it does not begin as a record does")?;
+    let (digits, rest) = rest.split_at_checked(HASH_DIGITS).ok_or("it is cut short")?;
+    let body = rest.strip_prefix(b"\",").ok_or("it does not begin as a record does")?;
+    let expected = hash(body);
+    if digits != expected.as_bytes() {
+        return Err("its hash does not fit its content".into());
+    }
+    let mut whole = Vec::with_capacity(body.len() + 1);
+    whole.push(b'{');
+    whole.extend_from_slice(body);
+    let chained: Previous = serde_json::from_slice(&whole).map_err(|error| error.to_string())?;
+    if chained.prev != previous {
+        return Err("it does not follow the record before it".into());
+    }
+    let record = serde_json::from_slice(&whole).map_err(|error| error.to_string())?;
+    Ok((record, expected))
+}
+
+/// Read as many records as are valid. Never fails: an unreadable log has an empty prefix.
+#[must_use]
+pub fn read_records(bytes: &[u8]) -> Loaded {
+    let mut loaded = Loaded::default();
+    let mut offset = 0;
+    while offset < bytes.len() {
+        let rest = &bytes[offset..];
+        let parsed = match rest.iter().position(|byte| *byte == b'\n') {
+            Some(end) => parse(&rest[..end], &loaded.last).map(|parsed| (parsed, end + 1)),
+            None => Err("its last line was not finished".into()),
+        };
+        match parsed {
+            Ok(((record, hash), length)) => {
+                loaded.records.push(record);
+                loaded.last = hash;
+                offset += length;
+            }
+            Err(why) => {
+                loaded.damage = Some(Damage { bytes: rest.len() as u64, why, kept_at: None });
+                break;
+            }
+        }
+    }
+    loaded.valid_bytes = offset as u64;
+    loaded
+}
+
+fn check_header(path: &Path, loaded: &Loaded) -> Result<(), LogError> {
+    match loaded.records.first() {
+        Some(Record::Header { format, .. }) if *format > FORMAT => {
+            Err(LogError::TooNew { path: path.into(), format: *format })
+        }
+        Some(Record::Header { .. }) => Ok(()),
+        Some(_) => Err(LogError::Corrupt { path: path.into(), message: "it has no header".into() }),
+        None => Err(LogError::Corrupt {
+            path: path.into(),
+            message: loaded.damage.as_ref().map_or_else(|| "it is empty".into(), |damage| damage.why.clone()),
+        }),
+    }
+}
+
+/// Read a log without locking it, for lists.
+///
+/// # Errors
+/// `Io`, `TooNew`, or `Corrupt` when not even its header can be read.
+pub fn read(path: &Path) -> Result<Loaded, LogError> {
+    let bytes = fs::read(path).map_err(|source| LogError::Io { path: path.into(), source })?;
+    let loaded = read_records(&bytes);
+    check_header(path, &loaded)?;
+    Ok(loaded)
+}
+
+/// Make a folder and everything above it, durably.
+///
+/// # Errors
+/// What the system says.
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path)?;
+    if let Some(parent) = path.parent() {
+        sync_folder(parent)?;
+    }
+    sync_folder(path)
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+impl Log {
+    /// Begin a new log, with its first record committed and its folder synced.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn create(path: &Path, header: &Record) -> Result<Self, LogError> {
+        let io = |source| LogError::Io { path: path.into(), source };
+        if let Some(folder) = path.parent() {
+            create_folder(folder).map_err(|source| LogError::Io { path: folder.into(), source })?;
+        }
+        let file = OpenOptions::new().read(true).append(true).create_new(true).open(path).map_err(io)?;
+        lock(&file, path)?;
+        let mut log = Self {
+            path: path.into(),
+            file,
+            length: 0,
+            last: String::new(),
+            pending: Vec::new(),
+            dirty: false,
+        };
+        log.append(header)?;
+        log.commit()?;
+        if let Some(folder) = path.parent() {
+            sync_folder(folder).map_err(io)?;
+        }
+        Ok(log)
+    }
+
+    /// Open a log to go on with it. A damaged tail is moved beside the log; [`Loaded::damage`] says where.
+    ///
+    /// # Errors
+    /// `InUse`, `Corrupt`, `TooNew`, `Io`.
+    pub fn open(path: &Path) -> Result<(Self, Loaded), LogError> {
+        let io = |source| LogError::Io { path: path.into(), source };
+        let mut file = OpenOptions::new().read(true).append(true).open(path).map_err(io)?;
+        lock(&file, path)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(io)?;
+        let mut loaded = read_records(&bytes);
+        check_header(path, &loaded)?;
+        if let Some(damage) = &mut loaded.damage {
+            let valid = usize::try_from(loaded.valid_bytes).unwrap_or(bytes.len());
+            damage.kept_at = Some(quarantine(path, &bytes[valid..]).map_err(io)?);
+            file.set_len(loaded.valid_bytes).map_err(io)?;
+            file.sync_all().map_err(io)?;
+        }
+        file.seek(SeekFrom::End(0)).map_err(io)?;
+        let log = Self {
+            path: path.into(),
+            file,
+            length: loaded.valid_bytes,
+            last: loaded.last.clone(),
+            pending: Vec::new(),
+            dirty: false,
+        };
+        Ok((log, loaded))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Add a record. It is in the file when this returns, and durable after [`Log::commit`].
+    ///
+    /// # Errors
+    /// `Io`: the record is kept in memory and written before the next one.
+    pub fn append(&mut self, record: &Record) -> Result<(), LogError> {
+        let (line, hash) = line(&self.last, record);
+        self.pending.extend_from_slice(&line);
+        self.last = hash;
+        self.flush()
+    }
+
+    /// Make everything that was added durable.
+    ///
+    /// # Errors
+    /// `Io`: nothing is lost in memory, and the next commit tries again.
+    pub fn commit(&mut self) -> Result<(), LogError> {
+        self.flush()?;
+        if self.dirty {
+            self.file.sync_data().map_err(|source| LogError::Io { path: self.path.clone(), source })?;
+            self.dirty = false;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), LogError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        if let Err(source) = self.file.write_all(&self.pending) {
+            // Half a line must not stay: the next one would be glued to it.
+            let _ = self.file.set_len(self.length);
+            return Err(LogError::Io { path: self.path.clone(), source });
+        }
+        self.length += self.pending.len() as u64;
+        self.pending.clear();
+        self.dirty = true;
+        Ok(())
+    }
+}
+
+fn lock(file: &File, path: &Path) -> Result<(), LogError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(fs::TryLockError::WouldBlock) => Err(LogError::InUse { path: path.into() }),
+        Err(fs::TryLockError::Error(source)) => Err(LogError::Io { path: path.into(), source }),
+    }
+}
+
+/// Keep the damaged bytes beside the log, under a name that is free.
+fn quarantine(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    for number in 1..10_000_u32 {
+        let kept = path.with_extension(format!("damaged-{number}"));
+        match OpenOptions::new().write(true).create_new(true).open(&kept) {
+            Ok(mut file) => {
+                file.write_all(bytes)?;
+                file.sync_all()?;
+                if let Some(folder) = path.parent() {
+                    sync_folder(folder)?;
+                }
+                return Ok(kept);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("too many damaged tails beside the log"))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+mod tests {
+    use super::*;
+
+    fn header() -> Record {
+        Record::Header {
+            format: FORMAT,
+            program: "loci test".into(),
+            session_id: "s".into(),
+            cwd: "/srv/repo".into(),
+            model: "scripted".into(),
+        }
+    }
+
+    fn small_log(path: &Path) -> Vec<Record> {
+        let records = vec![
+            header(),
+            Record::Prompt { turn: 1, text: "where is parse?\n\u{2028}".into() },
+            Record::Assistant { turn: 1, text: String::new(), reasoning: None, calls: vec![] },
+            Record::Outcome(Box::new(LoggedOutcome {
+                call_id: "c1".into(),
+                text: "äöü".into(),
+                ..Default::default()
+            })),
+        ];
+        let mut log = Log::create(path, &records[0]).unwrap();
+        for record in &records[1..] {
+            log.append(record).unwrap();
+        }
+        log.commit().unwrap();
+        records
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/er/a.jsonl");
+        let records = small_log(&path);
+        let (mut log, loaded) = Log::open(&path).unwrap();
+        assert_eq!(loaded.records, records);
+        assert!(loaded.damage.is_none());
+        log.append(&Record::Undone { paths: vec![] }).unwrap();
+        log.commit().unwrap();
+        assert!(matches!(Log::open(&path), Err(LogError::InUse { .. })));
+        drop(log);
+        assert_eq!(read(&path).unwrap().records.len(), 5);
+    }
+
+    #[test]
+    fn truncation_at_each_byte_leaves_the_valid_prefix() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let records = small_log(&path);
+        let bytes = fs::read(&path).unwrap();
+        let ends: Vec<usize> =
+            bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
+        for length in 0..=bytes.len() {
+            let loaded = read_records(&bytes[..length]);
+            let whole = ends.iter().filter(|end| **end <= length).count();
+            assert_eq!(loaded.records, records[..whole], "cut at {length}");
+            assert_eq!(loaded.damage.is_some(), length != 0 && !ends.contains(&length), "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn a_flip_of_each_byte_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let records = small_log(&path);
+        let bytes = fs::read(&path).unwrap();
+        for at in 0..bytes.len() {
+            for mask in [0x01, 0x20, 0x80] {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= mask;
+                let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count();
+                let loaded = read_records(&flipped);
+                assert_eq!(loaded.records, records[..line], "flip {mask:#x} at {at}");
+                assert!(loaded.damage.is_some(), "flip {mask:#x} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_tail_is_kept_beside_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let records = small_log(&path);
+        let good = fs::read(&path).unwrap();
+        for round in 1..3 {
+            let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+            file.write_all(b"{\"hash\":\"torn").unwrap();
+            let (log, loaded) = Log::open(&path).unwrap();
+            let damage = loaded.damage.unwrap();
+            assert_eq!(loaded.records, records);
+            assert_eq!(damage.kept_at, Some(path.with_extension(format!("damaged-{round}"))));
+            assert_eq!(fs::read(damage.kept_at.unwrap()).unwrap(), b"{\"hash\":\"torn");
+            assert_eq!(fs::read(&path).unwrap(), good);
+            drop(log);
+        }
+    }
+
+    #[test]
+    fn logs_without_a_header_and_of_the_future_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        fs::write(&path, b"").unwrap();
+        assert!(matches!(Log::open(&path), Err(LogError::Corrupt { .. })));
+        fs::write(&path, b"{}\n").unwrap();
+        assert!(matches!(Log::open(&path), Err(LogError::Corrupt { .. })));
+        let mut record = header();
+        if let Record::Header { format, .. } = &mut record {
+            *format = FORMAT + 1;
+        }
+        fs::write(&path, line("", &record).0).unwrap();
+        assert!(matches!(Log::open(&path), Err(LogError::TooNew { .. })));
+    }
+}

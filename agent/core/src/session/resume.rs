@@ -1,0 +1,209 @@
+//! Owns the way back into a session: which sessions there are, and what one was about.
+//! Uses logs, and nothing else: the list is made by scanning.
+//! Never lets one unreadable session hide another.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use loci_inference::provider::Message;
+
+use super::log::{self, LogError, Record};
+use super::{Resume, SessionError};
+use crate::context::Conversation;
+use crate::tools::Todo;
+use crate::turn::calls::file_of;
+use crate::turn::citations::Named;
+
+/// A session as lists show it.
+#[derive(Debug)]
+pub struct Listed {
+    /// Its id.
+    pub id: String,
+    /// Its log.
+    pub path: PathBuf,
+    /// When it was last written to.
+    pub modified: SystemTime,
+    /// What it was about, or why that cannot be told.
+    pub summary: Result<Summary, LogError>,
+}
+
+/// What a session was about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The project root.
+    pub cwd: String,
+    /// The model it began with.
+    pub model: String,
+    /// Its first prompt.
+    pub first_prompt: String,
+    /// Prompts in all.
+    pub turns: u32,
+    /// Whether the end of its log is damaged.
+    pub damaged: bool,
+}
+
+/// The sessions of a project, newest first. A folder that does not exist has none.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn list(folder: &Path) -> io::Result<Vec<Listed>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut sessions: Vec<Listed> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let path = entry.path();
+            let id = path.file_stem()?.to_str()?.to_owned();
+            if path.extension()? != "jsonl" {
+                return None;
+            }
+            let modified =
+                entry.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+            let summary = log::read(&path).map(|loaded| summarise(&loaded));
+            Some(Listed { id, path, modified, summary })
+        })
+        .collect();
+    sessions.sort_by(|one, two| two.modified.cmp(&one.modified).then_with(|| two.id.cmp(&one.id)));
+    Ok(sessions)
+}
+
+fn summarise(loaded: &log::Loaded) -> Summary {
+    let mut summary = Summary {
+        cwd: String::new(),
+        model: String::new(),
+        first_prompt: String::new(),
+        turns: 0,
+        damaged: loaded.damage.is_some(),
+    };
+    for record in &loaded.records {
+        match record {
+            Record::Header { cwd, model, .. } => {
+                summary.cwd = cwd.clone();
+                summary.model = model.clone();
+            }
+            Record::Prompt { text, .. } => {
+                if summary.turns == 0 {
+                    summary.first_prompt = text.clone();
+                }
+                summary.turns += 1;
+            }
+            _ => {}
+        }
+    }
+    summary
+}
+
+/// The id of the session that is meant.
+///
+/// # Errors
+/// When there is none, or several.
+pub fn find(folder: &Path, resume: &Resume) -> Result<String, SessionError> {
+    let sessions = list(folder).map_err(|source| LogError::Io { path: folder.into(), source })?;
+    match resume {
+        // One that was opened and never spoken to is not what anybody wants to go on with.
+        Resume::Latest => sessions
+            .iter()
+            .find(|listed| listed.summary.as_ref().is_ok_and(|summary| summary.turns > 0))
+            .map(|listed| listed.id.clone())
+            .ok_or(SessionError::NothingToResume),
+        Resume::Id(id) => {
+            if let Some(exact) = sessions.iter().find(|listed| listed.id == *id) {
+                return Ok(exact.id.clone());
+            }
+            let candidates: Vec<String> = sessions
+                .iter()
+                .filter(|listed| !id.is_empty() && listed.id.starts_with(id.as_str()))
+                .map(|listed| listed.id.clone())
+                .collect();
+            match candidates.as_slice() {
+                [] => Err(SessionError::UnknownSession { id: id.clone() }),
+                [only] => Ok(only.clone()),
+                _ => Err(SessionError::AmbiguousSession { id: id.clone(), candidates }),
+            }
+        }
+    }
+}
+
+/// A session's state, as its records tell it.
+#[derive(Debug, Default)]
+pub(crate) struct Restored {
+    pub(crate) conversation: Conversation,
+    pub(crate) turns: u32,
+    pub(crate) named: Named,
+    pub(crate) call_ids: HashSet<String>,
+    pub(crate) todos: Vec<Todo>,
+    /// Calls that were begun and whose outcome is not known.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// What the model reads in the place of a result that a crash swallowed.
+const UNKNOWN: &str = "unknown: Loci was cut off while this call ran. It was not run again. Look at what it left before going on.";
+/// And of a call that had not begun.
+const NOT_BEGUN: &str = "not run: Loci was cut off before this call.";
+
+/// Build the state from records.
+pub(crate) fn restore(records: &[Record], brief: bool) -> Restored {
+    let mut restored = Restored::default();
+    // Calls of the newest step that have no result yet: id, tool, and the intent's summary if it was begun.
+    let mut open: Vec<(String, String, Option<String>)> = Vec::new();
+    let mut inputs: std::collections::HashMap<String, serde_json::Value> = std::collections::HashMap::new();
+    let mut turn = 0;
+    for record in records {
+        match record {
+            Record::Prompt { turn: number, text } => {
+                close(&mut restored, turn, &mut open);
+                turn = *number;
+                restored.turns = restored.turns.max(turn);
+                restored.conversation.push(turn, Message::User { text: text.clone() });
+            }
+            Record::Assistant { turn: number, text, calls, .. } => {
+                close(&mut restored, turn, &mut open);
+                turn = *number;
+                for call in calls {
+                    restored.call_ids.insert(call.id.clone());
+                    open.push((call.id.clone(), call.name.clone(), None));
+                    inputs.insert(call.id.clone(), serde_json::Value::Object(call.arguments.clone()));
+                }
+                restored.conversation.push(
+                    turn,
+                    Message::Assistant { text: text.clone(), reasoning: None, calls: calls.clone() },
+                );
+            }
+            Record::Intent { call_id, tool, input, .. } => {
+                if let Some(found) = open.iter_mut().find(|(id, ..)| id == call_id) {
+                    found.2 = Some(format!("{tool} {input}"));
+                }
+            }
+            Record::Outcome(outcome) => {
+                open.retain(|(id, ..)| *id != outcome.call_id);
+                restored.named.add(&outcome.locations);
+                restored.named.add(outcome.evidence.iter().map(|evidence| &evidence.location));
+                let file = inputs.get(&outcome.call_id).and_then(|input| file_of(&outcome.tool, input));
+                restored.named.add_text(&outcome.text, file);
+                let text = if brief { outcome.brief.clone() } else { outcome.text.clone() };
+                let message =
+                    Message::Tool { call_id: outcome.call_id.clone(), name: outcome.tool.clone(), text };
+                restored.conversation.push(turn, message);
+            }
+            Record::Todos { items } => restored.todos = items.clone(),
+            Record::Header { .. } | Record::Undone { .. } | Record::TurnEnded(_) => {}
+        }
+    }
+    close(&mut restored, turn, &mut open);
+    restored
+}
+
+/// Give every call a result: templates and providers refuse a call without one.
+fn close(restored: &mut Restored, turn: u32, open: &mut Vec<(String, String, Option<String>)>) {
+    for (call_id, name, begun) in open.drain(..) {
+        let text = if begun.is_some() { UNKNOWN } else { NOT_BEGUN };
+        restored.unknown.extend(begun);
+        restored.conversation.push(turn, Message::Tool { call_id, name, text: text.into() });
+    }
+}

@@ -1,0 +1,433 @@
+//! Owns how the calls of a step become outcomes: check, decide, ask, log, keep, run, log.
+//! Uses the policy, the journal and the tools.
+//! Never runs a call that is not allowed, and never two changing ones at a time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use loci_inference::provider::{Message, ToolCall};
+use loci_policy::Verdict as Permission;
+use loci_protocol::{Approval, Event, Level, PermissionMode, ToolReport};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::breaker::Verdict;
+use super::{Stop, Turn, arguments};
+use crate::control::{AskUser, Reply};
+use crate::session::Session;
+use crate::session::journal::CallJournal;
+use crate::session::log::{LoggedOutcome, Record};
+use crate::tools::{Ask, Outcome, Tool, ToolContext};
+
+/// A cancelled tool has so long to end by itself; its processes are killed by `exec` much earlier.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
+/// Evidence and locations of one result that the log keeps; the text holds them all.
+const LOGGED_PLACES: usize = 64;
+
+/// A call on its way.
+struct Ready {
+    call: ToolCall,
+    tool: Arc<dyn Tool>,
+    input: Value,
+    changes: bool,
+    why: String,
+}
+
+/// A call that has ended, one way or the other.
+struct Ended {
+    call: ToolCall,
+    input: Value,
+    outcome: Outcome,
+    ran: bool,
+    duration: Duration,
+    journal: Option<Arc<CallJournal>>,
+}
+
+impl Session {
+    /// Run the calls of one step. Their results are in the conversation and in the log when this returns.
+    pub(crate) async fn run_calls(&mut self, turn: &mut Turn, calls: Vec<ToolCall>) -> Result<(), Stop> {
+        // Looking things up can be done side by side; a change waits for what came before it and holds up the rest.
+        let mut batch: Vec<Ready> = Vec::new();
+        let mut stopped = None;
+        for call in calls {
+            turn.tool_calls += 1;
+            if stopped.is_some() || turn.cancel.is_cancelled() {
+                self.finish_batch(turn, &mut batch).await?;
+                let outcome = Outcome::failed("not run: the turn was cancelled");
+                self.record(turn, refused(call, outcome))?;
+                continue;
+            }
+            match self.prepare(turn, call).await {
+                Ok(ready) if ready.changes => {
+                    self.finish_batch(turn, &mut batch).await?;
+                    batch.push(ready);
+                    self.finish_batch(turn, &mut batch).await?;
+                }
+                Ok(ready) => batch.push(ready),
+                Err(ended) => {
+                    // In order, so that the model finds results where it made the calls.
+                    self.finish_batch(turn, &mut batch).await?;
+                    if let Err(stop) = self.record(turn, *ended) {
+                        stopped = Some(stop);
+                    }
+                }
+            }
+        }
+        self.finish_batch(turn, &mut batch).await?;
+        self.log.commit()?;
+        stopped.map_or(Ok(()), Err)
+    }
+
+    /// From the model's words to a call that may run, or to the outcome that says why not.
+    async fn prepare(&mut self, turn: &mut Turn, call: ToolCall) -> Result<Ready, Box<Ended>> {
+        let given = Value::Object(call.arguments.clone());
+        let Some(tool) = self.tools.iter().find(|tool| tool.name() == call.name).cloned() else {
+            let names: Vec<&str> = self.tools.iter().map(|tool| tool.name()).collect();
+            let message = format!("there is no tool `{}`; there are {}", call.name, names.join(", "));
+            self.announce(&call, &given, &call.name.clone());
+            return Err(Box::new(refused(call, Outcome::failed(message))));
+        };
+        let input = match arguments::check(&tool.parameters(), call.arguments.clone()) {
+            Ok(input) => input,
+            Err(message) => {
+                self.announce(&call, &given, tool.name());
+                return Err(Box::new(refused(call, Outcome::failed(message))));
+            }
+        };
+        self.announce(&call, &input, &tool.summary(&input));
+        if turn.breaker.refuses(tool.name(), &input) {
+            let message = "refused: this call was made again and again with the same result. Use that result, do something else, or answer.";
+            return Err(Box::new(refused(call, Outcome::failed(message))));
+        }
+        if let Err(stop) = self.await_refresh(&turn.cancel).await {
+            let message = if stop.failure.is_some() {
+                "not run: internal error"
+            } else {
+                "not run: the turn was cancelled"
+            };
+            return Err(Box::new(refused(call, Outcome::failed(message))));
+        }
+        let context = self.tool_context(turn, None);
+        let accesses = match tool.access(&input, &context) {
+            Ok(accesses) => accesses,
+            Err(message) => return Err(Box::new(refused(call, Outcome::failed(message)))),
+        };
+        let decision = self.permissions.decide(self.control.mode(), tool.name(), &input, &accesses);
+        let why = match &decision.rule {
+            Some(rule) => format!("{} (rule {rule})", decision.why),
+            None => decision.why.clone(),
+        };
+        let why = match decision.decision {
+            Permission::Allow => why,
+            Permission::Deny => {
+                let outcome = Outcome::failed(format!(
+                    "denied by the permission rules: {why}. Do not try it another way."
+                ));
+                return Err(Box::new(refused(call, outcome)));
+            }
+            Permission::Ask if !self.control.interactive => {
+                self.explain_denial(tool.name(), &accesses, &why);
+                let outcome = Outcome::failed(format!(
+                    "denied: it needs the user's approval ({why}), and nobody is there to give it. Do not try it another way; say what you would have done."
+                ));
+                return Err(Box::new(refused(call, outcome)));
+            }
+            Permission::Ask => {
+                match self.ask_approval(turn, &call, tool.as_ref(), &input, &context, decision, &why).await {
+                    Ok(approved) => approved,
+                    Err(message) => return Err(Box::new(refused(call, Outcome::failed(message)))),
+                }
+            }
+        };
+        let changes = tool.changes(&input);
+        Ok(Ready { call, tool, input, changes, why })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an approval shows everything about a call")]
+    async fn ask_approval(
+        &mut self,
+        turn: &Turn,
+        call: &ToolCall,
+        tool: &dyn Tool,
+        input: &Value,
+        context: &ToolContext,
+        decision: loci_policy::Decision,
+        why: &str,
+    ) -> Result<String, String> {
+        let diff = tool.preview(input, context);
+        let summary = tool.summary(input);
+        let asked = |id| Event::ApprovalRequested {
+            id,
+            call_id: call.id.clone(),
+            tool: tool.name().into(),
+            summary,
+            details: decision.parts,
+            diff,
+            rule: decision.rule,
+            why: decision.why,
+        };
+        match self.control.wait("approval", &turn.cancel, asked).await {
+            Some(Reply::Approval(Approval::Once)) => Ok(format!("approved once by the user ({why})")),
+            Some(Reply::Approval(Approval::Session)) => {
+                self.permissions.approve(tool.name(), input);
+                Ok(format!("approved for the session by the user ({why})"))
+            }
+            Some(Reply::Approval(Approval::Deny { reason })) if reason.trim().is_empty() => {
+                Err("denied by the user. Do not try it another way.".into())
+            }
+            Some(Reply::Approval(Approval::Deny { reason })) => {
+                Err(format!("denied by the user, who says: {}", reason.trim()))
+            }
+            Some(Reply::Answer(_)) => Err("denied by the user. Do not try it another way.".into()),
+            None => Err("not run: the turn was cancelled".into()),
+        }
+    }
+
+    /// Say once per call what would have let it run.
+    fn explain_denial(&self, tool: &str, accesses: &[crate::tools::Access], why: &str) {
+        let rules: Vec<String> = accesses
+            .iter()
+            .filter(|access| !access.tool.is_empty())
+            .map(|access| {
+                let spec = ["command", "file_path", "path", "pattern"]
+                    .iter()
+                    .find_map(|key| access.input.get(*key).and_then(Value::as_str));
+                match spec {
+                    Some(spec) if !spec.contains(['\n', '\'']) => {
+                        format!("--allow '{}({spec})'", access.tool)
+                    }
+                    _ => format!("--allow {}", access.tool),
+                }
+            })
+            .collect();
+        let edits = accesses.iter().any(|access| matches!(access.tool, "Edit" | "Write"));
+        let mode = if edits { PermissionMode::AcceptEdits } else { PermissionMode::BypassPermissions };
+        let hint = match rules.first() {
+            Some(rule) => format!("allow it with {rule}, or choose --permission-mode {}", mode.name()),
+            None => format!("choose --permission-mode {}", mode.name()),
+        };
+        let message =
+            format!("{tool} was denied, since it needs an approval and nobody is there to give it: {why}");
+        self.control.notice(Level::Warning, message, Some(hint));
+    }
+
+    fn announce(&self, call: &ToolCall, input: &Value, summary: &str) {
+        self.control.emit(Event::ToolStarted {
+            call_id: call.id.clone(),
+            tool: call.name.clone(),
+            input: input.clone(),
+            summary: summary.into(),
+        });
+    }
+
+    /// What tools get. With a journal when the call may change files.
+    pub(crate) fn tool_context(&self, turn: &Turn, journal: Option<Arc<CallJournal>>) -> ToolContext {
+        let ask: Option<Arc<dyn Ask>> = if self.control.interactive {
+            Some(Arc::new(AskUser { control: self.control.clone(), cancel: turn.cancel.clone() }))
+        } else {
+            None
+        };
+        ToolContext {
+            workspace: self.workspace.clone(),
+            index: self.index.clone(),
+            journal: match journal {
+                Some(journal) => journal,
+                None => self.journal.clone(),
+            },
+            ask,
+            spool_dir: self.spool_dir.clone(),
+            todos: self.todos.clone(),
+            tasks: self.tasks.clone(),
+            cancel: turn.cancel.clone(),
+        }
+    }
+
+    /// Run what is ready, side by side, and record the outcomes in the order of the calls.
+    async fn finish_batch(&mut self, turn: &mut Turn, batch: &mut Vec<Ready>) -> Result<(), Stop> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut changing = false;
+        for ready in batch.iter() {
+            changing |= ready.changes;
+            self.log.append(&Record::Intent {
+                call_id: ready.call.id.clone(),
+                tool: ready.call.name.clone(),
+                input: ready.input.clone(),
+                why: ready.why.clone(),
+            })?;
+        }
+        if changing {
+            // Looking something up twice after a crash harms nobody, so only changes pay for a sync of their own.
+            self.log.commit()?;
+        }
+        let running: Vec<_> = batch
+            .drain(..)
+            .map(|ready| {
+                let journal = ready.changes.then(|| self.journal.begin(turn.number, &ready.call.id));
+                let context = self.tool_context(turn, journal.clone());
+                run(ready, context, journal, turn.cancel.clone())
+            })
+            .collect();
+        let ended = futures::future::join_all(running).await;
+        for one in &ended {
+            if let Some(journal) = &one.journal
+                && let Err(error) = journal.finish()
+            {
+                self.control.notice(Level::Warning, format!("undo may refuse this change: {error}"), None);
+            }
+        }
+        for notice in self.journal.take_notices() {
+            self.control.notice(Level::Warning, notice, None);
+        }
+        if changing {
+            self.refresh_after(&ended).await;
+        }
+        for one in &ended {
+            self.log_outcome(one)?;
+        }
+        self.log.commit()?;
+        for one in ended {
+            self.tell(turn, one);
+        }
+        Ok(())
+    }
+
+    /// The index takes in what the calls changed before the next step looks.
+    async fn refresh_after(&mut self, ended: &[Ended]) {
+        let commands =
+            ended.iter().any(|one| one.ran && matches!(one.call.name.as_str(), "bash" | "run" | "git"));
+        if commands {
+            self.start_refresh();
+            return;
+        }
+        let changed: Vec<String> = ended.iter().flat_map(|one| one.outcome.changed.iter().cloned()).collect();
+        if changed.is_empty() {
+            return;
+        }
+        let index = self.index.clone();
+        let updated = tokio::task::spawn_blocking(move || index.update(&changed)).await;
+        let error = match updated {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        self.control.notice(Level::Warning, format!("the index did not take in a change: {error}"), None);
+    }
+
+    /// Record a call that did not run.
+    fn record(&mut self, turn: &mut Turn, ended: Ended) -> Result<(), Stop> {
+        self.log_outcome(&ended)?;
+        self.log.commit()?;
+        self.tell(turn, ended);
+        Ok(())
+    }
+
+    fn log_outcome(&mut self, ended: &Ended) -> Result<(), Stop> {
+        let outcome = &ended.outcome;
+        self.log.append(&Record::Outcome(Box::new(LoggedOutcome {
+            call_id: ended.call.id.clone(),
+            tool: ended.call.name.clone(),
+            ok: outcome.ok,
+            text: outcome.text.clone(),
+            brief: outcome.brief.clone(),
+            summary: outcome.summary.clone(),
+            locations: outcome.locations.iter().take(LOGGED_PLACES).cloned().collect(),
+            evidence: outcome.evidence.iter().take(LOGGED_PLACES).cloned().collect(),
+            diff: outcome.diff.clone(),
+            changed: outcome.changed.clone(),
+            duration_ms: millis(ended.duration),
+        })))?;
+        if ended.ran && ended.call.name == "todo" {
+            let items = self.todos.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+            self.log.append(&Record::Todos { items })?;
+        }
+        Ok(())
+    }
+
+    /// The outcome goes to the model, to the turn's report and to the front end.
+    fn tell(&mut self, turn: &mut Turn, ended: Ended) {
+        let Ended { call, input, mut outcome, duration, .. } = ended;
+        for path in &outcome.changed {
+            if !turn.changed.contains(path) {
+                turn.changed.push(path.clone());
+            }
+        }
+        self.named.add(&outcome.locations);
+        self.named.add(outcome.evidence.iter().map(|evidence| &evidence.location));
+        self.named.add_text(&outcome.text, file_of(&call.name, &input));
+        let verdict = turn.breaker.note(&call.name, &input, &outcome.text, !outcome.changed.is_empty());
+        if verdict == Verdict::Banned {
+            outcome.text.push_str("\n[The same call has now given the same result three times. It will not be run again in this turn.]");
+        }
+        let grounded = self.provider.info().capabilities.grounded;
+        let text = if grounded { outcome.brief.clone() } else { outcome.text.clone() };
+        self.conversation.push(
+            turn.number,
+            Message::Tool { call_id: call.id.clone(), name: call.name.clone(), text: text.clone() },
+        );
+        self.control.emit(Event::ToolFinished(ToolReport {
+            call_id: call.id.clone(),
+            tool: call.name.clone(),
+            ok: outcome.ok,
+            summary: outcome.summary.clone(),
+            output: text,
+            diff: outcome.diff.clone(),
+            locations: outcome.locations.iter().take(LOGGED_PLACES).cloned().collect(),
+            changed: outcome.changed.clone(),
+            duration_ms: millis(duration),
+        }));
+        turn.outcomes.push((call, outcome));
+    }
+}
+
+/// The file that a result with numbered lines is about.
+pub(crate) fn file_of<'a>(tool: &str, input: &'a Value) -> Option<&'a str> {
+    if tool == "read" { input.get("path").and_then(Value::as_str) } else { None }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn refused(call: ToolCall, outcome: Outcome) -> Ended {
+    let input = Value::Object(call.arguments.clone());
+    Ended { call, input, outcome, ran: false, duration: Duration::ZERO, journal: None }
+}
+
+/// Run one call on a task of its own: a panic or a tool that blocks its thread must not take the loop with it.
+async fn run(
+    ready: Ready,
+    context: ToolContext,
+    journal: Option<Arc<CallJournal>>,
+    cancel: CancellationToken,
+) -> Ended {
+    let started = Instant::now();
+    let Ready { call, tool, input, .. } = ready;
+    let arguments = input.clone();
+    let mut task = tokio::spawn(async move { tool.run(arguments, &context).await });
+    let joined = tokio::select! {
+        joined = &mut task => Some(joined),
+        () = async { cancel.cancelled().await; tokio::time::sleep(CANCEL_GRACE).await } => None,
+    };
+    let outcome = match joined {
+        Some(Ok(outcome)) => outcome,
+        Some(Err(error)) if error.is_panic() => {
+            let reason = error.into_panic();
+            let reason = reason
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| reason.downcast_ref::<String>().cloned())
+                .unwrap_or_else(|| "unknown reason".into());
+            Outcome::failed(format!(
+                "the tool failed in itself ({reason}); this is a defect of Loci, do something else"
+            ))
+        }
+        Some(Err(_)) => Outcome::failed("the tool was cancelled"),
+        None => {
+            task.abort();
+            Outcome::failed("the tool was cancelled and did not end in time; what it did is unknown")
+        }
+    };
+    Ended { call, input, outcome, ran: true, duration: started.elapsed(), journal }
+}

@@ -1,0 +1,179 @@
+//! Owns one step of the model: the request that is laid out and the stream that answers it.
+//! Uses `context` and the provider.
+//! Never runs a call, and never keeps anything of a stream that broke.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use loci_inference::provider::{Compose, FinishReason, ProviderError, Request, StreamEvent, ToolCall};
+use loci_protocol::{Event, Level};
+
+use super::breaker::TextBreaker;
+use super::{Stop, Turn, overflow};
+use crate::context::Budget;
+use crate::context::layout::Frame;
+use crate::session::Session;
+
+/// What a step said.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    pub(crate) reasoning: Option<String>,
+    pub(crate) calls: Vec<ToolCall>,
+    pub(crate) reason: FinishReason,
+}
+
+/// Why a step has no answer: a variant for each thing the turn does next.
+#[derive(Debug)]
+pub(crate) enum StepError {
+    Cancelled,
+    Repeating,
+    Malformed(String),
+    RateLimited(Option<Duration>),
+    Overflow { limit: usize, needed: usize },
+    Failed { message: String, hint: Option<&'static str> },
+}
+
+impl From<ProviderError> for StepError {
+    fn from(error: ProviderError) -> Self {
+        let message = error.to_string();
+        match error {
+            ProviderError::ContextOverflow { limit, needed } => Self::Overflow { limit, needed },
+            ProviderError::RateLimited { retry_after } => Self::RateLimited(retry_after),
+            ProviderError::Malformed { message } => Self::Malformed(message),
+            ProviderError::Cancelled => Self::Cancelled,
+            ProviderError::Unauthorized { .. } => Self::Failed {
+                message,
+                hint: Some("check the key in the provider's environment variable (api_key_env)"),
+            },
+            ProviderError::Unavailable { .. } => Self::Failed {
+                message,
+                hint: Some("check base_url and the network, or use a local model with -m"),
+            },
+            ProviderError::Model { .. } => {
+                Self::Failed { message, hint: Some("`loci models` lists models that can be used") }
+            }
+            ProviderError::Rejected { .. } => Self::Failed { message, hint: None },
+        }
+    }
+}
+
+impl Session {
+    /// The next request, cut back to the window where it must be.
+    pub(crate) async fn lay_out(&mut self, turn: &Turn) -> Result<Request, Stop> {
+        let capabilities = self.provider.info().capabilities;
+        let narrowed = if capabilities.grounded {
+            self.await_refresh(&turn.cancel).await?;
+            Some(self.narrowed_tools(turn).await)
+        } else {
+            None
+        };
+        let frame = Frame {
+            system: Some(&self.head),
+            tools: narrowed.as_deref().unwrap_or(&self.specs),
+            sampling: &self.sampling,
+            max_tokens: self.max_tokens,
+        };
+        let budget = Budget::new(self.window, self.max_tokens);
+        let (request, cut) = self
+            .conversation
+            .lay_out(&frame, self.provider.as_ref(), budget)
+            .map_err(|error| overflow(error.needed + error.reserve, error.window))?;
+        if let Some(cut) = cut {
+            self.control.notice(Level::Info, cut, None);
+        }
+        Ok(request)
+    }
+
+    /// The provider counts more tokens than we do: make the window smaller in proportion.
+    pub(crate) fn shrink(&mut self, limit: usize, needed: usize) {
+        let ratio = limit as f64 / needed.max(1) as f64;
+        self.window = ((self.window as f64 * ratio * 0.9) as usize).min(limit);
+    }
+
+    /// Stream an answer to its end.
+    pub(crate) async fn stream(&mut self, turn: &mut Turn, request: Request) -> Result<Answer, StepError> {
+        let cancel = turn.cancel.child_token();
+        // Whatever way this ends, the request ends with it.
+        let _guard = cancel.clone().drop_guard();
+        let mut stream = self.provider.stream(request, cancel);
+        let (mut text, mut reasoning) = (String::new(), String::new());
+        let mut calls: Vec<ToolCall> = Vec::new();
+        let (mut answer_breaker, mut reasoning_breaker) = (TextBreaker::default(), TextBreaker::default());
+        let mut composed: Option<Compose> = None;
+        let reason = loop {
+            let event = tokio::select! {
+                biased;
+                () = turn.cancel.cancelled() => {
+                    turn.answer = text;
+                    return Err(StepError::Cancelled);
+                }
+                event = stream.next() => event,
+            };
+            match event {
+                None => return Err(StepError::Malformed("the stream ended in the middle".into())),
+                Some(Err(ProviderError::Cancelled)) if !turn.cancel.is_cancelled() => {
+                    return Err(StepError::Malformed("the provider gave up".into()));
+                }
+                Some(Err(error)) => return Err(error.into()),
+                Some(Ok(StreamEvent::Loading { done, total })) => {
+                    self.progress("loading the model", done, total, "bytes");
+                }
+                Some(Ok(StreamEvent::Prefill { done, total })) => {
+                    self.progress("reading the prompt", done as u64, total as u64, "tokens");
+                }
+                Some(Ok(StreamEvent::Text(piece))) => {
+                    text.push_str(&piece);
+                    let repeating = answer_breaker.note(&piece);
+                    self.control.emit(Event::TextDelta { text: piece });
+                    if repeating {
+                        turn.answer = text;
+                        return Err(StepError::Repeating);
+                    }
+                }
+                Some(Ok(StreamEvent::Reasoning(piece))) => {
+                    reasoning.push_str(&piece);
+                    let repeating = reasoning_breaker.note(&piece);
+                    self.control.emit(Event::ReasoningDelta { text: piece });
+                    if repeating {
+                        return Err(StepError::Repeating);
+                    }
+                }
+                Some(Ok(StreamEvent::ToolCall(call))) => calls.push(call),
+                Some(Ok(StreamEvent::Compose(compose))) => composed = Some(compose),
+                Some(Ok(StreamEvent::Finished { reason, usage })) => {
+                    turn.usage.prompt_tokens += usage.prompt;
+                    turn.usage.cached_tokens += usage.cached;
+                    turn.usage.completion_tokens += usage.completion;
+                    break reason;
+                }
+            }
+        };
+        if let Some(compose) = composed
+            && calls.is_empty()
+        {
+            let worded = self.compose(turn, compose).await;
+            self.control.emit(Event::TextDelta { text: worded.clone() });
+            text.push_str(&worded);
+        }
+        if text.trim().is_empty() && calls.is_empty() && reason != FinishReason::Length {
+            return Err(StepError::Malformed("it is empty".into()));
+        }
+        self.make_ids_unique(turn, &mut calls);
+        Ok(Answer { text, reasoning: (!reasoning.is_empty()).then_some(reasoning), calls, reason })
+    }
+
+    fn progress(&self, task: &str, done: u64, total: u64, unit: &str) {
+        self.control.emit(Event::Progress { task: task.into(), done, total: Some(total), unit: unit.into() });
+    }
+
+    /// Models number their calls anew in each answer; results are told apart by ids that are unique in the session.
+    fn make_ids_unique(&mut self, turn: &Turn, calls: &mut [ToolCall]) {
+        for call in calls {
+            if call.id.is_empty() || self.call_ids.contains(&call.id) {
+                call.id = format!("t{}c{}", turn.number, self.call_ids.len() + 1);
+            }
+            self.call_ids.insert(call.id.clone());
+        }
+    }
+}
