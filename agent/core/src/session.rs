@@ -258,14 +258,7 @@ impl Session {
         let project = Places::project_key(&root);
         let journal = Journal::open(&places.journal(), &root, &project, &id, Limits::default())
             .map_err(SessionError::Journal)?;
-        let index = loci_index::Index::open(
-            &root,
-            loci_index::Options {
-                cache_dir: places.index(&root),
-                max_file_bytes: settings.max_file_bytes,
-                deny: read_denies(&settings.rules.deny),
-            },
-        )?;
+        let index = loci_index::Index::open(&root, index_options(&root, &places, &settings))?;
         let instructions = if trusted {
             let found = instructions::read(&root);
             if let Some(note) = found.note {
@@ -468,6 +461,16 @@ impl Session {
 
 /// Progress is shown at most this often, and not at all for work that is shorter.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
+
+/// How the index of a project is opened, by sessions and by whoever searches without one.
+#[must_use]
+pub fn index_options(root: &Path, places: &Places, settings: &Settings) -> loci_index::Options {
+    loci_index::Options {
+        cache_dir: places.index(root),
+        max_file_bytes: settings.max_file_bytes,
+        deny: read_denies(&settings.rules.deny),
+    }
+}
 
 /// The paths that read rules deny, as the index takes them: search must not leak what may not be read.
 fn read_denies(deny: &[String]) -> Vec<String> {

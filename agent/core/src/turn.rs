@@ -115,7 +115,8 @@ impl Session {
 
     async fn steps(&mut self, turn: &mut Turn) -> Result<(), Stop> {
         let notes = std::mem::take(&mut self.notes);
-        let text = if notes.is_empty() {
+        let grounded = self.provider.info().capabilities.grounded;
+        let text = if notes.is_empty() || grounded {
             turn.prompt.clone()
         } else {
             format!("[{}]\n\n{}", notes.join(" "), turn.prompt)

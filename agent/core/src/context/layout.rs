@@ -44,6 +44,9 @@ const FOLDED_TAIL: usize = 160;
 const NEWEST_HEAD: usize = 1_200;
 const NEWEST_TAIL: usize = 600;
 
+/// What stands before the first words shown, once earlier ones are not.
+const LEFT: &str = "[Earlier messages of this session have left the window. Look again where you need them.]";
+
 /// What goes with the conversation into every request.
 #[derive(Debug, Clone)]
 pub struct Frame<'a> {
@@ -55,6 +58,8 @@ pub struct Frame<'a> {
     pub sampling: &'a Sampling,
     /// At most so many new tokens.
     pub max_tokens: Option<usize>,
+    /// Whether the model is told what left the window. Very small models know no such notes.
+    pub notes: bool,
 }
 
 impl Conversation {
@@ -179,10 +184,10 @@ impl Conversation {
             if first <= prompt {
                 first = (first..=prompt).find(|at| is_prompt(&self.entries[*at])).unwrap_or(prompt);
             } else if let Message::User { text } = &self.entries[prompt].message {
-                messages.push(Message::User { text: format!("{note}\n\n{text}") });
+                messages.push(Message::User { text: noted(text) });
             }
             if let Some(Entry { message: Message::User { text }, .. }) = self.entries.get(first) {
-                messages.push(Message::User { text: format!("{note}\n\n{text}") });
+                messages.push(Message::User { text: noted(text) });
                 first += 1;
             }
         }
@@ -299,7 +304,7 @@ mod tests {
     }
 
     fn frame<'a>(system: &'a str, sampling: &'a Sampling) -> Frame<'a> {
-        Frame { system: Some(system), tools: &[], sampling, max_tokens: None }
+        Frame { system: Some(system), tools: &[], sampling, max_tokens: None, notes: true }
     }
 
     #[test]

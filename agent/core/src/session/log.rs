@@ -174,15 +174,41 @@ pub struct Damage {
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
-    file: File,
-    /// Bytes that are known to be good; a failed append is cut back to here.
-    length: u64,
+    storage: Box<dyn Storage>,
+    /// Bytes that are known to be durable; whatever fails is cut back to here.
+    durable: u64,
     /// Hash of the newest record, written or pending.
     last: String,
+    /// Lines that were written and are not synced yet.
+    written: Vec<u8>,
     /// Lines that could not be written yet, in order.
     pending: Vec<u8>,
-    /// Bytes were written and not yet synced.
-    dirty: bool,
+    /// The file may end in half a line.
+    torn: bool,
+}
+
+/// What a log needs of a file. Tests put one in its place that fails.
+trait Storage: Send + std::fmt::Debug {
+    /// Add bytes at the end.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Drop everything after so many bytes.
+    fn cut(&mut self, length: u64) -> io::Result<()>;
+    /// Make what was added durable.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Storage for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
 }
 
 /// Hex digits of the hash in a line.
@@ -324,14 +350,7 @@ impl Log {
         }
         let file = OpenOptions::new().read(true).append(true).create_new(true).open(path).map_err(io)?;
         lock(&file, path)?;
-        let mut log = Self {
-            path: path.into(),
-            file,
-            length: 0,
-            last: String::new(),
-            pending: Vec::new(),
-            dirty: false,
-        };
+        let mut log = Self::over(path, Box::new(file), 0, String::new());
         log.append(header)?;
         log.commit()?;
         if let Some(folder) = path.parent() {
@@ -359,14 +378,7 @@ impl Log {
             file.sync_all().map_err(io)?;
         }
         file.seek(SeekFrom::End(0)).map_err(io)?;
-        let log = Self {
-            path: path.into(),
-            file,
-            length: loaded.valid_bytes,
-            last: loaded.last.clone(),
-            pending: Vec::new(),
-            dirty: false,
-        };
+        let log = Self::over(path, Box::new(file), loaded.valid_bytes, loaded.last.clone());
         Ok((log, loaded))
     }
 
@@ -393,26 +405,55 @@ impl Log {
     /// `Io`: nothing is lost in memory, and the next commit tries again.
     pub fn commit(&mut self) -> Result<(), LogError> {
         self.flush()?;
-        if self.dirty {
-            self.file.sync_data().map_err(|source| LogError::Io { path: self.path.clone(), source })?;
-            self.dirty = false;
+        if self.written.is_empty() {
+            return Ok(());
         }
+        if let Err(source) = self.storage.sync() {
+            // After a failed sync the system may take the lost pages for clean, so that a second sync says nothing:
+            // only writing the lines again makes them durable.
+            self.take_back();
+            return Err(LogError::Io { path: self.path.clone(), source });
+        }
+        self.durable += self.written.len() as u64;
+        self.written.clear();
         Ok(())
+    }
+
+    fn over(path: &Path, storage: Box<dyn Storage>, durable: u64, last: String) -> Self {
+        Self {
+            path: path.into(),
+            storage,
+            durable,
+            last,
+            written: Vec::new(),
+            pending: Vec::new(),
+            torn: false,
+        }
     }
 
     fn flush(&mut self) -> Result<(), LogError> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        if let Err(source) = self.file.write_all(&self.pending) {
-            // Half a line must not stay: the next one would be glued to it.
-            let _ = self.file.set_len(self.length);
+        let io = |source| LogError::Io { path: self.path.clone(), source };
+        if self.torn {
+            self.storage.cut(self.durable).map_err(io)?;
+            self.torn = false;
+        }
+        if let Err(source) = self.storage.append(&self.pending) {
+            self.take_back();
             return Err(LogError::Io { path: self.path.clone(), source });
         }
-        self.length += self.pending.len() as u64;
-        self.pending.clear();
-        self.dirty = true;
+        self.written.append(&mut self.pending);
         Ok(())
+    }
+
+    /// Half a line must not stay, the next one would be glued to it: cut back to what is durable and write again later.
+    fn take_back(&mut self) {
+        let mut again = std::mem::take(&mut self.written);
+        again.append(&mut self.pending);
+        self.pending = again;
+        self.torn = self.storage.cut(self.durable).is_err();
     }
 }
 
@@ -544,6 +585,88 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), good);
             drop(log);
         }
+    }
+
+    /// A file whose `fail_at`-th operation fails, after half of the bytes where it is a write.
+    #[derive(Debug)]
+    struct Faulty {
+        file: File,
+        operation: usize,
+        fail_at: usize,
+        /// How many operations in a row fail.
+        fails: usize,
+    }
+
+    impl Faulty {
+        fn fault(&mut self) -> io::Result<()> {
+            self.operation += 1;
+            if (self.fail_at..self.fail_at + self.fails).contains(&self.operation) {
+                Err(io::ErrorKind::StorageFull.into())
+            } else {
+                Ok(())
+            }
+        }
+    }
+
+    impl Storage for Faulty {
+        fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+            if let Err(error) = self.fault() {
+                self.file.write_all(&bytes[..bytes.len() / 2])?;
+                return Err(error);
+            }
+            self.file.write_all(bytes)
+        }
+
+        fn cut(&mut self, length: u64) -> io::Result<()> {
+            self.fault()?;
+            self.file.set_len(length)
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            self.fault()?;
+            self.file.sync_data()
+        }
+    }
+
+    #[test]
+    fn every_fault_leaves_a_valid_log_that_catches_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.jsonl");
+        let (mut reached, mut failures) = (0, 0);
+        for fails in 1..4 {
+            for fail_at in 1..40 {
+                let _ = fs::remove_file(&path);
+                let file = OpenOptions::new().append(true).create_new(true).open(&path).unwrap();
+                let storage = Faulty { file, operation: 0, fail_at, fails };
+                let mut log = Log::over(&path, Box::new(storage), 0, String::new());
+                let mut expected = vec![header()];
+                let mut committed = 0;
+                for turn in 0..8 {
+                    expected.push(Record::Prompt { turn, text: format!("prompt {turn}") });
+                    let records = if turn == 0 { &expected[..] } else { &expected[expected.len() - 1..] };
+                    let mut added = Ok(());
+                    for record in records {
+                        added = added.and(log.append(record));
+                    }
+                    match added.and_then(|()| log.commit()) {
+                        Ok(()) => committed = expected.len(),
+                        Err(_) => failures += 1,
+                    }
+                    // Whatever happened, what was committed can be read at any moment.
+                    let loaded = read_records(&fs::read(&path).unwrap());
+                    assert!(loaded.records.len() >= committed, "{fail_at} {fails} {turn}");
+                    assert_eq!(loaded.records, expected[..loaded.records.len()]);
+                }
+                while log.commit().is_err() {
+                    failures += 1;
+                }
+                let loaded = read_records(&fs::read(&path).unwrap());
+                assert_eq!(loaded.records, expected, "{fail_at} {fails}");
+                assert!(loaded.damage.is_none());
+                reached += 1;
+            }
+        }
+        assert!(reached == 117 && failures > 30, "{reached} {failures}");
     }
 
     #[test]

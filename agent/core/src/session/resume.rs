@@ -207,3 +207,77 @@ fn close(restored: &mut Restored, turn: u32, open: &mut Vec<(String, String, Opt
         restored.conversation.push(turn, Message::Tool { call_id, name, text: text.into() });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::log::LoggedOutcome;
+    use loci_inference::provider::ToolCall;
+    use serde_json::json;
+
+    #[test]
+    fn every_prefix_of_a_log_restores_to_calls_with_results() {
+        let call = |id: &str| ToolCall { id: id.into(), name: "read".into(), arguments: Default::default() };
+        let intent = |id: &str| Record::Intent {
+            call_id: id.into(),
+            tool: "read".into(),
+            input: json!({}),
+            why: "it reads".into(),
+        };
+        let outcome = |id: &str| {
+            Record::Outcome(Box::new(LoggedOutcome {
+                call_id: id.into(),
+                tool: "read".into(),
+                ..Default::default()
+            }))
+        };
+        let says = |turn: u32, calls: Vec<ToolCall>| Record::Assistant {
+            turn,
+            text: "…".into(),
+            reasoning: None,
+            calls,
+        };
+        let records = vec![
+            Record::Prompt { turn: 1, text: "one".into() },
+            says(1, vec![call("a"), call("b")]),
+            intent("a"),
+            intent("b"),
+            outcome("a"),
+            outcome("b"),
+            says(1, vec![call("c")]),
+            intent("c"),
+            outcome("c"),
+            says(1, vec![]),
+            Record::Prompt { turn: 2, text: "two".into() },
+            says(2, vec![call("d")]),
+        ];
+        for length in 0..=records.len() {
+            let mut prefix = records[..length].to_vec();
+            // The session goes on after the crash.
+            prefix.push(Record::Prompt { turn: 9, text: "what now?".into() });
+            let restored = restore(&prefix, false);
+            let mut open: Vec<String> = Vec::new();
+            for entry in restored.conversation.entries() {
+                match &entry.message {
+                    Message::Assistant { calls, .. } => {
+                        assert!(open.is_empty(), "cut at {length}");
+                        open = calls.iter().map(|call| call.id.clone()).collect();
+                    }
+                    Message::Tool { call_id, .. } => {
+                        assert!(open.iter().any(|id| id == call_id), "cut at {length}");
+                        open.retain(|id| id != call_id);
+                    }
+                    _ => assert!(open.is_empty(), "cut at {length}"),
+                }
+            }
+            let begun = match length {
+                3 => 1,
+                4 => 2,
+                5 => 1,
+                8 => 1,
+                _ => 0,
+            };
+            assert_eq!(restored.unknown.len(), begun, "cut at {length}");
+        }
+    }
+}

@@ -69,10 +69,12 @@ impl Session {
             None
         };
         let frame = Frame {
-            system: Some(&self.head),
+            // What is trained on bare requests reads no head.
+            system: (!capabilities.grounded).then_some(self.head.as_str()),
             tools: narrowed.as_deref().unwrap_or(&self.specs),
             sampling: &self.sampling,
             max_tokens: self.max_tokens,
+            notes: !capabilities.grounded,
         };
         let budget = Budget::new(self.window, self.max_tokens);
         let (request, cut) = self
