@@ -288,7 +288,7 @@ impl Preimages for CallJournal {
     }
 
     fn undo_last(&self) -> Result<Vec<PathBuf>, String> {
-        self.journal.undo(Which::Newest).map(|undone| undone.paths).map_err(|error| error.to_string())
+        self.journal.undo_last()
     }
 }
 
@@ -298,7 +298,13 @@ impl Preimages for Journal {
     }
 
     fn undo_last(&self) -> Result<Vec<PathBuf>, String> {
-        self.undo(Which::Newest).map(|undone| undone.paths).map_err(|error| error.to_string())
+        self.undo(Which::Newest).map(|undone| undone.paths).map_err(|error| match error {
+            UndoError::Nothing => {
+                "this session has no file change to take back; `loci undo` takes back those of earlier ones"
+                    .into()
+            }
+            other => other.to_string(),
+        })
     }
 }
 

@@ -3,7 +3,9 @@
 //! Never looks at what a call means.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
+use regex::Regex;
 use serde_json::Value;
 
 use crate::permission::canonical;
@@ -48,7 +50,7 @@ impl CallBreaker {
         if changed_files {
             self.seen.clear();
         }
-        let hash = blake3::hash(result.as_bytes());
+        let hash = blake3::hash(without_chance(result).as_bytes());
         let entry = self.seen.entry(key(tool, input)).or_insert((hash, 0));
         if entry.0 == hash {
             entry.1 += 1;
@@ -61,6 +63,17 @@ impl CallBreaker {
         } else {
             Verdict::Fine
         }
+    }
+}
+
+/// How long a command took and where its output went: different each time, and no news.
+static CHANCE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"after \d+(\.\d+)? s|\(whole output: [^)]*\)").ok());
+
+fn without_chance(result: &str) -> std::borrow::Cow<'_, str> {
+    match CHANCE.as_ref() {
+        Some(pattern) => pattern.replace_all(result, ""),
+        None => result.into(),
     }
 }
 
@@ -129,6 +142,18 @@ mod tests {
         assert!(breaker.refuses("read", &input) && !breaker.tripped());
         assert!(!breaker.refuses("read", &json!({"path": "b"})));
         assert!(breaker.refuses("read", &input) && breaker.tripped());
+    }
+
+    #[test]
+    fn how_long_a_command_took_is_no_news() {
+        let mut breaker = CallBreaker::default();
+        let input = json!({"task": "test"});
+        let result = |seconds: &str| {
+            format!("1 failed\n(whole output: /x/{seconds}.log)\nexit code 1 after {seconds} s")
+        };
+        for (seconds, expect) in [("0.1", Verdict::Fine), ("22.0", Verdict::Fine), ("3.4", Verdict::Banned)] {
+            assert_eq!(breaker.note("run", &input, &result(seconds), false), expect);
+        }
     }
 
     #[test]
