@@ -179,8 +179,17 @@ impl Conversation {
         if first > 0 {
             // The words that the newest turn began with are always shown.
             let prompt = self.entries.iter().rposition(is_prompt).unwrap_or(0);
-            let note =
-                "[Earlier messages of this session have left the window. Look again where you need them.]";
+            let noted = |text: &str| {
+                if frame.notes {
+                    format!(
+                        "{LEFT}
+
+{text}"
+                    )
+                } else {
+                    text.to_owned()
+                }
+            };
             if first <= prompt {
                 first = (first..=prompt).find(|at| is_prompt(&self.entries[*at])).unwrap_or(prompt);
             } else if let Message::User { text } = &self.entries[prompt].message {

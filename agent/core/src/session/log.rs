@@ -188,7 +188,7 @@ pub struct Log {
 }
 
 /// What a log needs of a file. Tests put one in its place that fails.
-trait Storage: Send + std::fmt::Debug {
+trait Storage: Send + Sync + std::fmt::Debug {
     /// Add bytes at the end.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Drop everything after so many bytes.
