@@ -2,6 +2,7 @@
 //! Uses candle for tensors, `tokenizers`, `minijinja` and `llguidance`.
 //! Never sees project files, tools' behaviour, sessions or the terminal.
 
+pub mod builtin;
 pub mod catalog;
 pub mod engine;
 pub mod gguf;
