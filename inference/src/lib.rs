@@ -9,8 +9,11 @@ pub mod gguf;
 pub mod grammar;
 pub mod hardware;
 mod kv;
+pub mod local;
 pub mod model;
 pub mod provider;
+#[cfg(feature = "remote")]
+pub mod remote;
 mod sample;
 pub mod scripted;
 pub mod template;

@@ -2,6 +2,14 @@
 //! Uses chat templates for the prompt and the grammar room for what may be said.
 //! Never runs a tool, never samples a token, never trusts text that others wrote.
 
+mod conversation;
+mod generic;
+mod hermes;
+mod llama3;
+mod mistral;
+mod reader;
+mod rules;
+
 use std::fmt::Debug;
 use std::ops::Range;
 
@@ -11,6 +19,11 @@ use crate::grammar::Grammar;
 use crate::provider::{Compose, Request};
 use crate::template::ChatTemplate;
 use crate::tokenizer::Tokenizer;
+
+pub use self::generic::Generic;
+pub use self::hermes::Hermes;
+pub use self::llama3::Llama3;
+pub use self::mistral::Mistral;
 
 /// A prompt as text, ready for [`Tokenizer::encode_prompt`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -119,3 +132,48 @@ pub trait Dialect: Send + Sync + Debug {
     /// A parser for one reply.
     fn parser(&self, request: &Request, start: ReplyStart) -> Box<dyn ReplyParser>;
 }
+
+/// A tool in the shape that chat templates and most servers expect, without keys that only grammars read.
+pub fn tool_schema(tool: &crate::provider::ToolSpec) -> Value {
+    conversation::tool(tool)
+}
+
+/// A dialect by its name in the catalogue.
+pub fn by_name(name: &str) -> Option<Box<dyn Dialect>> {
+    Some(match name {
+        "hermes" | "qwen" => Box::new(Hermes),
+        "llama3" => Box::new(Llama3),
+        "mistral" => Box::new(Mistral::Array),
+        "mistral-named" => Box::new(Mistral::Named),
+        "generic" => Box::new(Generic),
+        _ => return None,
+    })
+}
+
+/// The dialect that a chat template speaks, told by the marks it writes.
+pub fn detect(template: Option<&ChatTemplate>) -> Box<dyn Dialect> {
+    let Some(template) = template.filter(|template| template.abilities().tools && template.abilities().calls)
+    else {
+        return Box::new(Generic);
+    };
+    let source = template.source();
+    if source.contains("[TOOL_CALLS]") {
+        Box::new(if source.contains("[ARGS]") { Mistral::Named } else { Mistral::Array })
+    } else if source.contains("<tool_call>")
+        && source.contains("\"arguments\"")
+        && !source.contains("<function=")
+    {
+        Box::new(Hermes)
+    } else if source.contains("<|start_header_id|>") && source.contains("\"parameters\"") {
+        Box::new(Llama3)
+    } else {
+        // The template writes calls in a way this crate does not read: describe tools in our own words.
+        Box::new(Generic)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+#[cfg(test)]
+mod tests;
