@@ -76,7 +76,9 @@ impl GrammarCompiler {
         let words: Vec<Vec<u8>> = (0..size).map(|id| trie_word(&tokenizer, id)).collect();
         let total: usize = words.iter().map(Vec::len).sum();
         if total > MAX_VOCABULARY_BYTES {
-            return Err(vocabulary(format!("its tokens have {total} bytes; the limit is {MAX_VOCABULARY_BYTES}")));
+            return Err(vocabulary(format!(
+                "its tokens have {total} bytes; the limit is {MAX_VOCABULARY_BYTES}"
+            )));
         }
         let trie = TokTrie::from(&TokRxInfo::new(size, first_eos), &words).with_eos_tokens(&eos);
         let env: TokEnv = Arc::new(TrieTokenizer { markup: Markup::of(&tokenizer), tokenizer, trie });

@@ -75,7 +75,6 @@ struct Inner {
 struct Spoken {
     text: String,
     tokens: Vec<u32>,
-    prompt_bytes: usize,
     untrusted: Vec<std::ops::Range<usize>>,
 }
 
@@ -98,9 +97,8 @@ impl LocalProvider {
         let template = template(&model, &tokenizer, &options)?;
         let asked = options.dialect.as_deref().or_else(|| model.text("loci.dialect"));
         let dialect = match asked {
-            Some(name) => tool_syntax::by_name(name).ok_or_else(|| ProviderError::Model {
-                message: format!("`{name}` is no tool dialect"),
-            })?,
+            Some(name) => tool_syntax::by_name(name)
+                .ok_or_else(|| ProviderError::Model { message: format!("`{name}` is no tool dialect") })?,
             None => tool_syntax::detect(Some(&template)),
         };
         let markers = dialect.markers().iter().filter_map(|name| tokenizer.special(name)).collect();
@@ -257,7 +255,7 @@ impl Inner {
         let (before, after): (Vec<_>, Vec<_>) =
             prompt.untrusted.iter().cloned().partition(|range| range.start < said);
         // What was markup must still be markup, and what was text must still be text.
-        if before != spoken.untrusted || after.iter().any(|range| range.start < said) {
+        if before != spoken.untrusted {
             return Ok(None);
         }
         let after: Vec<_> = after.into_iter().map(|range| range.start - said..range.end - said).collect();
@@ -289,9 +287,13 @@ impl Inner {
         Ok(Some(Box::new(constraint)))
     }
 
-    fn run(&self, request: &Request, cancel: &CancellationToken, sender: &Sender) -> Result<(), ProviderError> {
-        let stop_if_cancelled =
-            || if cancel.is_cancelled() { Err(ProviderError::Cancelled) } else { Ok(()) };
+    fn run(
+        &self,
+        request: &Request,
+        cancel: &CancellationToken,
+        sender: &Sender,
+    ) -> Result<(), ProviderError> {
+        let stop_if_cancelled = || if cancel.is_cancelled() { Err(ProviderError::Cancelled) } else { Ok(()) };
         stop_if_cancelled()?;
         let prompt = self.prompt(request)?;
         let tokens = self.encode(&prompt)?;
@@ -312,12 +314,7 @@ impl Inner {
         stop_if_cancelled()?;
         let mut events = self.engine.generate(job, cancel.clone());
         let mut reply = Reply::new(self, request, &prompt);
-        let mut spoken = Spoken {
-            prompt_bytes: prompt.text.len(),
-            text: prompt.text,
-            tokens,
-            untrusted: prompt.untrusted,
-        };
+        let mut spoken = Spoken { text: prompt.text, tokens, untrusted: prompt.untrusted };
         while let Some(event) = events.blocking_recv() {
             let mut out = Vec::new();
             match event? {
@@ -394,7 +391,11 @@ impl<'a> Reply<'a> {
         Ok(())
     }
 
-    fn finish(&mut self, reason: StopReason, out: &mut Vec<StreamEvent>) -> Result<FinishReason, ProviderError> {
+    fn finish(
+        &mut self,
+        reason: StopReason,
+        out: &mut Vec<StreamEvent>,
+    ) -> Result<FinishReason, ProviderError> {
         let rest = self.decoder.finish();
         self.read(&rest, out)?;
         let mut events = Vec::new();
@@ -462,7 +463,9 @@ impl From<SyntaxError> for ProviderError {
 impl From<TemplateError> for ProviderError {
     fn from(error: TemplateError) -> Self {
         match error {
-            TemplateError::Refused { message } | TemplateError::Failed { message } => Self::Rejected { message },
+            TemplateError::Refused { message } | TemplateError::Failed { message } => {
+                Self::Rejected { message }
+            }
             TemplateError::Unusable { message } => Self::Model { message },
         }
     }

@@ -27,7 +27,9 @@ impl ApiKey {
 
     fn bearer(&self) -> Result<HeaderValue, ProviderError> {
         let mut value = HeaderValue::from_str(&format!("Bearer {}", self.0)).map_err(|_| {
-            ProviderError::Unauthorized { message: "the key has characters that no header may have".to_owned() }
+            ProviderError::Unauthorized {
+                message: "the key has characters that no header may have".to_owned(),
+            }
         })?;
         value.set_sensitive(true);
         Ok(value)

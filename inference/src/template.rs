@@ -234,8 +234,14 @@ fn without_generation(source: &str) -> String {
 
 fn environment(source: &str, date: Date) -> Result<Environment<'static>, TemplateError> {
     let mut environment = Environment::new();
-    environment.set_trim_blocks(true);
-    environment.set_lstrip_blocks(true);
+    let syntax = environment
+        .syntax()
+        .to_builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build()
+        .map_err(|error| unusable(&error))?;
+    environment.set_syntax(syntax);
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(MAX_RECURSION);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
@@ -258,7 +264,7 @@ fn environment(source: &str, date: Date) -> Result<Environment<'static>, Templat
         jiff::fmt::strtime::format(&format, date.at(0, 0, 0, 0))
             .map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))
     });
-    environment.add_function("dict", |entries: Kwargs| -> Value { entries.into_value() });
+    environment.add_function("dict", |entries: Kwargs| -> Value { Value::from(entries) });
     environment
         .add_template_owned(TEMPLATE_NAME, without_generation(source))
         .map_err(|error| unusable(&error))?;

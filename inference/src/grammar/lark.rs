@@ -131,7 +131,9 @@ impl LarkBuilder {
             (None, None) => None,
         };
         if let Some(choices) = choices {
-            return self.choice(&choices, encoding).ok_or_else(|| error("enum values must be strings or numbers"));
+            return self
+                .choice(&choices, encoding)
+                .ok_or_else(|| error("enum values must be strings or numbers"));
         }
         let constrained = schema.as_object().is_some_and(|entries| {
             entries.keys().any(|key| !matches!(key.as_str(), "type" | "description" | "title" | "default"))
@@ -216,9 +218,7 @@ impl LarkBuilder {
             Encoding::Json => "(\\s|\\\\[nrtbf])",
             Encoding::Raw => "\\s",
         };
-        let trimmed = self.terminal(&format!(
-            "{any} & /(?s:.+)/ & ~/{space}(?s:.*)/ & ~/(?s:.*){space}/"
-        ));
+        let trimmed = self.terminal(&format!("{any} & /(?s:.+)/ & ~/{space}(?s:.*)/ & ~/(?s:.*){space}/"));
         Some(match encoding {
             Encoding::Json => self.terminal(&format!("\"\\\"\" {trimmed} \"\\\"\"")),
             Encoding::Raw => trimmed,
@@ -245,7 +245,13 @@ fn properties(tool: &ToolSpec) -> Result<Vec<Property<'_>>, SyntaxError> {
             .ok_or_else(|| error("required must be an array of strings"))?,
     };
     let entries = match tool.parameters.get("properties") {
-        None => return if required.is_empty() { Ok(Vec::new()) } else { Err(error("required without properties")) },
+        None => {
+            return if required.is_empty() {
+                Ok(Vec::new())
+            } else {
+                Err(error("required without properties"))
+            };
+        }
         Some(entries) => entries.as_object().ok_or_else(|| error("properties must be an object"))?,
     };
     if let Some(unknown) = required.iter().find(|name| !entries.contains_key(**name)) {

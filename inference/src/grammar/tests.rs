@@ -10,7 +10,9 @@ use super::*;
 use crate::provider::{Request, SUBSTRING_OF, ToolChoice, ToolSpec};
 use crate::template::ChatTemplate;
 use crate::tool_syntax::testing::{eos, request, spec, template, tokenizer, tools};
-use crate::tool_syntax::{Dialect, DialectContext, Generic, Hermes, Llama3, Mistral, ReplyEvent, ReplyStart, SyntaxError};
+use crate::tool_syntax::{
+    Dialect, DialectContext, Generic, Hermes, Llama3, Mistral, ReplyEvent, ReplyStart, SyntaxError,
+};
 
 /// Walks of the random test in all; `LOCI_WALKS=10000` for the whole of it.
 fn walks() -> usize {
@@ -46,7 +48,8 @@ impl Bench {
         let tokenizer = tokenizer(tagged);
         let eos = eos(&tokenizer);
         let compiler = GrammarCompiler::new(Arc::clone(&tokenizer), &eos).expect("the vocabulary is usable");
-        let template = template("{% for m in messages %}{{ m.content }}{% endfor %}<think>{{ '' }}", &tokenizer);
+        let template =
+            template("{% for m in messages %}{{ m.content }}{% endfor %}<think>{{ '' }}", &tokenizer);
         Self { tokenizer, compiler, eos, template }
     }
 
@@ -54,7 +57,12 @@ impl Bench {
         DialectContext { template: Some(&self.template), tokenizer: &self.tokenizer, reasoning: false }
     }
 
-    fn constraint(&self, dialect: &dyn Dialect, request: &Request, start: ReplyStart) -> Option<GrammarConstraint> {
+    fn constraint(
+        &self,
+        dialect: &dyn Dialect,
+        request: &Request,
+        start: ReplyStart,
+    ) -> Option<GrammarConstraint> {
         let grammar = dialect.grammar(request, start, self.context()).expect("a grammar")?;
         match self.compiler.compile(&grammar) {
             Ok(constraint) => Some(constraint),
@@ -90,7 +98,10 @@ impl Bench {
             let marked: Vec<u32> = allowed
                 .iter()
                 .copied()
-                .filter(|&id| self.tokenizer.kind(id) != TokenKind::Normal || self.tokenizer.token_bytes(id).contains(&b'"'))
+                .filter(|&id| {
+                    self.tokenizer.kind(id) != TokenKind::Normal
+                        || self.tokenizer.token_bytes(id).contains(&b'"')
+                })
                 .filter(|id| !self.eos.contains(id))
                 .collect();
             let id = match random.pick(10) {
@@ -150,7 +161,13 @@ fn check_arguments(tool: &ToolSpec, arguments: &Map<String, Value>) {
     }
 }
 
-fn read(dialect: &dyn Dialect, request: &Request, start: ReplyStart, text: &str, complete: bool) -> Result<Vec<ReplyEvent>, SyntaxError> {
+fn read(
+    dialect: &dyn Dialect,
+    request: &Request,
+    start: ReplyStart,
+    text: &str,
+    complete: bool,
+) -> Result<Vec<ReplyEvent>, SyntaxError> {
     let mut parser = dialect.parser(request, start);
     let mut events = Vec::new();
     parser.push(text, &mut events)?;
@@ -172,8 +189,10 @@ fn random_walks_end_in_schema_true_calls() {
                 for choice in [ToolChoice::Auto, ToolChoice::Required, ToolChoice::None] {
                     let mut request = request(tools());
                     request.tool_choice = choice;
-                    let start = if (round + at) % 4 == 0 { ReplyStart::Reasoning } else { ReplyStart::Answer };
-                    let mut constraint = bench.constraint(dialect, &request, start).expect("tools need a grammar");
+                    let start =
+                        if (round + at) % 4 == 0 { ReplyStart::Reasoning } else { ReplyStart::Answer };
+                    let mut constraint =
+                        bench.constraint(dialect, &request, start).expect("tools need a grammar");
                     let walked = bench.walk(&mut constraint, &mut random);
                     let Some(written) = walked else { continue };
                     ended += 1;
@@ -186,7 +205,11 @@ fn random_walks_end_in_schema_true_calls() {
                             ReplyEvent::Call { name, arguments } => {
                                 called += 1;
                                 assert_ne!(name, "never");
-                                let tool = request.tools.iter().find(|tool| tool.name == *name).expect("a known tool");
+                                let tool = request
+                                    .tools
+                                    .iter()
+                                    .find(|tool| tool.name == *name)
+                                    .expect("a known tool");
                                 check_arguments(tool, arguments);
                             }
                             ReplyEvent::Text(_) => texts += 1,
@@ -204,7 +227,11 @@ fn random_walks_end_in_schema_true_calls() {
         }
     }
     assert!(ended * 10 > walks() * 8, "{ended} of {} walks ended", walks());
-    assert!(calls * 4 > walks() && texts * 10 > walks(), "{calls} calls and {texts} texts in {} walks", walks());
+    assert!(
+        calls * 4 > walks() && texts * 10 > walks(),
+        "{calls} calls and {texts} texts in {} walks",
+        walks()
+    );
 }
 
 #[test]
@@ -226,7 +253,11 @@ fn every_tool_can_be_called() {
             let text = written.map(|written| bench.text(&written));
             if let Some(text) = text {
                 let events = read(dialect, &request, ReplyStart::Answer, &text, true).expect("a reply");
-                assert!(events.iter().any(|event| matches!(event, ReplyEvent::Call { name, .. } if *name == tool.name)));
+                assert!(
+                    events
+                        .iter()
+                        .any(|event| matches!(event, ReplyEvent::Call { name, .. } if *name == tool.name))
+                );
             }
         }
     }
@@ -278,7 +309,8 @@ fn control_tokens_are_never_text() {
 #[test]
 fn what_is_certain_is_forced() {
     let bench = Bench::new(true);
-    let mut request = request(vec![spec("read", json!({"path": {"type": "string", "enum": ["src/main.rs"]}}), &["path"])]);
+    let mut request =
+        request(vec![spec("read", json!({"path": {"type": "string", "enum": ["src/main.rs"]}}), &["path"])]);
     request.tool_choice = ToolChoice::Required;
     let mut constraint = bench.constraint(&Hermes, &request, ReplyStart::Answer).expect("a grammar");
     constraint.accept(bench.tokenizer.special("<tool_call>").expect("a token")).expect("a call may begin");
@@ -293,13 +325,15 @@ fn what_is_certain_is_forced() {
 #[test]
 fn ten_thousand_names_compile() {
     let bench = Bench::new(true);
-    let names: Vec<String> = (0..10_000).map(|at| format!("name_{}_of_{}", at * 7919 % 10_007, at % 13)).collect();
+    let names: Vec<String> =
+        (0..10_000).map(|at| format!("name_{}_of_{}", at * 7919 % 10_007, at % 13)).collect();
     let request = request(vec![
         spec("where", json!({"symbol": {"type": "string", "enum": names}}), &["symbol"]),
         spec("callers", json!({"symbol": {"type": "string", "enum": names}}), &["symbol"]),
     ]);
     let mut constraint = bench.constraint(&Hermes, &request, ReplyStart::Answer).expect("a grammar");
-    let text = "<tool_call>\n{\"name\": \"callers\", \"arguments\": {\"symbol\": \"name_7919_of_1\"}}\n</tool_call>";
+    let text =
+        "<tool_call>\n{\"name\": \"callers\", \"arguments\": {\"symbol\": \"name_7919_of_1\"}}\n</tool_call>";
     let ids = bench.tokenizer.encode_prompt(text, &[]).expect("encodes");
     for id in ids {
         let allowed = bench.allowed(&mut constraint);

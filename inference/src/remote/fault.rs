@@ -38,11 +38,7 @@ pub(super) fn of_status(status: StatusCode, headers: &HeaderMap, body: &str, lim
         401 | 403 => ProviderError::Unauthorized { message },
         429 if code.contains("quota") || code.contains("billing") => ProviderError::Rejected { message },
         429 => {
-            return Fault {
-                error: ProviderError::RateLimited { retry_after: wait },
-                again: true,
-                wait,
-            };
+            return Fault { error: ProviderError::RateLimited { retry_after: wait }, again: true, wait };
         }
         400 | 413 | 422 if is_overflow(&message, &code) => overflow(&message, limit),
         408 | 409 | 425 | 500..=599 => {
@@ -98,7 +94,9 @@ pub(super) fn chain(error: &dyn Error) -> String {
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    if let Some(wait) = headers.get("retry-after-ms").and_then(|value| value.to_str().ok()?.trim().parse().ok()) {
+    if let Some(wait) =
+        headers.get("retry-after-ms").and_then(|value| value.to_str().ok()?.trim().parse().ok())
+    {
         return Some(Duration::from_millis(wait));
     }
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -149,7 +147,9 @@ fn is_overflow(message: &str, code: &str) -> bool {
         "exceeds the available context",
     ];
     let message = message.to_lowercase();
-    code.contains("context_length") || code.contains("exceed_context") || SIGNS.iter().any(|sign| message.contains(sign))
+    code.contains("context_length")
+        || code.contains("exceed_context")
+        || SIGNS.iter().any(|sign| message.contains(sign))
 }
 
 fn overflow(message: &str, limit: usize) -> ProviderError {
@@ -176,7 +176,9 @@ mod tests {
         let check = |body: &str, expect: (usize, usize)| {
             let fault = of_status(StatusCode::BAD_REQUEST, &HeaderMap::new(), body, 4096);
             match fault.error {
-                ProviderError::ContextOverflow { limit, needed } => assert_eq!((limit, needed), expect, "{body}"),
+                ProviderError::ContextOverflow { limit, needed } => {
+                    assert_eq!((limit, needed), expect, "{body}")
+                }
                 other => panic!("{body}: {other:?}"),
             }
         };

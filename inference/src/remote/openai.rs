@@ -70,7 +70,8 @@ impl OpenAiProvider {
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(rejected(format!("`{}` is no address of a web server", options.base_url)));
         }
-        if url.scheme() == "http" && options.key.is_some() && !options.plain_http && !super::is_loopback(&url) {
+        if url.scheme() == "http" && options.key.is_some() && !options.plain_http && !super::is_loopback(&url)
+        {
             let host = url.host_str().unwrap_or_default();
             return Err(rejected(format!("the key would travel to {host} unencrypted")));
         }
@@ -142,9 +143,10 @@ impl OpenAiProvider {
             return Ok(response);
         }
         let headers = response.headers().clone();
-        let body = read_body(response, MAX_ERROR_BYTES, self.options.patience.idle.min(Duration::from_secs(10)))
-            .await
-            .unwrap_or_default();
+        let body =
+            read_body(response, MAX_ERROR_BYTES, self.options.patience.idle.min(Duration::from_secs(10)))
+                .await
+                .unwrap_or_default();
         Err(fault::of_status(status, &headers, &body, self.options.context_length))
     }
 
@@ -196,8 +198,12 @@ impl OpenAiProvider {
                 ProviderError::Unauthorized { message: key.redact(&message) }
             }
             ProviderError::Rejected { message } => ProviderError::Rejected { message: key.redact(&message) },
-            ProviderError::Unavailable { message } => ProviderError::Unavailable { message: key.redact(&message) },
-            ProviderError::Malformed { message } => ProviderError::Malformed { message: key.redact(&message) },
+            ProviderError::Unavailable { message } => {
+                ProviderError::Unavailable { message: key.redact(&message) }
+            }
+            ProviderError::Malformed { message } => {
+                ProviderError::Malformed { message: key.redact(&message) }
+            }
             other => other,
         }
     }

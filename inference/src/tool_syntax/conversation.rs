@@ -165,7 +165,8 @@ mod tests {
 
     #[test]
     fn extensions_of_schemas_are_not_shown() {
-        let schema = json!({"type": "object", "properties": {"q": {"type": "string", "x-substring-of": ["a"]}}});
+        let schema =
+            json!({"type": "object", "properties": {"q": {"type": "string", "x-substring-of": ["a"]}}});
         assert_eq!(shown(&schema), json!({"type": "object", "properties": {"q": {"type": "string"}}}));
     }
 
@@ -175,10 +176,9 @@ mod tests {
         let user = |text: &str| Message::User { text: text.to_owned() };
         assert_eq!(fold_system(vec![system("s"), user("u"), user("v")]), vec![user("s\n\nu"), user("v")]);
         assert_eq!(fold_system(vec![system("s")]), vec![user("s")]);
-        assert_eq!(join_users(vec![user("u"), user("v"), system("s"), user("w")]), vec![
-            user("u\n\nv"),
-            system("s"),
-            user("w")
-        ]);
+        assert_eq!(
+            join_users(vec![user("u"), user("v"), system("s"), user("w")]),
+            vec![user("u\n\nv"), system("s"), user("w")]
+        );
     }
 }

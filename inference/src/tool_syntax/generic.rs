@@ -3,7 +3,9 @@
 //! Never relies on more than the roles user and assistant.
 
 use super::conversation::{fold_system, join_users, spaced_json, template};
-use super::{Dialect, DialectContext, Prompt, ReplyParser, ReplyStart, SyntaxError, conversation, hermes, rules};
+use super::{
+    Dialect, DialectContext, Prompt, ReplyParser, ReplyStart, SyntaxError, conversation, hermes, rules,
+};
 use crate::grammar::Grammar;
 use crate::provider::{Message, Request, ToolCall};
 
@@ -41,8 +43,10 @@ impl Dialect for Generic {
         if !template(context)?.abilities().system {
             messages = fold_system(messages);
         }
-        let messages =
-            join_users(messages).iter().map(|message| conversation::message(message, &str::to_owned)).collect();
+        let messages = join_users(messages)
+            .iter()
+            .map(|message| conversation::message(message, &str::to_owned))
+            .collect();
         conversation::render(messages, Vec::new(), context)
     }
 

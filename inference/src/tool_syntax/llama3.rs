@@ -56,7 +56,8 @@ impl Dialect for Llama3 {
     }
 
     fn parser(&self, request: &Request, start: ReplyStart) -> Box<dyn ReplyParser> {
-        let calls = BareCalls { allowed: Allowed::of(request), object: ObjectScanner::default(), inside: false };
+        let calls =
+            BareCalls { allowed: Allowed::of(request), object: ObjectScanner::default(), inside: false };
         Box::new(Reader::new(request, start, Openings { markers: &[PYTHON_TAG], brace: true }, calls))
     }
 }
@@ -75,10 +76,12 @@ fn one_call_a_message(messages: &[Message]) -> Vec<Message> {
             split.push(message.clone());
             continue;
         }
-        let results = messages[at..].iter().take_while(|message| matches!(message, Message::Tool { .. })).count();
+        let results =
+            messages[at..].iter().take_while(|message| matches!(message, Message::Tool { .. })).count();
         let results = &messages[at..at + results];
         at += results.len();
-        let answers = |message: &&Message, id: &str| matches!(message, Message::Tool { call_id, .. } if call_id == id);
+        let answers =
+            |message: &&Message, id: &str| matches!(message, Message::Tool { call_id, .. } if call_id == id);
         for (index, call) in calls.iter().enumerate() {
             split.push(Message::Assistant {
                 text: if index == 0 { text.clone() } else { String::new() },
@@ -133,20 +136,28 @@ mod tests {
 
     #[test]
     fn calls_are_split_with_their_results() {
-        let call = |id: &str| ToolCall { id: id.to_owned(), name: "f".to_owned(), arguments: serde_json::Map::new() };
-        let result = |id: &str| Message::Tool { call_id: id.to_owned(), name: "f".to_owned(), text: id.to_owned() };
+        let call = |id: &str| ToolCall {
+            id: id.to_owned(),
+            name: "f".to_owned(),
+            arguments: serde_json::Map::new(),
+        };
+        let result =
+            |id: &str| Message::Tool { call_id: id.to_owned(), name: "f".to_owned(), text: id.to_owned() };
         let assistant = |text: &str, calls: Vec<ToolCall>| Message::Assistant {
             text: text.to_owned(),
             reasoning: None,
             calls,
         };
         let messages = [assistant("t", vec![call("a"), call("b")]), result("b"), result("a"), result("x")];
-        assert_eq!(one_call_a_message(&messages), vec![
-            assistant("t", vec![call("a")]),
-            result("a"),
-            assistant("", vec![call("b")]),
-            result("b"),
-            result("x"),
-        ]);
+        assert_eq!(
+            one_call_a_message(&messages),
+            vec![
+                assistant("t", vec![call("a")]),
+                result("a"),
+                assistant("", vec![call("b")]),
+                result("b"),
+                result("x"),
+            ]
+        );
     }
 }

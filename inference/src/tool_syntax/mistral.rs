@@ -46,8 +46,10 @@ impl Dialect for Mistral {
         if !template.source().contains("[SYSTEM_PROMPT]") || !template.abilities().system {
             messages = fold_system(messages);
         }
-        let messages =
-            join_users(messages).iter().map(|message| conversation::message(message, &nine_letters)).collect();
+        let messages = join_users(messages)
+            .iter()
+            .map(|message| conversation::message(message, &nine_letters))
+            .collect();
         conversation::render(messages, conversation::tools(request), context)
     }
 

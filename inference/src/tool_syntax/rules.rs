@@ -45,7 +45,9 @@ pub(super) fn reply(
     let (Opening::Marker(open) | Opening::Brace(open)) = opening;
     let calls = match (request.tool_choice, calls) {
         (ToolChoice::Required, None) => {
-            return Err(SyntaxError::Request { message: "a call is required and no tool can be called".to_owned() });
+            return Err(SyntaxError::Request {
+                message: "a call is required and no tool can be called".to_owned(),
+            });
         }
         (ToolChoice::None, _) => None,
         (_, calls) => calls,
@@ -61,10 +63,7 @@ pub(super) fn reply(
     }
     lark.define(
         "TEXT",
-        &format!(
-            "/(?s:.*)[^ \\t\\r\\n](?s:.*)/ & ~/(?s:.*){}(?s:.*)/{lead}",
-            lark_pattern(open)
-        ),
+        &format!("/(?s:.*)[^ \\t\\r\\n](?s:.*)/ & ~/(?s:.*){}(?s:.*)/{lead}", lark_pattern(open)),
     );
     let opened = match opening {
         Opening::Marker(open) => marker(tokenizer, open),

@@ -26,8 +26,28 @@ const CONTROL: [&str; 10] = [
 /// Names of its user-defined tokens.
 const USER_DEFINED: [&str; 4] = ["<tool_call>", "</tool_call>", "<think>", "</think>"];
 const WORDS: [&str; 22] = [
-    "name", "arguments", "parameters", "path", "\"}", "\", \"", "\": \"", "{\"", "read", "search", "the", "in",
-    "\\n", "\\\"", "\"", "},", "tool", "call", "query", "true", "false", "ab",
+    "name",
+    "arguments",
+    "parameters",
+    "path",
+    "\"}",
+    "\", \"",
+    "\": \"",
+    "{\"",
+    "read",
+    "search",
+    "the",
+    "in",
+    "\\n",
+    "\\\"",
+    "\"",
+    "},",
+    "tool",
+    "call",
+    "query",
+    "true",
+    "false",
+    "ab",
 ];
 
 fn byte_alphabet() -> Vec<char> {
@@ -89,7 +109,10 @@ pub(crate) fn tokenizer(tagged: bool) -> Arc<Tokenizer> {
 
 /// The ids that end a text in [`tokenizer`].
 pub(crate) fn eos(tokenizer: &Tokenizer) -> Vec<u32> {
-    ["</s>", "<|im_end|>", "<|eot_id|>"].iter().map(|name| tokenizer.special(name).expect("an end token")).collect()
+    ["</s>", "<|im_end|>", "<|eot_id|>"]
+        .iter()
+        .map(|name| tokenizer.special(name).expect("an end token"))
+        .collect()
 }
 
 pub(crate) fn template(source: &str, tokenizer: &Tokenizer) -> ChatTemplate {
@@ -113,7 +136,11 @@ pub(crate) fn spec(name: &str, properties: Value, required: &[&str]) -> ToolSpec
 /// Tools with every kind of argument, and with values that try to break out of their quotes.
 pub(crate) fn tools() -> Vec<ToolSpec> {
     vec![
-        spec("read", json!({"path": {"type": "string"}, "start": {"type": "integer", "minimum": 1}}), &["path"]),
+        spec(
+            "read",
+            json!({"path": {"type": "string"}, "start": {"type": "integer", "minimum": 1}}),
+            &["path"],
+        ),
         spec(
             "grep",
             json!({"pattern": {"type": "string", "description": "what"}, "ignore_case": {"type": "boolean"},
@@ -131,12 +158,20 @@ pub(crate) fn tools() -> Vec<ToolSpec> {
                 "again": {"type": "string", "x-substring-of": ["one two"]}}),
             &["text"],
         ),
-        spec("list", json!({"action": {"enum": ["add", 1, true]}, "names": {"type": "array", "items": {"type": "string"}}}), &[]),
+        spec(
+            "list",
+            json!({"action": {"enum": ["add", 1, true]}, "names": {"type": "array", "items": {"type": "string"}}}),
+            &[],
+        ),
         spec("undo", json!({}), &[]),
         // No value is valid, so this one can never be called.
         spec("never", json!({"symbol": {"type": "string", "enum": []}}), &["symbol"]),
         // Here only the argument falls away.
-        spec("sometimes", json!({"symbol": {"type": "string", "enum": []}, "x-substring-of": {"type": "string"}}), &[]),
+        spec(
+            "sometimes",
+            json!({"symbol": {"type": "string", "enum": []}, "x-substring-of": {"type": "string"}}),
+            &[],
+        ),
     ]
 }
 

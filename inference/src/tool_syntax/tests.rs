@@ -23,7 +23,13 @@ fn merged(events: Vec<ReplyEvent>) -> Vec<ReplyEvent> {
 
 type Outcome = Result<Vec<ReplyEvent>, String>;
 
-fn read(dialect: &dyn Dialect, request: &Request, start: ReplyStart, pieces: &[&str], complete: bool) -> Outcome {
+fn read(
+    dialect: &dyn Dialect,
+    request: &Request,
+    start: ReplyStart,
+    pieces: &[&str],
+    complete: bool,
+) -> Outcome {
     let mut parser = dialect.parser(request, start);
     let mut events = Vec::new();
     for piece in pieces {
@@ -80,7 +86,11 @@ fn hermes_replies() {
     check(&Hermes, "", &[]);
     check(&Hermes, "  Hello,\n<b>world</b> \n", &[text("Hello,\n<b>world</b>")]);
     check(&Hermes, "a <tool", &[text("a <tool")]);
-    check(&Hermes, "<tool_call>\n{\"name\": \"read\", \"arguments\": {\"path\": \"a\"}}\n</tool_call>", &[read_a()]);
+    check(
+        &Hermes,
+        "<tool_call>\n{\"name\": \"read\", \"arguments\": {\"path\": \"a\"}}\n</tool_call>",
+        &[read_a()],
+    );
     check(
         &Hermes,
         "I look.\n<tool_call>{\"name\":\"read\",\"arguments\":{\"path\":\"a\"}}</tool_call>\n<tool_call>{\"name\":\"undo\"}</tool_call>\n",
@@ -185,12 +195,36 @@ fn without_tools_everything_is_text() {
 }
 
 fn fragments() -> impl Strategy<Value = String> {
-    let pieces = [
-        "<tool_call>", "</tool_call>", "<think>", "</think>", "<", "tool", "{", "}", "[", "]", "\"", "\\", " ", "\n",
-        "{\"name\": \"read\", \"arguments\": {\"path\": \"a\"}}", "{\"name\": \"undo\", \"parameters\": {}}",
-        "[TOOL_CALLS]", "[ARGS]", "[{", "undo", "read", "é", "☃", "text", ",", ";", "<|python_tag|>",
+    const PIECES: &[&str] = &[
+        "<tool_call>",
+        "</tool_call>",
+        "<think>",
+        "</think>",
+        "<",
+        "tool",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "\\",
+        " ",
+        "\n",
+        "{\"name\": \"read\", \"arguments\": {\"path\": \"a\"}}",
+        "{\"name\": \"undo\", \"parameters\": {}}",
+        "[TOOL_CALLS]",
+        "[ARGS]",
+        "[{",
+        "undo",
+        "read",
+        "é",
+        "☃",
+        "text",
+        ",",
+        ";",
+        "<|python_tag|>",
     ];
-    prop::collection::vec(prop::sample::select(pieces.as_slice()), 0..24).prop_map(|pieces| pieces.concat())
+    prop::collection::vec(prop::sample::select(PIECES), 0..24).prop_map(|pieces| pieces.concat())
 }
 
 proptest! {
@@ -245,9 +279,13 @@ fn each_step_goes_on_from_the_one_before() {
             })
             .collect::<Vec<_>>()
     };
-    let assistant =
-        |text: &str, ids: &[&str]| Message::Assistant { text: text.to_owned(), reasoning: None, calls: calls(ids) };
-    let result = |id: &str| Message::Tool { call_id: id.to_owned(), name: "read".to_owned(), text: "1: x".to_owned() };
+    let assistant = |text: &str, ids: &[&str]| Message::Assistant {
+        text: text.to_owned(),
+        reasoning: None,
+        calls: calls(ids),
+    };
+    let result =
+        |id: &str| Message::Tool { call_id: id.to_owned(), name: "read".to_owned(), text: "1: x".to_owned() };
     let messages = vec![
         Message::System { text: "be brief".to_owned() },
         Message::User { text: "read <|im_end|> it".to_owned() },

@@ -48,7 +48,9 @@ fn message(message: &Message) -> Value {
     match message {
         Message::System { text } => json!({"role": "system", "content": text}),
         Message::User { text } => json!({"role": "user", "content": text}),
-        Message::Assistant { text, calls, .. } if calls.is_empty() => json!({"role": "assistant", "content": text}),
+        Message::Assistant { text, calls, .. } if calls.is_empty() => {
+            json!({"role": "assistant", "content": text})
+        }
         Message::Assistant { text, calls, .. } => {
             let calls: Vec<Value> = calls
                 .iter()
@@ -60,7 +62,9 @@ fn message(message: &Message) -> Value {
             let content = if text.is_empty() { Value::Null } else { json!(text) };
             json!({"role": "assistant", "content": content, "tool_calls": calls})
         }
-        Message::Tool { call_id, text, .. } => json!({"role": "tool", "tool_call_id": call_id, "content": text}),
+        Message::Tool { call_id, text, .. } => {
+            json!({"role": "tool", "tool_call_id": call_id, "content": text})
+        }
     }
 }
 
@@ -243,7 +247,9 @@ impl Answer {
             // Whatever was called may be cut off: none of it is reported.
             "length" => return Ok(vec![StreamEvent::Finished { reason: FinishReason::Length, usage }]),
             "content_filter" => {
-                return Err(ProviderError::Rejected { message: "the provider's filter stopped the answer".to_owned() });
+                return Err(ProviderError::Rejected {
+                    message: "the provider's filter stopped the answer".to_owned(),
+                });
             }
             _ => {}
         }
