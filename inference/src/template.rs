@@ -249,8 +249,10 @@ fn environment(source: &str, date: Date) -> Result<Environment<'static>, Templat
     environment.set_formatter(|out, _state, value| python::write_str(out, value));
     environment.add_filter("tojson", python::to_json);
     // In Python a string is iterable, and templates ask so to tell text from nothing.
-    environment.add_test("iterable", |value: &Value| {
-        value.kind() == ValueKind::String || (!value.is_undefined() && value.try_iter().is_ok())
+    environment.add_test("iterable", |value: &Value| match value.kind() {
+        ValueKind::String => true,
+        ValueKind::None | ValueKind::Undefined => false,
+        _ => value.try_iter().is_ok(),
     });
     environment.add_filter("string", |value: &Value| -> Result<String, Error> {
         let mut text = String::new();
@@ -316,6 +318,9 @@ impl std::io::Write for Capped {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod peers;
 
 #[cfg(test)]
 mod tests;

@@ -56,15 +56,12 @@ pub(super) fn reply(
     // What may not stand in text, because it would be read as something else.
     let mut lead = String::new();
     if thinks {
-        lead.push_str(&format!(" & ~/[ \\t\\r\\n]*{}(?s:.*)/", lark_pattern(THINK)));
+        lead.push_str(&format!(" & ~/\\s*{}(?s:.*)/", lark_pattern(THINK)));
     }
     if matches!(opening, Opening::Brace(_)) {
-        lead.push_str(" & ~/[ \\t\\r\\n]*\\{(?s:.*)/");
+        lead.push_str(" & ~/\\s*\\{(?s:.*)/");
     }
-    lark.define(
-        "TEXT",
-        &format!("/(?s:.*)[^ \\t\\r\\n](?s:.*)/ & ~/(?s:.*){}(?s:.*)/{lead}", lark_pattern(open)),
-    );
+    lark.define("TEXT", &format!("/(?s:.*)\\S(?s:.*)/ & ~/(?s:.*){}(?s:.*)/{lead}", lark_pattern(open)));
     let opened = match opening {
         Opening::Marker(open) => marker(tokenizer, open),
         Opening::Brace(open) => match control(tokenizer, open) {
@@ -81,7 +78,7 @@ pub(super) fn reply(
         (_, Some(calls), Opening::Brace(_)) => lark.define("answer", &format!("TEXT | {opened} {calls}")),
         (_, Some(calls), Opening::Marker(open)) if control(tokenizer, open).is_some() => {
             // White space alone is no text, but may stand before a call.
-            lark.define("SPACE", "/[ \\t\\r\\n]+/");
+            lark.define("SPACE", "/\\s+/");
             lark.define("answer", &format!("TEXT | (TEXT | SPACE)? {opened} {calls}"));
         }
         (_, Some(calls), Opening::Marker(open)) => {

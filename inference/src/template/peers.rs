@@ -1,0 +1,134 @@
+//! Owns the comparison with `transformers` on the templates that people use.
+//! Uses the folder of templates in llama.cpp's sources and a Python, both named in the environment.
+//! Never fails where they are not at hand: it says that it was skipped.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::*;
+
+/// Templates that differ, each with the reason.
+const KNOWN: &[(&str, &str)] = &[
+    (
+        "CohereForAI-c4ai-command-r-plus-tool_use.jinja",
+        "loops over no tools: an error there, an empty loop here",
+    ),
+    ("NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use.jinja", "loops over no tools"),
+    ("NousResearch-Hermes-3-Llama-3.1-8B-tool_use.jinja", "loops over no tools"),
+    ("llama-cpp-deepseek-r1.jinja", "loops over no tools"),
+    (
+        "meetkai-functionary-medium-v3.1.jinja",
+        "adds escaped text to text marked as safe, which escapes it there",
+    ),
+];
+
+fn conversations() -> serde_json::Value {
+    let tool = |name: &str| {
+        json!({"type": "function", "function": {"name": name, "description": "Reads <a> \"file\" & more — ☃",
+            "parameters": {"type": "object", "properties": {
+                "path": {"type": "string", "description": "the path"}, "count": {"type": "integer", "enum": [1, 2]}},
+                "required": ["path"]}}})
+    };
+    let user = |text: &str| json!({"role": "user", "content": text});
+    let system = json!({"role": "system", "content": " Be brief. "});
+    let call = |id: &str, arguments: serde_json::Value| json!({"id": id, "type": "function", "function": {"name": "read", "arguments": arguments}});
+    let result = |id: &str| json!({"role": "tool", "tool_call_id": id, "name": "read", "content": "1: fn main() {}\n"});
+    let calling = |text: &str, calls: Vec<serde_json::Value>| json!({"role": "assistant", "content": text, "tool_calls": calls});
+    let simple = json!({"path": "src/main.rs"});
+    let odd = json!({"path": "a\"b\\c\n<é>☃", "count": 2, "deep": {"x": [1.5, true, null]}});
+    let none = serde_json::Map::new();
+    json!([
+        {"messages": [user("Hello <b>\"you\"</b> & 'me'\n")], "tools": [], "variables": none},
+        {"messages": [system.clone(), user("Hello")], "tools": [], "variables": none},
+        {"messages": [system.clone(), user("Hello")], "tools": [], "variables": {"enable_thinking": false}},
+        {"messages": [system.clone(), user("Hello"), {"role": "assistant", "content": " Hi!\n"}, user("Again")], "tools": [], "variables": none},
+        {"messages": [system.clone(), user("Hello"), {"role": "assistant", "content": "Hi!", "reasoning_content": "hm\n"}, user("Again")], "tools": [], "variables": none},
+        {"messages": [system.clone(), user("Hello")], "tools": [tool("read"), tool("find")], "variables": none},
+        {"messages": [user("Hello")], "tools": [tool("read")], "variables": {"enable_thinking": true}},
+        {"messages": [system.clone(), user("Look"), calling("", vec![call("call00001", simple.clone())]), result("call00001")],
+            "tools": [tool("read")], "variables": {"enable_thinking": false}},
+        {"messages": [system, user("Look"), calling("I look.", vec![call("call00001", odd), call("call00002", simple)]),
+            result("call00001"), result("call00002"), {"role": "assistant", "content": "Done."}, user("Thanks")],
+            "tools": [tool("read"), tool("find")], "variables": none},
+    ])
+}
+
+#[test]
+fn templates_people_use_render_as_in_transformers() {
+    let (Some(folder), Some(python)) =
+        (std::env::var_os("LOCI_LLAMA_CPP_DIR"), std::env::var_os("LOCI_PYTHON"))
+    else {
+        // Seen with `--nocapture`; the contributors' guide names both variables.
+        std::io::stderr()
+            .write_all(b"skipped: LOCI_LLAMA_CPP_DIR and LOCI_PYTHON name no templates and no Python\n")
+            .expect("stderr is open");
+        return;
+    };
+    let folder = PathBuf::from(folder).join("models/templates");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/template/reference.py");
+    let conversations = conversations();
+    let mut command = Command::new(python);
+    let mut child = command
+        .arg(script)
+        .arg(&folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(conversations.to_string().as_bytes()).expect("Python reads");
+    drop(stdin);
+    let output = child.wait_with_output().expect("Python ends");
+    assert!(output.status.success(), "the reference failed");
+    let expected: BTreeMap<String, Vec<Option<String>>> =
+        serde_json::from_slice(&output.stdout).expect("the reference prints JSON");
+    assert!(expected.len() > 20, "{} templates in {}", expected.len(), folder.display());
+
+    let (mut equal, mut rendered) = (0, 0);
+    let mut different = Vec::new();
+    for (name, outputs) in &expected {
+        let source = std::fs::read_to_string(folder.join(name)).expect("the template is text");
+        let options = TemplateOptions { bos: "<s>".to_owned(), eos: "</s>".to_owned(), ..Default::default() };
+        let template = ChatTemplate::parse(&source, options);
+        for (conversation, expect) in conversations.as_array().expect("an array").iter().zip(outputs) {
+            let get =
+                |key: &str| serde_json::from_value(conversation[key].clone()).expect("the field is there");
+            let input = TemplateInput {
+                messages: get("messages"),
+                tools: get("tools"),
+                add_generation_prompt: true,
+                variables: serde_json::from_value(conversation["variables"].clone()).expect("an object"),
+            };
+            let ours = template.as_ref().map_err(Clone::clone).and_then(|template| template.render(&input));
+            rendered += usize::from(expect.is_some());
+            match (expect, ours) {
+                (Some(expect), Ok(ours)) if *expect == ours.text => equal += 1,
+                (None, Err(_)) => {}
+                (None, Ok(_)) => different.push(format!("{name}: only the reference refuses")),
+                (Some(_), Err(error)) => different.push(format!("{name}: {error}")),
+                (Some(expect), Ok(ours)) => {
+                    let at = expect.bytes().zip(ours.text.bytes()).take_while(|(a, b)| a == b).count();
+                    let near = |text: &str| {
+                        let bytes = &text.as_bytes()[at.saturating_sub(40)..(at + 60).min(text.len())];
+                        String::from_utf8_lossy(bytes).into_owned()
+                    };
+                    different.push(format!(
+                        "{name} at {at}:\n  {:?}\n  {:?}",
+                        near(expect),
+                        near(&ours.text)
+                    ));
+                }
+            }
+        }
+    }
+    for (name, reason) in KNOWN {
+        assert!(
+            !reason.is_empty() && different.iter().any(|line| line.starts_with(name)),
+            "{name} is equal now"
+        );
+    }
+    different.retain(|line| !KNOWN.iter().any(|(name, _)| line.starts_with(name)));
+    assert!(equal * 100 > rendered * 98, "{equal} of {rendered} equal");
+    assert!(different.is_empty(), "{equal} of {rendered} equal; different:\n{}", different.join("\n"));
+}
