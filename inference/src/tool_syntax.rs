@@ -2,6 +2,7 @@
 //! Uses chat templates for the prompt and the grammar room for what may be said.
 //! Never runs a tool, never samples a token, never trusts text that others wrote.
 
+mod builtin;
 mod conversation;
 mod generic;
 mod hermes;
@@ -20,6 +21,7 @@ use crate::provider::{Compose, Request};
 use crate::template::ChatTemplate;
 use crate::tokenizer::Tokenizer;
 
+pub use self::builtin::Builtin;
 pub use self::generic::Generic;
 pub use self::hermes::Hermes;
 pub use self::llama3::Llama3;
@@ -145,6 +147,7 @@ pub fn by_name(name: &str) -> Option<Box<dyn Dialect>> {
         "llama3" => Box::new(Llama3),
         "mistral" => Box::new(Mistral::Array),
         "mistral-named" => Box::new(Mistral::Named),
+        "builtin" => Box::new(Builtin),
         "generic" => Box::new(Generic),
         _ => return None,
     })
