@@ -1,6 +1,17 @@
 //! Owns the permission contract as a pure function: [`decide`].
-//! Uses tree-sitter-bash to read commands.
+//! Uses a shell reader of our own for commands, and rules as users write them.
 //! Never does I/O: what it must know of the file system comes through [`Files`].
+
+mod bash;
+mod finding;
+mod glob;
+mod hidden;
+mod host;
+mod path_check;
+mod place;
+mod rule;
+mod shell;
+mod tools;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +28,25 @@ pub struct Rules {
     pub ask: Vec<String>,
     /// Go ahead.
     pub allow: Vec<String>,
+}
+
+impl Rules {
+    /// Every rule that does not do what it seems to say. A deny or ask rule that cannot be read asks.
+    #[must_use]
+    pub fn check(&self) -> Vec<RuleProblem> {
+        rule::RuleSet::new(self).problems()
+    }
+}
+
+/// A rule that does not do what it seems to say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleProblem {
+    /// `deny`, `ask` or `allow`.
+    pub list: String,
+    /// As written.
+    pub rule: String,
+    /// One sentence for the user.
+    pub why: String,
 }
 
 /// How calls are approved (S13).
@@ -101,15 +131,23 @@ pub struct Decision {
 }
 
 /// Decide one call. `tool` and `input` use the names users know: `Bash{command}`, `Read{file_path}`, `Edit{file_path}`,
-/// `Write{file_path}`, `Grep{pattern, path}`, `Glob{pattern, path}`.
+/// `Write{file_path}`, `Grep{pattern, path}`, `Glob{pattern, path}`, `WebFetch{url}`, `mcp__server__tool{…}`.
+///
+/// Never panics, whatever the input; what cannot be understood is never allowed.
 #[must_use]
 pub fn decide(
-    _rules: &Rules,
-    _mode: Mode,
-    _context: &Context,
-    _tool: &str,
-    _input: &Value,
-    _files: &dyn Files,
+    rules: &Rules,
+    mode: Mode,
+    context: &Context,
+    tool: &str,
+    input: &Value,
+    files: &dyn Files,
 ) -> Decision {
-    Decision { decision: Verdict::Ask, rule: None, why: "no rule allows it".into(), parts: Vec::new() }
+    tools::decide(rules, mode, context, tool, input, files)
+}
+
+/// Whether a tool that reads many files may show this one: false when a deny rule for reading holds for it.
+#[must_use]
+pub fn may_show(rules: &Rules, context: &Context, path: &Path, files: &dyn Files) -> bool {
+    tools::may_show(rules, context, path, files)
 }

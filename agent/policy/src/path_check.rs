@@ -1,0 +1,100 @@
+//! Owns whether a path may be read or written: by a tool, a redirect or an argument of a known command.
+//! Uses the rules, the mode and the place.
+//! Never allows writing to a protected place (S10).
+
+use crate::Mode;
+use crate::finding::{Finding, Level};
+use crate::hidden::contains_hidden;
+use crate::place::{Place, World};
+use crate::rule::{List, Rule, RuleSet, Spec};
+
+/// What happens to the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Touch {
+    Read,
+    Write,
+}
+
+/// Judge one path for a tool (`Read`, `Edit`, `Write`, …).
+pub(crate) fn judge(
+    world: &World,
+    rules: &RuleSet,
+    mode: Mode,
+    tool: &str,
+    touch: Touch,
+    place: &Place,
+) -> Finding {
+    let write = touch == Touch::Write;
+    if let Some(finding) = restricted(world, rules, tool, touch, place) {
+        return if write { finding.changing() } else { finding };
+    }
+    let finding = if place.names.iter().any(|name| contains_hidden(&name.to_string_lossy())) {
+        Finding::firm("the path has hidden characters")
+    } else if write && world.is_protected(place) {
+        Finding::firm("the path is protected: what stands there decides what is run or allowed later")
+    } else if let Some(rule) = allowing(world, rules, tool, place) {
+        Finding::allow("a rule allows it").by(&rule.source)
+    } else {
+        match (touch, world.is_inside(place)) {
+            (Touch::Read, true) => Finding::allow("it only reads, inside the working directories"),
+            (Touch::Read, false) => Finding::ask("the path is outside the working directories"),
+            (Touch::Write, true) if mode == Mode::AcceptEdits => {
+                Finding::allow("edits inside the working directories are accepted")
+            }
+            (Touch::Write, true) => Finding::ask("it changes a file"),
+            (Touch::Write, false) => Finding::ask("it changes a file outside the working directories"),
+        }
+    };
+    if write { finding.changing() } else { finding }
+}
+
+/// The deny or ask rule that holds for the path. What must not be read must not be edited either: an edit shows it.
+pub(crate) fn restricted(
+    world: &World,
+    rules: &RuleSet,
+    tool: &str,
+    touch: Touch,
+    place: &Place,
+) -> Option<Finding> {
+    let found = rules.restrictions().filter_map(|(list, rule)| {
+        let about = rule.names(tool, list)
+            || (touch == Touch::Write && matches!(rule.spec, Spec::Path(_)) && rule.names("Read", list));
+        if !about {
+            return None;
+        }
+        match &rule.spec {
+            Spec::Path(pattern) if pattern.matches(world, list, place) => Some(by_list(list, rule)),
+            Spec::All => Some(by_list(list, rule)),
+            Spec::Broken(why) => {
+                Some(Finding::firm(format!("a rule cannot be read: {why}")).by(&rule.source))
+            }
+            _ => None,
+        }
+    });
+    // A rule that cannot be read must not hide one that denies.
+    found.reduce(|first, second| if second.level > first.level { second } else { first })
+}
+
+/// The finding of a deny or ask rule.
+pub(crate) fn by_list(list: List, rule: &Rule) -> Finding {
+    match list {
+        List::Deny => Finding::new(Level::Deny, "a rule denies it").by(&rule.source),
+        _ => Finding::firm("a rule asks for it").by(&rule.source),
+    }
+}
+
+fn allowing<'rules>(
+    world: &World,
+    rules: &'rules RuleSet,
+    tool: &str,
+    place: &Place,
+) -> Option<&'rules Rule> {
+    rules.allow.iter().find(|rule| {
+        rule.names(tool, List::Allow)
+            && match &rule.spec {
+                Spec::All => true,
+                Spec::Path(pattern) => pattern.matches(world, List::Allow, place),
+                _ => false,
+            }
+    })
+}

@@ -1,0 +1,204 @@
+//! Owns paths: where a written path leads, whether that is inside the workspace, whether it is protected (S9, S10).
+//! Uses [`Files`] for links.
+//! Never compares paths as strings: containment is by component.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::{Context, Files, Kind};
+
+/// Where a written path leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Every name of it: as written (absolute, folded), and with links followed.
+    pub(crate) names: Vec<PathBuf>,
+}
+
+impl Place {
+    /// The name to show.
+    pub(crate) fn shown(&self) -> String {
+        let name = |at: usize| self.names.get(at).map(|path| path.to_string_lossy().into_owned());
+        match (name(0), name(1)) {
+            (Some(written), Some(target)) => format!("{written} -> {target}"),
+            (Some(written), None) => written,
+            _ => String::new(),
+        }
+    }
+}
+
+/// The surroundings of a call.
+pub(crate) struct World<'call> {
+    pub(crate) context: &'call Context,
+    pub(crate) files: &'call dyn Files,
+    /// Working directories, as given and resolved.
+    inside: Vec<PathBuf>,
+    /// Folders of our own configuration, as given and resolved.
+    guarded: Vec<PathBuf>,
+}
+
+impl<'call> World<'call> {
+    pub(crate) fn new(context: &'call Context, files: &'call dyn Files) -> Self {
+        let both = |path: &PathBuf| {
+            let folded = fold(path);
+            [files.resolve(&folded), folded]
+        };
+        let inside = std::iter::once(&context.root).chain(&context.additional).flat_map(both).collect();
+        let guarded = context.config_dirs.iter().flat_map(both).collect();
+        Self { context, files, inside, guarded }
+    }
+
+    /// Where a path leads that was written with `base` as the current directory.
+    pub(crate) fn locate(&self, base: &Path, written: &str) -> Place {
+        let joined = base.join(written);
+        let folded = fold(&joined);
+        let target = if joined.components().any(|component| component == Component::ParentDir) {
+            self.walk(&joined)
+        } else {
+            self.files.resolve(&folded)
+        };
+        let mut names = vec![folded];
+        for name in [Some(target), self.through_proc(&names[0])].into_iter().flatten() {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Place { names }
+    }
+
+    /// What the kernel makes of `link/..`: the parent of where the link leads.
+    fn walk(&self, path: &Path) -> PathBuf {
+        let mut here = PathBuf::new();
+        for component in path.components() {
+            match component {
+                Component::CurDir => {}
+                Component::ParentDir => {
+                    here = self.files.resolve(&here);
+                    here.pop();
+                }
+                other => here.push(other),
+            }
+        }
+        fold(&self.files.resolve(&here))
+    }
+
+    /// `/proc/PID/root` and `/proc/PID/cwd` are other names of `/` and the current directory.
+    fn through_proc(&self, path: &Path) -> Option<PathBuf> {
+        let rest = path.strip_prefix("/proc").ok()?;
+        let mut components = rest.components().skip(1).skip_while(|part| {
+            part.as_os_str() == "task"
+                || part.as_os_str().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit())
+        });
+        let start = match components.next()?.as_os_str().to_str()? {
+            "root" => Path::new("/"),
+            "cwd" => &self.context.cwd,
+            _ => return None,
+        };
+        Some(self.files.resolve(&fold(&start.join(components.collect::<PathBuf>()))))
+    }
+
+    /// Whether every name is in a working directory.
+    pub(crate) fn is_inside(&self, place: &Place) -> bool {
+        place.names.iter().all(|name| self.inside.iter().any(|root| name.starts_with(root)))
+    }
+
+    /// Whether some name must not be written without a question.
+    pub(crate) fn is_protected(&self, place: &Place) -> bool {
+        place.names.iter().any(|name| {
+            self.guarded.iter().any(|folder| name.starts_with(folder))
+                || name.components().any(|part| matches_any(part, PROTECTED_FOLDERS))
+                || name.file_name().is_some_and(|last| matches_any(Component::Normal(last), PROTECTED_FILES))
+                || SYSTEM_START_UP.iter().any(|start| name.starts_with(start))
+        })
+    }
+
+    /// Whether something protected may lie below: then a command that goes down the tree could reach it.
+    pub(crate) fn holds_protected(&self, place: &Place) -> bool {
+        place.names.iter().any(|name| {
+            self.guarded.iter().any(|folder| folder.starts_with(name))
+                || PROTECTED_FOLDERS.iter().any(|folder| self.files.kind(&name.join(folder)) != Kind::Missing)
+        })
+    }
+
+    /// Whether there is a folder.
+    pub(crate) fn is_folder(&self, place: &Place) -> bool {
+        place.names.iter().any(|name| self.files.kind(name) == Kind::Directory)
+    }
+
+    /// Whether a place is `/`, the home directory, or above it.
+    pub(crate) fn is_home_or_root(&self, place: &Place) -> bool {
+        let home = fold(&self.context.home);
+        let resolved = self.files.resolve(&home);
+        place.names.iter().any(|name| home.starts_with(name) || resolved.starts_with(name))
+    }
+
+    /// The start of a relative pattern: the project root, as given and resolved.
+    pub(crate) fn both(&self, path: &Path) -> Vec<PathBuf> {
+        let folded = fold(path);
+        let resolved = self.files.resolve(&folded);
+        if resolved == folded { vec![folded] } else { vec![folded, resolved] }
+    }
+}
+
+/// Folders whose content decides what later commands do.
+const PROTECTED_FOLDERS: &[&str] = &[".git", ".loci", ".claude"];
+
+/// Files that a shell, git or a connection runs commands from.
+const PROTECTED_FILES: &[&str] = &[
+    ".bashrc",
+    ".bash_profile",
+    ".bash_login",
+    ".bash_logout",
+    ".bash_aliases",
+    ".profile",
+    ".zshrc",
+    ".zshenv",
+    ".zprofile",
+    ".zlogin",
+    ".zlogout",
+    ".kshrc",
+    ".mkshrc",
+    ".cshrc",
+    ".tcshrc",
+    ".login",
+    ".logout",
+    ".inputrc",
+    ".xprofile",
+    ".xinitrc",
+    ".xsession",
+    ".envrc",
+    ".pam_environment",
+    "config.fish",
+    ".gitconfig",
+    ".gitmodules",
+    ".mcp.json",
+];
+
+const SYSTEM_START_UP: &[&str] = &[
+    "/etc/profile",
+    "/etc/profile.d",
+    "/etc/bash.bashrc",
+    "/etc/bashrc",
+    "/etc/zsh",
+    "/etc/environment",
+    "/etc/loci",
+];
+
+/// Case does not count: there are file systems on which it does not.
+fn matches_any(part: Component, names: &[&str]) -> bool {
+    let Component::Normal(part) = part else { return false };
+    names.iter().any(|name| part.eq_ignore_ascii_case(name))
+}
+
+/// The path without `.` and `..`, links not followed.
+pub(crate) fn fold(path: &Path) -> PathBuf {
+    let mut folded = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                folded.pop();
+            }
+            other => folded.push(other),
+        }
+    }
+    folded
+}

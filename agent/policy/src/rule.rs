@@ -1,0 +1,381 @@
+//! Owns the grammar of rules (S15): reading them, checking them, and whether one applies.
+//! Uses `glob` for patterns and `place` for where paths are.
+//! Never drops a deny or ask rule that it cannot read: such a rule asks.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::glob::{has_star, path_matches, text_matches};
+use crate::place::{Place, World, fold};
+use crate::{RuleProblem, Rules};
+
+/// The rules of a call, read.
+#[derive(Debug)]
+pub(crate) struct RuleSet {
+    pub(crate) deny: Vec<Rule>,
+    pub(crate) ask: Vec<Rule>,
+    pub(crate) allow: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// As it was written.
+    pub(crate) source: String,
+    pub(crate) tool: String,
+    pub(crate) spec: Spec,
+}
+
+/// What a rule says beyond the tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Spec {
+    /// Every call of the tool.
+    All,
+    /// For `Bash`.
+    Command(CommandPattern),
+    /// For the tools that take a path.
+    Path(PathPattern),
+    /// For `WebFetch`: `domain:…`.
+    Domain(String),
+    /// A parameter and a pattern for its value.
+    Parameter(String, String),
+    /// It has no effect, for this reason.
+    Ignored(&'static str),
+    /// It cannot be read, for this reason.
+    Broken(&'static str),
+}
+
+/// Which list a rule is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum List {
+    Deny,
+    Ask,
+    Allow,
+}
+
+pub(crate) fn is_editing(tool: &str) -> bool {
+    matches!(tool, "Edit" | "Write" | "MultiEdit" | "NotebookEdit")
+}
+
+pub(crate) fn is_reading(tool: &str) -> bool {
+    matches!(tool, "Read" | "Grep" | "Glob" | "LS" | "NotebookRead")
+}
+
+impl RuleSet {
+    pub(crate) fn new(rules: &Rules) -> Self {
+        let read = |texts: &[String], list| texts.iter().map(|text| Rule::read(text, list)).collect();
+        Self {
+            deny: read(&rules.deny, List::Deny),
+            ask: read(&rules.ask, List::Ask),
+            allow: read(&rules.allow, List::Allow),
+        }
+    }
+
+    /// Deny and ask rules with the word for what they do.
+    pub(crate) fn restrictions(&self) -> impl Iterator<Item = (List, &Rule)> {
+        let deny = self.deny.iter().map(|rule| (List::Deny, rule));
+        deny.chain(self.ask.iter().map(|rule| (List::Ask, rule)))
+    }
+
+    /// Every rule that does not do what it seems to say.
+    pub(crate) fn problems(&self) -> Vec<RuleProblem> {
+        let lists = [("deny", &self.deny), ("ask", &self.ask), ("allow", &self.allow)];
+        let mut problems = Vec::new();
+        for (list, rules) in lists {
+            for rule in rules {
+                if let Spec::Ignored(why) | Spec::Broken(why) = rule.spec {
+                    problems.push(RuleProblem {
+                        list: list.to_owned(),
+                        rule: rule.source.clone(),
+                        why: why.to_owned(),
+                    });
+                }
+            }
+        }
+        problems
+    }
+}
+
+impl Rule {
+    fn read(source: &str, list: List) -> Self {
+        let text = source.trim();
+        let (tool, spec) = match text.split_once('(') {
+            None => (text, None),
+            Some((tool, rest)) => (tool, Some(rest)),
+        };
+        let named = !tool.is_empty() && tool.chars().all(|c| c.is_ascii_alphanumeric() || "_-*.".contains(c));
+        let spec = match spec {
+            _ if !named => Spec::Broken(NAMELESS),
+            _ if list == List::Allow && tool.contains('*') && !is_mcp_glob(tool) => Spec::Ignored(
+                "in allow rules a `*` in the tool's name needs a literal `mcp__server__` before it",
+            ),
+            None => Spec::All,
+            Some(rest) => match rest.strip_suffix(')') {
+                None => Spec::Broken("the parenthesis does not close at the end"),
+                Some(spec) => read_spec(tool, spec, list),
+            },
+        };
+        Self { source: source.to_owned(), tool: tool.to_owned(), spec }
+    }
+
+    /// Whether the rule is about this tool.
+    pub(crate) fn names(&self, tool: &str, list: List) -> bool {
+        if self.spec == Spec::Broken(NAMELESS) {
+            return true;
+        }
+        if self.tool == tool
+            || (self.tool == "Edit" && is_editing(tool))
+            || (self.tool == "Read" && is_reading(tool))
+        {
+            return true;
+        }
+        if list == List::Allow {
+            return is_mcp_glob(&self.tool) && text_matches(&self.tool, tool);
+        }
+        let editing = self.tool == "Write" && self.spec != Spec::All && is_editing(tool);
+        let server = self.tool.starts_with("mcp__")
+            && tool.strip_prefix(&self.tool).is_some_and(|rest| rest.starts_with("__"));
+        editing || server || (self.tool.contains('*') && text_matches(&self.tool, tool))
+    }
+
+    /// Whether the rule is about the parameters of this call.
+    pub(crate) fn takes(&self, input: &Value) -> bool {
+        match &self.spec {
+            Spec::All => true,
+            Spec::Parameter(name, pattern) => match input.get(name) {
+                Some(Value::String(text)) => text_matches(pattern, text),
+                Some(Value::Null) | None => false,
+                Some(other) => text_matches(pattern, &other.to_string()),
+            },
+            _ => false,
+        }
+    }
+}
+
+const NAMELESS: &str = "the name of a tool is missing or has odd characters";
+
+fn is_mcp_glob(tool: &str) -> bool {
+    let mut parts = tool.splitn(3, "__");
+    parts.next() == Some("mcp")
+        && parts.next().is_some_and(|server| !server.is_empty() && !server.contains('*'))
+        && parts.next().is_some_and(|name| name.contains('*'))
+}
+
+fn read_spec(tool: &str, spec: &str, list: List) -> Spec {
+    if spec.trim().is_empty() {
+        return Spec::Broken("nothing stands between the parentheses");
+    }
+    let parameter = spec.split_once(':').filter(|(name, _)| is_parameter_name(name));
+    let primary = match tool {
+        "Bash" => &["command"][..],
+        "WebFetch" => &["url"],
+        "Grep" | "Glob" => &["path", "pattern"],
+        _ if is_editing(tool) || is_reading(tool) => &["file_path", "notebook_path", "path"],
+        _ => &[],
+    };
+    if let Some((name, value)) = parameter {
+        if primary.contains(&name) {
+            return Spec::Ignored("rules on the main argument of a tool are written without its name");
+        }
+        let is_parameter = match tool {
+            // `Bash(npm:*)` is a command; these cannot be.
+            "Bash" => matches!(name, "run_in_background" | "timeout" | "description") && value != "*",
+            "WebFetch" if name == "domain" => return read_domain(value),
+            _ => true,
+        };
+        if is_parameter {
+            return match list {
+                List::Allow => Spec::Ignored("rules on parameters work for deny and ask only"),
+                List::Deny | List::Ask => Spec::Parameter(name.to_owned(), value.to_owned()),
+            };
+        }
+    }
+    match tool {
+        "Bash" => CommandPattern::read(spec).map_or_else(Spec::Broken, Spec::Command),
+        "WebFetch" => Spec::Broken("a WebFetch rule is `WebFetch(domain:host)`"),
+        _ if is_editing(tool) || is_reading(tool) => {
+            PathPattern::read(spec).map_or_else(Spec::Broken, Spec::Path)
+        }
+        _ => Spec::Broken("this tool takes no such rule"),
+    }
+}
+
+fn is_parameter_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn read_domain(pattern: &str) -> Spec {
+    let host = pattern.trim().trim_end_matches('.').to_ascii_lowercase();
+    let name = host.strip_prefix("*.").unwrap_or(&host);
+    if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-.*".contains(c)) {
+        return Spec::Broken("a host has letters, digits, hyphens and dots");
+    }
+    Spec::Domain(host)
+}
+
+/// A pattern for the text of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CommandPattern {
+    pattern: String,
+    /// The same with quotes only where they matter, if that differs.
+    unquoted: Option<String>,
+    /// Written `x:*` or `x *`: `x` itself, or `x`, a blank and anything.
+    prefix: bool,
+}
+
+impl CommandPattern {
+    fn read(spec: &str) -> Result<Self, &'static str> {
+        let spec = spec.trim();
+        let prefix = spec.strip_suffix(":*").or_else(|| spec.strip_suffix(" *"));
+        let pattern = prefix.unwrap_or(spec).trim_end();
+        if pattern.is_empty() {
+            return Err("a command is missing before the `*`");
+        }
+        let unquoted = pattern.contains(['\'', '"', '\\']).then(|| unquote(pattern)).flatten();
+        Ok(Self { pattern: pattern.to_owned(), unquoted, prefix: prefix.is_some() })
+    }
+
+    /// Whether the whole text matches.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        self.matches_as(&self.pattern, text)
+            || self.unquoted.as_ref().is_some_and(|pattern| self.matches_as(pattern, text))
+    }
+
+    fn matches_as(&self, pattern: &str, text: &str) -> bool {
+        if !self.prefix {
+            return text_matches(pattern, text);
+        }
+        if has_star(pattern) {
+            return text_matches(pattern, text) || text_matches(&format!("{pattern} *"), text);
+        }
+        let rest = text.strip_prefix(pattern);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+    }
+
+    /// Whether it stands for exactly one text, or has this argument as a word of its own.
+    pub(crate) fn spells(&self, argument: &str) -> bool {
+        (!self.prefix && !has_star(&self.pattern))
+            || self.pattern.split_whitespace().any(|word| word == argument)
+    }
+}
+
+/// The words of a pattern as the words of commands are compared; `None` when it is not one plain command, or when a star
+/// is quoted and so no wildcard.
+fn unquote(pattern: &str) -> Option<String> {
+    let reading = crate::shell::read(pattern, 0);
+    let mut commands = reading.commands();
+    let (only, none) = (commands.next()?, commands.next());
+    let plain = none.is_none()
+        && reading.opaque.is_empty()
+        && only.assignments.is_empty()
+        && only.redirects.is_empty();
+    let words_hold = only.words.iter().all(|word| !(word.dynamic || word.quoted && word.text.contains('*')));
+    (plain && words_hold).then(|| crate::shell::line(&only.words))
+}
+
+/// Where a path pattern starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Anchor {
+    /// `//x`
+    FileSystem,
+    /// `~/x`
+    Home,
+    /// `/x`, or any pattern with a slash in it.
+    Root,
+    /// `./x`
+    Current,
+    /// A bare name: anywhere.
+    Anywhere,
+}
+
+/// A pattern for paths, with gitignore's meaning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PathPattern {
+    anchor: Anchor,
+    components: Vec<String>,
+}
+
+impl PathPattern {
+    fn read(spec: &str) -> Result<Self, &'static str> {
+        let spec = spec.trim();
+        if spec.starts_with('!') {
+            return Err("a rule cannot be negated; use another list");
+        }
+        if spec.contains('\0') {
+            return Err("a path has no NUL");
+        }
+        let (anchor, rest) = if let Some(rest) = spec.strip_prefix("//") {
+            (Anchor::FileSystem, rest)
+        } else if let Some(rest) = spec.strip_prefix('/') {
+            (Anchor::Root, rest)
+        } else if let Some(rest) = spec.strip_prefix("~/").or((spec == "~").then_some("")) {
+            (Anchor::Home, rest)
+        } else if let Some(rest) = spec.strip_prefix("./").or((spec == ".").then_some("")) {
+            (Anchor::Current, rest)
+        } else if spec.trim_end_matches('/').contains('/') || spec == ".." {
+            (Anchor::Root, spec)
+        } else {
+            (Anchor::Anywhere, spec)
+        };
+        let components = rest.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned);
+        Ok(Self { anchor, components: components.collect() })
+    }
+
+    fn bases(&self, world: &World, list: List) -> Vec<PathBuf> {
+        let context = world.context;
+        match self.anchor {
+            Anchor::FileSystem => vec![PathBuf::from("/")],
+            Anchor::Home => world.both(&context.home),
+            Anchor::Root => world.both(&context.root),
+            Anchor::Current => world.both(&context.cwd),
+            // A denied name is denied wherever it is; an allowed one is meant inside the workspace.
+            Anchor::Anywhere if list != List::Allow => vec![PathBuf::from("/")],
+            Anchor::Anywhere => std::iter::once(&context.root)
+                .chain(&context.additional)
+                .flat_map(|path| world.both(path))
+                .collect(),
+        }
+    }
+
+    /// Whether a name of a place matches.
+    fn matches_name(&self, world: &World, list: List, name: &Path) -> bool {
+        self.bases(world, list).into_iter().any(|mut base| {
+            let mut components: Vec<&str> = self.components.iter().map(String::as_str).collect();
+            while components.first() == Some(&"..") {
+                components.remove(0);
+                base.pop();
+            }
+            if self.anchor == Anchor::Anywhere {
+                components.insert(0, "**");
+            }
+            let Ok(rest) = name.strip_prefix(fold(&base)) else { return false };
+            let texts: Vec<_> = rest.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+            let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
+            path_matches(&components, &texts)
+        })
+    }
+
+    /// For deny and ask any name is enough; for allow every name must match.
+    pub(crate) fn matches(&self, world: &World, list: List, place: &Place) -> bool {
+        let mut names = place.names.iter();
+        match list {
+            List::Allow => names.all(|name| self.matches_name(world, list, name)),
+            List::Deny | List::Ask => names.any(|name| self.matches_name(world, list, name)),
+        }
+    }
+
+    /// Whether something below a folder could match. Errs towards yes.
+    pub(crate) fn may_reach_below(&self, world: &World, place: &Place) -> bool {
+        let wild = |part: &&String| part.contains(['*', '?', '[', '\\']);
+        if self.anchor == Anchor::Anywhere {
+            return true;
+        }
+        let literal: PathBuf = self.components.iter().take_while(|part| !wild(part)).collect();
+        self.bases(world, List::Deny).into_iter().any(|base| {
+            let start = fold(&base.join(&literal));
+            place.names.iter().any(|name| start.starts_with(name) || name.starts_with(&start))
+        })
+    }
+}
