@@ -3,6 +3,8 @@
 //! Never hands a byte to candle before the whole header is known to be sound.
 
 mod reader;
+#[cfg(test)]
+pub(crate) mod testing;
 mod value;
 
 use std::collections::{BTreeMap, HashSet};

@@ -243,3 +243,7 @@ fn fit_context(
     ));
     Ok((fits, note, memory(fits)))
 }
+
+#[cfg(test)]
+#[path = "model/tests.rs"]
+mod tests;

@@ -231,6 +231,15 @@ fn take_complete(pending: &mut Vec<u8>) -> String {
     text
 }
 
+/// The character that stands for each byte in byte-level vocabularies.
+#[cfg(test)]
+pub(crate) fn byte_characters() -> Vec<char> {
+    let alphabet = from_gguf::byte_alphabet();
+    let mut characters: Vec<char> = alphabet.keys().copied().collect();
+    characters.sort_by_key(|character| alphabet[character]);
+    characters
+}
+
 #[cfg(test)]
 #[path = "tokenizer/tests.rs"]
 mod tests;
