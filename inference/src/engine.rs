@@ -12,10 +12,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::gguf::{Header, Source};
-use crate::kv::{Cache, OutOfMemory};
 use crate::model::config::Config;
-use crate::model::decoder::Decoder;
 use crate::model::matrix::MatrixError;
+use crate::model::runtime::{Place, Runtime};
 use crate::model::{CHUNK, Limits, ModelDescription};
 use crate::provider::{ProviderError, Sampling, TokenUsage};
 use crate::sample::Sampler;
@@ -139,7 +138,8 @@ impl Engine {
         let config = Config::read(&header).map_err(|error| refused(&error))?;
         let tokenizer = Tokenizer::from_gguf(&header).map_err(|error| refused(&error))?;
         let limits = Limits { context: options.context, memory: options.memory_limit };
-        let model = ModelDescription::new(&header, &config, &tokenizer, &name, limits)
+        let place = Place::choose(options.cpu_only);
+        let model = ModelDescription::new(&header, &config, &tokenizer, &name, &place, limits)
             .map_err(|error| refused(&error))?;
         header.discard_metadata();
 
@@ -150,6 +150,7 @@ impl Engine {
             source,
             header,
             config,
+            place,
             context: model.context_length,
             tokens: tokenizer.vocab_size(),
             eos: model.eos.clone(),
@@ -255,6 +256,7 @@ struct Worker {
     source: Source,
     header: Header,
     config: Config,
+    place: Place,
     context: usize,
     /// Ids the tokenizer knows; rows of the logits behind them are padding.
     tokens: usize,
@@ -270,8 +272,7 @@ enum State {
 }
 
 struct Ready {
-    decoder: Decoder,
-    cache: Cache,
+    runtime: Runtime,
     logits: Vec<f32>,
 }
 
@@ -334,9 +335,9 @@ impl Worker {
             events.send(EngineEvent::Loading { done, total }).is_ok()
         };
         let config = self.config.clone();
-        let decoder = Decoder::load(&mut self.source, &self.header, config, &mut progress).map_err(failed)?;
-        let cache = decoder.cache();
-        self.state = State::Ready(Box::new(Ready { decoder, cache, logits: Vec::new() }));
+        let runtime = Runtime::load(&mut self.source, &self.header, config, &self.place, &mut progress);
+        let runtime = runtime.map_err(failed)?;
+        self.state = State::Ready(Box::new(Ready { runtime, logits: Vec::new() }));
         Ok(())
     }
 }
@@ -366,8 +367,10 @@ impl Generation<'_> {
     fn run(&mut self, job: Job) -> Result<(), ProviderError> {
         let Job { prompt, sampling, max_tokens, stop, mut constraint } = job;
         // The scores of the last token are always needed, so at least it is run again.
-        let cached = self.ready.cache.common_prefix(&prompt).min(prompt.len() - 1);
-        self.ready.cache.truncate(cached);
+        let known = self.ready.runtime.tokens();
+        let equal = known.iter().zip(&prompt).take_while(|(known, wanted)| known == wanted).count();
+        let cached = equal.min(prompt.len() - 1);
+        self.ready.runtime.truncate(cached);
         let mut usage = TokenUsage { prompt: prompt.len() as u64, cached: cached as u64, completion: 0 };
         self.events.send(EngineEvent::Prefill { done: cached, total: prompt.len() })?;
 
@@ -378,8 +381,13 @@ impl Generation<'_> {
             if let Some(reason) = self.force(&mut sequence, &mut constraint, &mut usage, &stop, max_tokens)? {
                 break reason;
             }
+            if usage.completion > 0 && usage.completion as usize >= max_tokens
+                || sequence.len() >= self.context
+            {
+                break StopReason::Length;
+            }
             self.read(&sequence, prompt_length)?;
-            if usage.completion as usize >= max_tokens || sequence.len() >= self.context {
+            if max_tokens == 0 {
                 break StopReason::Length;
             }
             let token = self.draw(&mut sampler, &sequence, &mut constraint)?;
@@ -417,18 +425,14 @@ impl Generation<'_> {
 
     /// Run what the cache does not hold yet, chunk by chunk; the last one yields the logits.
     fn read(&mut self, sequence: &[u32], prompt_length: usize) -> Result<(), ProviderError> {
-        let Ready { decoder, cache, logits } = &mut *self.ready;
+        let Ready { runtime, logits } = &mut *self.ready;
         let events = self.events;
-        cache.reserve(sequence.len()).map_err(|OutOfMemory| ProviderError::Model {
-            message: format!("there is no memory for the state of {} tokens", sequence.len()),
-        })?;
-        while cache.len() < sequence.len() {
-            let done = cache.len();
+        runtime.reserve(sequence.len()).map_err(failed)?;
+        while runtime.tokens().len() < sequence.len() {
+            let done = runtime.tokens().len();
             let end = sequence.len().min(done + CHUNK);
             let wanted = (end == sequence.len()).then_some(&mut *logits);
-            decoder
-                .forward(&sequence[done..end], cache, wanted, &|| events.is_cancelled())
-                .map_err(failed)?;
+            runtime.forward(&sequence[done..end], wanted, &|| events.is_cancelled()).map_err(failed)?;
             if done < prompt_length {
                 events.send(EngineEvent::Prefill { done: end.min(prompt_length), total: prompt_length })?;
             }

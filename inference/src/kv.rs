@@ -39,9 +39,9 @@ impl Cache {
         self.tokens.len()
     }
 
-    /// The longest beginning of `prompt` whose state is here.
-    pub(crate) fn common_prefix(&self, prompt: &[u32]) -> usize {
-        self.tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count()
+    /// The ids behind the state, one for each position.
+    pub(crate) fn tokens(&self) -> &[u32] {
+        &self.tokens
     }
 
     /// Forget everything from position `length` on. The memory stays.
@@ -129,15 +129,15 @@ mod tests {
     }
 
     #[test]
-    fn the_common_prefix_ends_at_the_first_difference() {
+    fn truncating_forgets_tokens_and_keeps_memory() {
         let mut cache = Cache::new(1, 1, 2);
+        cache.reserve(PAGE + 1).expect("memory");
         cache.commit(&[1, 2, 3, 4]);
-        for (prompt, expect) in
-            [(&[1, 2, 9][..], 2), (&[1, 2, 3, 4, 5], 4), (&[], 0), (&[7, 1], 0), (&[1], 1)]
-        {
-            assert_eq!(cache.common_prefix(prompt), expect, "{prompt:?}");
-        }
         cache.truncate(2);
-        assert_eq!((cache.len(), cache.common_prefix(&[1, 2, 3])), (2, 2));
+        cache.commit(&[9]);
+        assert_eq!((cache.len(), cache.tokens()), (3, &[1, 2, 9][..]));
+        cache.truncate(50);
+        assert_eq!(cache.len(), 3);
+        assert_eq!(cache.keys(0, 0, PAGE + 1).count(), 2);
     }
 }

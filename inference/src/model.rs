@@ -2,11 +2,14 @@
 //! Uses the validated header of the file.
 //! Never reads weights before a job needs them.
 
+#[cfg(any(test, feature = "cuda", feature = "metal"))]
+mod accelerated;
 mod attention;
 pub(crate) mod config;
 pub(crate) mod decoder;
 pub(crate) mod matrix;
 mod rope;
+pub(crate) mod runtime;
 
 use std::collections::BTreeMap;
 
@@ -40,6 +43,8 @@ pub struct ModelDescription {
     pub context_length: usize,
     /// Why `context_length` is below what the model or the caller wanted, in words for the user.
     pub context_note: Option<String>,
+    /// Where it runs: `CPU`, `CUDA`, `Metal`, or `CPU` and why not the other.
+    pub device: String,
     /// Bytes of memory that weights, cache and buffers will take at the full context.
     pub memory_bytes: u64,
     /// Rows of the logits.
@@ -128,6 +133,7 @@ impl ModelDescription {
         config: &Config,
         tokenizer: &Tokenizer,
         file_name: &str,
+        place: &runtime::Place,
         limits: Limits,
     ) -> Result<Self, GgufError> {
         if tokenizer.vocab_size() > config.vocab {
@@ -166,6 +172,7 @@ impl ModelDescription {
             architecture: architecture.to_owned(),
             context_length,
             context_note,
+            device: place.name.clone(),
             memory_bytes,
             vocab_size: config.vocab,
             chat_template: header.string("tokenizer.chat_template")?.map(str::to_owned),

@@ -8,6 +8,7 @@ mod pre;
 mod sentencepiece;
 mod special;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -61,8 +62,10 @@ pub struct Tokenizer {
 
 /// How text without markup becomes ids.
 enum Model {
-    /// Anything that the `tokenizers` crate runs, without its added tokens.
-    Merges(Box<tokenizers::Tokenizer>),
+    /// Anything that the `tokenizers` crate runs, without its added tokens; and the bytes that no
+    /// token stands for. Characters that contain one become question marks, for the library would
+    /// drop them in silence.
+    Merges(Box<tokenizers::Tokenizer>, Vec<u8>),
     SentencePiece(SentencePiece),
 }
 
@@ -157,9 +160,10 @@ impl Tokenizer {
 
     fn encode_text(&self, text: &str, first: bool, ids: &mut Vec<u32>) -> Result<(), TokenizerError> {
         match &self.model {
-            Model::Merges(tokenizer) => {
+            Model::Merges(tokenizer, absent) => {
+                let text = without(text, absent);
                 let encoding = tokenizer
-                    .encode_fast(text, false)
+                    .encode_fast(text.as_ref(), false)
                     .map_err(|error| TokenizerError::Text { message: error.to_string() })?;
                 ids.extend_from_slice(encoding.get_ids());
             }
@@ -180,6 +184,19 @@ impl Tokenizer {
     pub fn stream(self: &Arc<Self>) -> StreamDecoder {
         StreamDecoder { tokenizer: Arc::clone(self), pending: Vec::new(), show_control: false }
     }
+}
+
+/// `text` with a question mark for each character that contains one of the `absent` bytes.
+fn without<'a>(text: &'a str, absent: &[u8]) -> Cow<'a, str> {
+    if !text.bytes().any(|byte| absent.contains(&byte)) {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = [0; 4];
+    let mut known = |character: char| {
+        let found = character.encode_utf8(&mut bytes).bytes().any(|byte| absent.contains(&byte));
+        if found { '?' } else { character }
+    };
+    Cow::Owned(text.chars().map(&mut known).collect())
 }
 
 /// Decodes tokens one by one and never splits a character.

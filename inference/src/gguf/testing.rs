@@ -215,6 +215,8 @@ pub(crate) struct Shape {
     pub(crate) factors: bool,
     /// Type of the matrices.
     pub(crate) dtype: GgmlDType,
+    /// Round the matrices to this type first.
+    pub(crate) rounded: Option<GgmlDType>,
 }
 
 impl Default for Shape {
@@ -231,6 +233,7 @@ impl Default for Shape {
             tied: true,
             factors: false,
             dtype: GgmlDType::Q8_0,
+            rounded: None,
         }
     }
 }
@@ -257,7 +260,14 @@ pub(crate) fn model(shape: &Shape) -> Raw {
 
     let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
     let mut add = |name: &str, size: &[usize], dtype: GgmlDType| {
-        raw.tensor(name, size, &weights(name, size), dtype);
+        let mut values = weights(name, size);
+        if let Some(rounded) = shape.rounded.filter(|_| size.len() > 1) {
+            let tensor = Tensor::from_slice(&values, size, &Device::Cpu).expect("a tensor");
+            let quantised = QTensor::quantize(&tensor, rounded).expect("quantised");
+            let tensor = quantised.dequantize(&Device::Cpu).and_then(|tensor| tensor.flatten_all());
+            values = tensor.and_then(|tensor| tensor.to_vec1()).expect("floats");
+        }
+        raw.tensor(name, size, &values, dtype);
     };
     add("token_embd.weight", &[shape.vocab, shape.hidden], shape.dtype);
     add("output_norm.weight", &[shape.hidden], GgmlDType::F32);

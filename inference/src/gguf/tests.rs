@@ -100,14 +100,19 @@ fn broken_frames_are_named() {
     check("big-endian file", "version", |raw| raw.version = 3u32.swap_bytes());
     check("ends after the version", "tensor_count", |raw| raw.length = Some(8));
     check("ends after one count", "metadata_count", |raw| raw.length = Some(16));
-    check("ends in a key", "key", |raw| raw.length = Some(30));
+    check("ends in the first key", "tensor_count", |raw| raw.length = Some(30));
+    check("ends in a later key", "key", |raw| {
+        let key = b"tokenizer.ggml.merges";
+        let at = raw.bytes().windows(key.len()).position(|bytes| bytes == key).unwrap();
+        raw.length = Some(at + 5);
+    });
     check("2^63 tensors", "tensor_count", |raw| raw.tensor_count = Some(1 << 63));
     check("2^64-1 tensors", "tensor_count", |raw| raw.tensor_count = Some(u64::MAX));
     check("more tensors than bytes", "tensor_count", |raw| raw.tensor_count = Some(60_000));
     check("one tensor too many", "tensor", |raw| raw.tensor_count = Some(raw.tensors.len() as u64 + 1));
     check("2^64-1 entries", "metadata_count", |raw| raw.entry_count = Some(u64::MAX));
     check("more entries than allowed", "metadata_count", |raw| raw.entry_count = Some(20_000));
-    check("one entry too many", "metadata", |raw| raw.entry_count = Some(raw.entries.len() as u64 + 1));
+    check("one entry too many", "tensor[0]", |raw| raw.entry_count = Some(raw.entries.len() as u64 + 1));
     check("one entry too few", "tensor", |raw| raw.entry_count = Some(raw.entries.len() as u64 - 1));
     check("data cut by a byte", "data", |raw| raw.length = Some(raw.bytes().len() - 1));
     check("data cut to nothing", "tensor", |raw| raw.length = Some(raw.bytes().len() / 3));

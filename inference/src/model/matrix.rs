@@ -39,7 +39,7 @@ enum Weights {
 pub(crate) enum MatrixError {
     #[error(transparent)]
     File(#[from] GgufError),
-    #[error("there is no memory for tensor `{0}`")]
+    #[error("there is no memory for {0}")]
     Memory(String),
     #[error("cancelled")]
     Cancelled,
@@ -182,7 +182,9 @@ impl Load<'_, '_> {
     fn blocks<T: GgmlType>(&mut self) -> Result<Vec<T>, MatrixError> {
         let count = self.info.elements() / T::BLCK_SIZE;
         let mut blocks: Vec<T> = Vec::new();
-        blocks.try_reserve_exact(count).map_err(|_| MatrixError::Memory(self.name.to_owned()))?;
+        blocks
+            .try_reserve_exact(count)
+            .map_err(|_| MatrixError::Memory(format!("tensor `{}`", self.name)))?;
         blocks.resize(count, T::zeros());
         // SAFETY: `T` is a float or one of candle's `repr(C)` blocks of floats and bytes: it has no
         // padding and no invalid bit pattern, so its memory may be written as bytes. The slice

@@ -20,6 +20,13 @@ pub(crate) struct Angles {
     pairs: Vec<(f32, f32)>,
 }
 
+#[cfg(any(test, feature = "cuda", feature = "metal"))]
+impl Angles {
+    pub(crate) fn pairs(&self) -> &[(f32, f32)] {
+        &self.pairs
+    }
+}
+
 impl Rotation {
     /// `factors` are those of `rope_freqs.weight` (Llama 3): each divides one frequency.
     pub(crate) fn new(rope: &Rope, factors: Option<&[f32]>) -> Self {

@@ -129,8 +129,12 @@ fn byte_level(header: &Header, tokens: &Strings, kinds: &[TokenKind]) -> Result<
             }
         }
     }
-    if let Some(byte) = alphabet.iter().find(|(character, _)| !vocab.contains_key(&character.to_string())) {
-        let reason = format!("no token stands for the byte 0x{:02x}", byte.1);
+    // Some vocabularies leave out bytes that their training text did not contain.
+    let absent = |character: &char| !vocab.contains_key(&character.to_string());
+    let absent: Vec<u8> =
+        alphabet.iter().filter(|(character, _)| absent(character)).map(|(_, &byte)| byte).collect();
+    if let Some(byte) = absent.iter().find(|byte| matches!(byte, b'\t' | b'\n' | b' '..=b'~')) {
+        let reason = format!("no token stands for the byte 0x{byte:02x}");
         return Err(GgufError::invalid(TOKENS, reason).into());
     }
     let mut pairs = Vec::with_capacity(merges.len());
@@ -164,7 +168,7 @@ fn byte_level(header: &Header, tokens: &Strings, kinds: &[TokenKind]) -> Result<
     }
     steps.push(ByteLevel::new(false, false, false).into());
     tokenizer.with_pre_tokenizer(Some(Sequence::new(steps)));
-    Ok(Tokenizer { vocabulary, specials, model: Model::Merges(Box::new(tokenizer)) })
+    Ok(Tokenizer { vocabulary, specials, model: Model::Merges(Box::new(tokenizer), absent) })
 }
 
 fn add_special(specials: &mut Specials, name: &str, id: u32, kind: TokenKind) {

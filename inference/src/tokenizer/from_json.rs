@@ -104,5 +104,5 @@ pub(super) fn build(bytes: &[u8]) -> Result<Tokenizer, TokenizerError> {
     for (bytes, kind) in rows {
         vocabulary.push(&bytes, kind);
     }
-    Ok(Tokenizer { vocabulary, specials, model: Model::Merges(Box::new(tokenizer)) })
+    Ok(Tokenizer { vocabulary, specials, model: Model::Merges(Box::new(tokenizer), Vec::new()) })
 }

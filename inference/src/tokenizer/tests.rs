@@ -32,9 +32,9 @@ fn byte_level_text_is_cut_and_merged() {
     let tokenizer = byte_level();
     check_pieces(&tokenizer, "hello", &["hello"]);
     check_pieces(&tokenizer, "hell", &["hell"]);
-    check_pieces(&tokenizer, "helloHello", &["hello", "H", "e", "l", "l", "o"]);
+    check_pieces(&tokenizer, "helloHello", &["hello", "H", "e", "ll", "o"]);
     check_pieces(&tokenizer, "hello::hell->x", &["hello", ":", ":", "hell", "-", ">", "x"]);
-    check_pieces(&tokenizer, "HTTPHello", &["H", "T", "T", "P", "H", "e", "l", "l", "o"]);
+    check_pieces(&tokenizer, "HTTPHello", &["H", "T", "T", "P", "H", "e", "ll", "o"]);
     check_pieces(&tokenizer, "", &[]);
 }
 
@@ -175,7 +175,7 @@ fn tokenizer_json_gives_what_the_gguf_gives() {
              "pattern": {"Regex": pre::by_name("loci").unwrap().patterns[0]}},
             {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false},
         ]},
-        "decoder": {"type": "ByteLevel"},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false},
         "model": {"type": "BPE", "vocab": vocabulary,
                   "merges": ["h e", "l l", "he ll", "hell o", "Ġ w", "o r", "Ġw or", "l d"]},
     });
@@ -205,9 +205,25 @@ fn all_patterns_compile() {
     for name in names.split_whitespace() {
         let mut raw = model(&Shape::default());
         raw.set_text("tokenizer.ggml.pre", name);
-        let tokenizer = build(&raw);
+        let header = Header::read(&mut Source::owned(raw.bytes())).unwrap();
+        let tokenizer =
+            Arc::new(Tokenizer::from_gguf(&header).unwrap_or_else(|error| panic!("{name}: {error}")));
         let text = "Hello's 1234  x\n\n\ty 世界 ÄÖ!? é";
         assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()), text, "{name}");
+    }
+}
+
+#[test]
+fn a_byte_without_token_is_not_dropped_in_silence() {
+    let mut raw = model(&Shape::default());
+    let mut tokens: Vec<String> = byte_characters().iter().map(char::to_string).collect();
+    tokens[0xf1] = "unused".to_owned();
+    raw.set_texts("tokenizer.ggml.tokens", &tokens);
+    raw.set_integers("tokenizer.ggml.token_type", &[1; 256]);
+    raw.set_texts("tokenizer.ggml.merges", &[]);
+    let tokenizer = build(&raw);
+    for (text, expect) in [("a\u{50000}b", "a?b"), ("🦙ñ", "🦙ñ"), ("\u{fffff}", "\u{fffff}")] {
+        assert_eq!(tokenizer.decode(&tokenizer.encode(text).unwrap()), expect);
     }
 }
 
