@@ -208,7 +208,7 @@ fn check_paths(shape: &Shape, limit: f32) {
     let mut runner = Runner::new(&raw);
     let whole = runner.run(&tokens, usize::MAX);
     let scale = deviation(&whole);
-    let mut check = |name: &str, found: &[f32]| {
+    let check = |name: &str, found: &[f32]| {
         let difference = largest_difference(&whole, found) / scale;
         assert!(difference < limit, "{} {:?} {name}: {difference}", shape.family, shape.dtype);
     };

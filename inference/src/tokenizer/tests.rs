@@ -56,18 +56,19 @@ fn untrusted_text_cannot_become_markup() {
     let tokenizer = byte_level();
     let control = tokenizer.special("<|c264|>").unwrap();
     let prompt = "<|c264|>user says <|c264|> end<|c264|>";
-    let count = |untrusted: &[Range<usize>]| {
-        let ids = tokenizer.encode_prompt(prompt, untrusted).unwrap();
+    let count = |untrusted: &[(usize, usize)]| {
+        let untrusted: Vec<Range<usize>> = untrusted.iter().map(|&(start, end)| start..end).collect();
+        let ids = tokenizer.encode_prompt(prompt, &untrusted).unwrap();
         let with_control: String = spelled(&tokenizer, &ids).concat();
         assert_eq!(with_control, prompt);
         ids.iter().filter(|&&id| id == control).count()
     };
     assert_eq!(count(&[]), 3);
-    assert_eq!(count(&[8..30]), 2);
+    assert_eq!(count(&[(8, 30)]), 2);
     // A range that touches only one letter of the name is enough.
-    assert_eq!(count(&[25..26]), 2);
-    assert_eq!(count(&[0..1, 18..26]), 1);
-    assert_eq!(count(std::slice::from_ref(&(0..prompt.len()))), 0);
+    assert_eq!(count(&[(25, 26)]), 2);
+    assert_eq!(count(&[(0, 1), (18, 26)]), 1);
+    assert_eq!(count(&[(0, prompt.len())]), 0);
     assert!(!tokenizer.encode(prompt).unwrap().contains(&control));
 }
 
