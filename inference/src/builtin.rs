@@ -11,7 +11,7 @@ pub const NAME: &str = "loci-builtin";
 pub static GGUF: &[u8] = include_bytes!("../builtin/loci-builtin.gguf");
 
 /// The SHA-256 of [`GGUF`], in hexadecimal.
-pub const SHA256: &str = "6f81c31599d2407860974d71d3af6171c716731c2ed576558a100833e3543830";
+pub const SHA256: &str = "41c28b37c486308654ff26bc8aa1f6f0c9ba916b29658ca94b27a3ae1e654347";
 
 /// The model, ready to be opened.
 #[must_use]
