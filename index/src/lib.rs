@@ -2,7 +2,23 @@
 //! Uses tantivy (in `store` only), tree-sitter, `ignore`.
 //! Never sees models, chat or prompts, and never prints.
 
-use std::path::{Path, PathBuf};
+mod chunk;
+mod codec;
+mod engine;
+mod graph;
+mod hits;
+mod manifest;
+mod outline;
+mod parse;
+mod rank;
+mod refresh;
+mod store;
+mod tokenize;
+mod walk;
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +35,9 @@ pub struct Options {
 
 /// An open index over one directory tree. Cheap to clone, safe to share between threads.
 #[derive(Debug, Clone)]
-pub struct Index {}
+pub struct Index {
+    engine: Arc<engine::Engine>,
+}
 
 /// What to look for.
 #[derive(Debug, Clone, Default)]
@@ -181,23 +199,27 @@ impl Index {
     ///
     /// # Errors
     /// `NotADirectory` for a root that is none; `Io` or `Store` when the cache folder cannot be used.
-    pub fn open(root: &Path, _options: Options) -> Result<Self, IndexError> {
-        if root.is_dir() { Ok(Self {}) } else { Err(IndexError::NotADirectory { path: root.into() }) }
+    pub fn open(root: &Path, options: Options) -> Result<Self, IndexError> {
+        Ok(Self { engine: Arc::new(engine::Engine::open(root, options)?) })
     }
 
     /// Compare the tree with the index by stat and content hash, and read what changed.
     ///
     /// # Errors
     /// `Store` when the changes cannot be committed; the index then still answers from before.
-    pub fn refresh(&self, _progress: &mut dyn FnMut(Progress)) -> Result<RefreshReport, IndexError> {
-        Ok(RefreshReport::default())
+    pub fn refresh(&self, progress: &mut dyn FnMut(Progress)) -> Result<RefreshReport, IndexError> {
+        refresh::refresh(&self.engine, None, progress)
     }
 
     /// Take in just these files (relative paths), created, changed or removed, before the next query.
     ///
     /// # Errors
     /// As [`Index::refresh`].
-    pub fn update(&self, _paths: &[String]) -> Result<(), IndexError> {
+    pub fn update(&self, paths: &[String]) -> Result<(), IndexError> {
+        let only: BTreeSet<PathBuf> = paths.iter().filter_map(|path| self.relative(path)).collect();
+        if !only.is_empty() {
+            refresh::refresh(&self.engine, Some(&only), &mut |_| {})?;
+        }
         Ok(())
     }
 
@@ -205,8 +227,8 @@ impl Index {
     ///
     /// # Errors
     /// `Store` when the store cannot be read.
-    pub fn search(&self, _query: &Query) -> Result<Vec<Hit>, IndexError> {
-        Ok(Vec::new())
+    pub fn search(&self, query: &Query) -> Result<Vec<Hit>, IndexError> {
+        self.engine.ask(|snapshot| hits::search(&self.engine, snapshot, query))
     }
 
     /// Definitions of exactly this name (`Type::method` and `Type.method` narrow by parent); when there are none,
@@ -214,16 +236,16 @@ impl Index {
     ///
     /// # Errors
     /// `Store` when the store cannot be read.
-    pub fn definitions(&self, _symbol: &str) -> Result<Vec<Definition>, IndexError> {
-        Ok(Vec::new())
+    pub fn definitions(&self, symbol: &str) -> Result<Vec<Definition>, IndexError> {
+        self.engine.ask(|snapshot| graph::definitions(&self.engine, snapshot, symbol))
     }
 
     /// Uses of this name, its definitions excluded, by path and line.
     ///
     /// # Errors
     /// `Store` when the store cannot be read.
-    pub fn references(&self, _symbol: &str) -> Result<Vec<Reference>, IndexError> {
-        Ok(Vec::new())
+    pub fn references(&self, symbol: &str) -> Result<Vec<Reference>, IndexError> {
+        self.engine.ask(|snapshot| graph::references(&self.engine, snapshot, symbol))
     }
 
     /// The definitions in one file, in order, read from disk as it is now.
@@ -231,7 +253,29 @@ impl Index {
     /// # Errors
     /// `UnknownFile` when there is no such file below the root, `Io` when it cannot be read.
     pub fn outline(&self, path: &str) -> Result<Vec<OutlineItem>, IndexError> {
-        Err(IndexError::UnknownFile { path: path.into() })
+        let unknown = || IndexError::UnknownFile { path: path.into() };
+        let relative = self.relative(path).ok_or_else(unknown)?;
+        if self.engine.deny.covers(&relative, false) {
+            return Err(unknown());
+        }
+        let full = self.engine.root.join(&relative);
+        // A link may lead out of the tree, or to a denied file inside of it: what counts is where it ends.
+        let real = full.canonicalize().map_err(|_| unknown())?;
+        let inside = real.strip_prefix(&self.engine.root).map_err(|_| unknown())?;
+        if !real.is_file() || self.engine.deny.covers(inside, false) {
+            return Err(unknown());
+        }
+        let failed = |source| IndexError::Io { path: full.clone(), source };
+        let bytes = std::fs::metadata(&real).map_err(failed)?.len();
+        if bytes > self.engine.options.max_file_bytes {
+            return Err(failed(std::io::Error::new(
+                std::io::ErrorKind::FileTooLarge,
+                "too large for an outline",
+            )));
+        }
+        let text = refresh::text_of(std::fs::read(&real).map_err(failed)?)
+            .map_err(|reason| failed(std::io::Error::new(std::io::ErrorKind::InvalidData, reason)))?;
+        Ok(outline::outline(&walk::display_path(&relative), &text))
     }
 
     /// Every file, by path.
@@ -239,18 +283,48 @@ impl Index {
     /// # Errors
     /// `Store` when the store cannot be read.
     pub fn files(&self) -> Result<Vec<FileEntry>, IndexError> {
-        Ok(Vec::new())
+        let snapshot = self.engine.snapshot();
+        let shown =
+            snapshot.manifest.records.iter().filter(|record| !self.engine.deny.covers(&record.raw, false));
+        Ok(shown
+            .map(|record| FileEntry {
+                path: record.path.clone(),
+                language: record.language.to_owned(),
+                bytes: record.stat.bytes,
+                skipped: record.skipped.clone(),
+            })
+            .collect())
     }
 
     /// Whether a symbol of exactly this name is defined.
     #[must_use]
-    pub fn defines(&self, _symbol: &str) -> bool {
-        false
+    pub fn defines(&self, symbol: &str) -> bool {
+        self.engine.ask(|snapshot| graph::defines(&self.engine, snapshot, symbol)).unwrap_or(false)
     }
 
     /// Defined names that equal `words` when case and separators are ignored (`load config` → `load_config`, `LoadConfig`).
     #[must_use]
-    pub fn symbols_like(&self, _words: &str) -> Vec<String> {
-        Vec::new()
+    pub fn symbols_like(&self, words: &str) -> Vec<String> {
+        self.engine.ask(|snapshot| graph::symbols_like(&self.engine, snapshot, words)).unwrap_or_default()
+    }
+
+    /// A path below the root, without `.` and `..`; `None` when it leads out.
+    fn relative(&self, path: &str) -> Option<PathBuf> {
+        let path = Path::new(path);
+        let path = if path.is_absolute() { path.strip_prefix(&self.engine.root).ok()? } else { path };
+        let mut clean = PathBuf::new();
+        for component in path.components() {
+            match component {
+                Component::Normal(part) => clean.push(part),
+                Component::CurDir => {}
+                Component::ParentDir => {
+                    if !clean.pop() {
+                        return None;
+                    }
+                }
+                Component::RootDir | Component::Prefix(_) => return None,
+            }
+        }
+        (!clean.as_os_str().is_empty()).then_some(clean)
     }
 }

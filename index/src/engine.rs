@@ -1,0 +1,276 @@
+//! Owns an open index: the folder, the store, the snapshot that answers come from, what to do about damage.
+//! Uses `store`, `manifest` and the lock of `refresh`.
+//! Never ranks and never parses.
+
+use std::fs;
+use std::io::Write;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::manifest::{Manifest, Unusable};
+use crate::refresh::{CacheLock, lock};
+use crate::store::{Failure, Store, View, folder};
+use crate::walk::Deny;
+use crate::{IndexError, Options};
+
+/// How long setting a damaged index aside may wait for another process.
+const REPAIR_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What answers come from: documents and the list of files, of one commit.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) manifest: Arc<Manifest>,
+    pub(crate) view: View,
+    payload: Option<String>,
+}
+
+/// An open index.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) root: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) deny: Deny,
+    state: RwLock<(Arc<Store>, Arc<Snapshot>)>,
+    writing: Mutex<()>,
+    /// An index was set aside and nobody was told yet.
+    set_aside: AtomicBool,
+    /// Something in the store could not be read: the next refresh sets it aside.
+    suspect: AtomicBool,
+}
+
+/// The right to write: against other threads and other processes.
+pub(crate) struct WriteLock<'a> {
+    _thread: MutexGuard<'a, ()>,
+    _process: CacheLock,
+}
+
+impl Engine {
+    /// Open or create; a damaged index is set aside.
+    pub(crate) fn open(root: &Path, mut options: Options) -> Result<Self, IndexError> {
+        if !root.is_dir() {
+            return Err(IndexError::NotADirectory { path: root.into() });
+        }
+        let at = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| IndexError::Io { path, source }
+        };
+        let root = root.canonicalize().map_err(at(root))?;
+        fs::create_dir_all(&options.cache_dir).map_err(at(&options.cache_dir))?;
+        options.cache_dir = options.cache_dir.canonicalize().map_err(at(&options.cache_dir))?;
+        let creating = lock_to_create(&options.cache_dir).map_err(at(&options.cache_dir))?;
+        let opened = open_at(&options.cache_dir, &root);
+        drop(creating);
+        let (store, snapshot, was_damaged) = match opened {
+            Ok((store, snapshot)) => (store, snapshot, false),
+            Err(reason) => {
+                let (store, snapshot) = start_over(&options.cache_dir, &root)?;
+                (store, snapshot, reason == Unusable::Damaged)
+            }
+        };
+        Ok(Self {
+            deny: Deny::new(&root, &options.deny),
+            root,
+            options,
+            state: RwLock::new((Arc::new(store), Arc::new(snapshot))),
+            writing: Mutex::new(()),
+            set_aside: AtomicBool::new(was_damaged),
+            suspect: AtomicBool::new(false),
+        })
+    }
+
+    /// What answers come from now.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner).1)
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// The snapshot after taking in what other processes committed; a damaged store is set aside first.
+    pub(crate) fn latest(&self) -> Result<Arc<Snapshot>, IndexError> {
+        if self.suspect.swap(false, Ordering::AcqRel) {
+            self.replace_store()?;
+        } else if self.store().payload().map_err(|_| ()) != Ok(self.snapshot().payload.clone()) {
+            self.reload()?;
+        }
+        Ok(self.snapshot())
+    }
+
+    /// Read the last commit.
+    pub(crate) fn reload(&self) -> Result<(), IndexError> {
+        match load(&self.store(), &self.options.cache_dir, &self.root) {
+            Ok(snapshot) => {
+                self.state.write().unwrap_or_else(PoisonError::into_inner).1 = Arc::new(snapshot);
+                Ok(())
+            }
+            // The folder was replaced or damaged under us.
+            Err(_) => match open_at(&self.options.cache_dir, &self.root) {
+                Ok((store, snapshot)) => {
+                    *self.state.write().unwrap_or_else(PoisonError::into_inner) =
+                        (Arc::new(store), Arc::new(snapshot));
+                    Ok(())
+                }
+                Err(_) => self.replace_store(),
+            },
+        }
+    }
+
+    fn replace_store(&self) -> Result<(), IndexError> {
+        let (store, snapshot) = start_over(&self.options.cache_dir, &self.root)?;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = (Arc::new(store), Arc::new(snapshot));
+        self.set_aside.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Answer from a manifest that differs from the stored one in nothing that must be kept.
+    pub(crate) fn publish(&self, manifest: Manifest) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.1 = Arc::new(Snapshot { manifest: Arc::new(manifest), ..(*state.1).clone() });
+    }
+
+    /// The right to write; `None` when another process keeps it for longer than `patience`.
+    pub(crate) fn lock(&self, patience: Duration) -> Result<Option<WriteLock<'_>>, IndexError> {
+        let thread = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = &self.options.cache_dir;
+        let process = lock(path, patience).map_err(|source| IndexError::Io { path: path.clone(), source })?;
+        Ok(process.map(|process| WriteLock { _thread: thread, _process: process }))
+    }
+
+    /// Write a manifest beside the older ones. Returns what the commit must carry to name it.
+    pub(crate) fn write_manifest(&self, manifest: &Manifest) -> Result<String, IndexError> {
+        let cache = &self.options.cache_dir;
+        let name = manifest_name(manifest.generation);
+        let (part, path) = (cache.join("manifest.part"), cache.join(&name));
+        let write = || {
+            fs::File::create(&part)?.write_all(&manifest.encode())?;
+            fs::rename(&part, &path)
+        };
+        write().map_err(|source| IndexError::Io { path: path.clone(), source })?;
+        // The one before stays for readers that are about to open it.
+        if let Some(old) = manifest.generation.checked_sub(2) {
+            drop(fs::remove_file(cache.join(manifest_name(old))));
+        }
+        Ok(name)
+    }
+
+    /// Whether an index was set aside since this was last asked.
+    pub(crate) fn tell_damage(&self) -> bool {
+        self.set_aside.swap(false, Ordering::AcqRel)
+    }
+
+    /// Run a query. A store that fails, or panics inside, is damaged: it is set aside on the next refresh.
+    pub(crate) fn ask<T>(
+        &self,
+        query: impl FnOnce(&Snapshot) -> Result<T, Failure>,
+    ) -> Result<T, IndexError> {
+        let snapshot = self.snapshot();
+        match std::panic::catch_unwind(AssertUnwindSafe(|| query(&snapshot))) {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                self.suspect.store(true, Ordering::Release);
+                Err(self.failed(&error))
+            }
+            Err(_) => {
+                self.suspect.store(true, Ordering::Release);
+                Err(IndexError::Store {
+                    path: self.options.cache_dir.clone(),
+                    message: "it is damaged".into(),
+                })
+            }
+        }
+    }
+
+    /// A failure of the store as callers see it.
+    pub(crate) fn failed(&self, error: &Failure) -> IndexError {
+        IndexError::Store { path: self.options.cache_dir.clone(), message: error.to_string() }
+    }
+}
+
+/// Two processes must not create the store at once: the later one would empty it. Once it is there, no lock is needed.
+fn lock_to_create(cache: &Path) -> std::io::Result<Option<CacheLock>> {
+    let created = folder(cache).join("meta.json");
+    let begun = std::time::Instant::now();
+    while !created.exists() && begun.elapsed() < REPAIR_PATIENCE {
+        if let Some(lock) = lock(cache, Duration::from_millis(50))? {
+            return Ok(Some(lock));
+        }
+    }
+    Ok(None)
+}
+
+fn manifest_name(generation: u64) -> String {
+    format!("manifest-{generation}")
+}
+
+fn open_at(cache: &Path, root: &Path) -> Result<(Store, Snapshot), Unusable> {
+    // tantivy may panic on bytes that it did not write.
+    std::panic::catch_unwind(|| {
+        let store = Store::open(&folder(cache)).map_err(|_| Unusable::Damaged)?;
+        let snapshot = load(&store, cache, root)?;
+        Ok((store, snapshot))
+    })
+    .unwrap_or(Err(Unusable::Damaged))
+}
+
+/// Documents and manifest of the same commit. A writer in another process may commit between two reads: then again.
+fn load(store: &Store, cache: &Path, root: &Path) -> Result<Snapshot, Unusable> {
+    for _ in 0..20 {
+        let payload = store.payload().map_err(|_| Unusable::Damaged)?;
+        store.reload().map_err(|_| Unusable::Damaged)?;
+        let view = store.view();
+        if store.payload().map_err(|_| Unusable::Damaged)? != payload {
+            continue;
+        }
+        let Some(name) = payload.clone() else {
+            return Ok(Snapshot { manifest: Arc::new(Manifest::new(root)), view, payload });
+        };
+        // The name comes from a file anyone could have written; it must not lead out of the folder.
+        if !name.starts_with("manifest-") || name.contains(['/', '\\']) {
+            return Err(Unusable::Damaged);
+        }
+        let Ok(bytes) = fs::read(cache.join(name)) else {
+            std::thread::sleep(Duration::from_millis(5));
+            continue;
+        };
+        let manifest = Manifest::decode(&bytes)?;
+        if manifest.root != root {
+            return Err(Unusable::OtherFormat);
+        }
+        return Ok(Snapshot { manifest: Arc::new(manifest), view, payload });
+    }
+    Err(Unusable::Damaged)
+}
+
+/// Set what is there aside, once, and begin an empty store.
+fn start_over(cache: &Path, root: &Path) -> Result<(Store, Snapshot), IndexError> {
+    let failed = |message: String| IndexError::Store { path: cache.into(), message };
+    let at = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| IndexError::Io { path, source }
+    };
+    let Some(_lock) = lock(cache, REPAIR_PATIENCE).map_err(at(cache))? else {
+        return Err(failed("another process is repairing it".into()));
+    };
+    // It may have been repaired while we waited.
+    if let Ok(opened) = open_at(cache, root) {
+        return Ok(opened);
+    }
+    let (live, aside) = (folder(cache), cache.join("damaged"));
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(at(&aside))?;
+    }
+    if live.exists() {
+        fs::rename(&live, &aside).map_err(at(&live))?;
+    }
+    for entry in fs::read_dir(cache).map_err(at(cache))?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with("manifest-") {
+            drop(fs::remove_file(entry.path()));
+        }
+    }
+    open_at(cache, root).map_err(|reason| failed(format!("an empty store does not open ({reason:?})")))
+}

@@ -1,0 +1,130 @@
+//! Owns turning ranked documents into hits: checked on disk, with the line that tells most.
+//! Uses `rank`, the stored tags and the files.
+//! Never shows what is not there any more.
+
+use std::collections::HashMap;
+
+use crate::engine::{Engine, Snapshot};
+use crate::graph::{read, shown};
+use crate::parse::{LineIndex, Tag, Tags};
+use crate::rank::{self, Reading};
+use crate::refresh::is_current;
+use crate::store::Failure;
+use crate::tokenize::{Terms, normalise};
+use crate::{Hit, Query};
+
+/// What a caller gets who names no limit.
+const USUAL_LIMIT: usize = 10;
+
+/// See [`crate::Index::search`].
+pub(crate) fn search(engine: &Engine, snapshot: &Snapshot, query: &Query) -> Result<Vec<Hit>, Failure> {
+    let limit = if query.limit == 0 { USUAL_LIMIT } else { query.limit };
+    let reading = rank::read(&query.text);
+    let mut files: HashMap<u64, Option<FileNow>> = HashMap::new();
+    let mut hits = Vec::new();
+    for ranked in rank::rank(engine, snapshot, query, &reading)? {
+        if hits.len() >= limit {
+            break;
+        }
+        let Some(record) = snapshot.manifest.by_key(ranked.facts.key) else { continue };
+        let known = match files.get(&ranked.facts.key) {
+            Some(known) => known,
+            None => {
+                let now = FileNow::read(engine, snapshot, record)?;
+                files.entry(ranked.facts.key).or_insert(now)
+            }
+        };
+        let Some(now) = known else { continue };
+        let (start, end) = (ranked.facts.start, ranked.facts.end.min(now.lines.count()));
+        if start > end {
+            continue;
+        }
+        let named = now.definitions.iter().filter(|tag| (start..=end).contains(&tag.line));
+        let asked = named.clone().filter(|tag| is_asked(tag, &reading)).min_by_key(|tag| !tag.is_symbol());
+        let label = snapshot.view.label(ranked.spot)?;
+        let (symbol, kind) = match (asked, label) {
+            (Some(tag), _) => (Some(tag.name.clone()), tag.kind.to_owned()),
+            (None, Some((symbol, kind))) => (Some(symbol), kind),
+            (None, None) => (None, "text".to_owned()),
+        };
+        let line = asked.map_or_else(|| telling_line(now, start, end, &reading), |tag| tag.line);
+        hits.push(Hit {
+            path: record.path.clone(),
+            start_line: start,
+            end_line: end,
+            score: ranked.score,
+            symbol,
+            kind,
+            line,
+            preview: shown(now.lines.text(&now.text, line)),
+            why: ranked.why,
+        });
+    }
+    Ok(hits)
+}
+
+/// A file as it is on disk.
+struct FileNow {
+    text: String,
+    lines: LineIndex,
+    definitions: Vec<Tag>,
+}
+
+impl FileNow {
+    /// `None` when it is gone or cannot be read any more.
+    fn read(
+        engine: &Engine,
+        snapshot: &Snapshot,
+        record: &crate::manifest::Record,
+    ) -> Result<Option<Self>, Failure> {
+        let Some(text) = read(engine, record) else { return Ok(None) };
+        let lines = LineIndex::new(&text);
+        let mut definitions = Vec::new();
+        if is_current(&engine.root, record) == Some(true) {
+            let spots = snapshot.view.of_key(record.key)?;
+            let facts = snapshot.view.facts(&spots)?;
+            if let Some((spot, _)) = spots.into_iter().zip(facts).find(|(_, facts)| facts.is_file()) {
+                definitions = Tags::decode_definitions(&snapshot.view.stored(spot)?).unwrap_or_default();
+            }
+        } else {
+            let language = crate::parse::languages::of(&record.path, &text);
+            definitions = crate::parse::tags(&text, language, rank::is_test_path(&record.path)).definitions;
+        }
+        Ok(Some(Self { text, lines, definitions }))
+    }
+}
+
+fn is_asked(tag: &Tag, reading: &Reading) -> bool {
+    reading.names.iter().any(|(name, _)| *name == tag.name) || {
+        let plain = normalise(&tag.name);
+        reading.plain.iter().any(|(name, _)| *name == plain)
+    }
+}
+
+/// The line that holds most of the query; the first of them, or the first that is not blank.
+fn telling_line(now: &FileNow, start: u32, end: u32, reading: &Reading) -> u32 {
+    let mut best = (0.0f32, start);
+    let mut first = None;
+    let mut term = String::new();
+    for line in start..=end {
+        let text = now.lines.text(&now.text, line);
+        if !text.trim().is_empty() {
+            first.get_or_insert(line);
+        }
+        let mut found: Vec<&str> = Vec::new();
+        let mut score = 0.0;
+        let mut cutter = Terms::new(text.get(..2000).unwrap_or(text));
+        while cutter.next_into(&mut term) {
+            if let Some((known, weight)) = reading.terms.iter().find(|(known, _)| *known == term)
+                && !found.contains(&known.as_str())
+            {
+                found.push(known);
+                score += weight;
+            }
+        }
+        if score > best.0 {
+            best = (score, line);
+        }
+    }
+    if best.0 > 0.0 { best.1 } else { first.unwrap_or(start) }
+}

@@ -1,0 +1,426 @@
+//! Owns what a source text says about symbols: definitions, uses, their places.
+//! Uses tree-sitter, the language table in `languages` and one tags query per language.
+//! Never runs without limits: a parse that takes too long, or fails, leaves a text without symbols.
+
+pub(crate) mod languages;
+mod signature;
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use tree_sitter::{ParseOptions, Parser, QueryCursor, QueryCursorOptions, StreamingIterator, Tree};
+
+use crate::codec::{Decoder, Encoder};
+use languages::{Language, Role};
+
+/// No honest source file takes this long; generated ones that do are searched as text.
+const PARSE_LIMIT: Duration = Duration::from_millis(1500);
+
+/// A longer line is minified or generated: its symbols are noise.
+const LONGEST_LINE: usize = 5_000;
+
+/// Kinds of uses, by the number they are stored under.
+pub(crate) const USE_KINDS: [&str; 4] = ["mention", "call", "type", "import"];
+
+/// A definition, or a scope (`impl`, a heading) that only gives others their place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tag {
+    pub(crate) name: String,
+    pub(crate) kind: &'static str,
+    /// First line, comments and attributes above included, from 1.
+    pub(crate) start_line: u32,
+    /// Line of the name, from 1.
+    pub(crate) line: u32,
+    pub(crate) end_line: u32,
+    pub(crate) signature: String,
+    /// As answers show it: `impl Foo`, `class Bar`.
+    pub(crate) parent: Option<String>,
+    /// Nesting, from 0.
+    pub(crate) depth: u32,
+    pub(crate) doc: Option<String>,
+    pub(crate) is_test: bool,
+}
+
+impl Tag {
+    /// Whether it can be asked for by name; scopes and headings cannot.
+    pub(crate) fn is_symbol(&self) -> bool {
+        !matches!(self.kind, "impl" | "heading")
+    }
+}
+
+/// A use of a name: kind as in [`USE_KINDS`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Use {
+    pub(crate) name: String,
+    pub(crate) line: u32,
+    pub(crate) kind: u8,
+}
+
+/// What one file says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tags {
+    /// In order of their places.
+    pub(crate) definitions: Vec<Tag>,
+    /// By name, then line.
+    pub(crate) uses: Vec<Use>,
+}
+
+/// Read the symbols of a text. A language without a grammar, or a text no grammar should see, has none.
+pub(crate) fn tags(text: &str, language: &Language, path_is_test: bool) -> Tags {
+    if language.name == "markdown" {
+        return Tags { definitions: crate::outline::headings(text), uses: Vec::new() };
+    }
+    let Some(compiled) = language.compiled() else { return Tags::default() };
+    if text.lines().any(|line| line.len() > LONGEST_LINE) {
+        return Tags::default();
+    }
+    let deadline = Instant::now() + PARSE_LIMIT;
+    let Some(tree) = parse(text, &compiled.grammar, deadline) else { return Tags::default() };
+    collect(text, language, compiled, &tree, deadline, path_is_test)
+}
+
+fn parse(text: &str, grammar: &tree_sitter::Language, deadline: Instant) -> Option<Tree> {
+    let mut parser = Parser::new();
+    parser.set_language(grammar).ok()?;
+    let mut late = |_: &tree_sitter::ParseState| stop_after(deadline);
+    let bytes = text.as_bytes();
+    parser.parse_with_options(
+        &mut |at, _| bytes.get(at..).unwrap_or_default(),
+        None,
+        Some(ParseOptions::new().progress_callback(&mut late)),
+    )
+}
+
+fn stop_after(deadline: Instant) -> ControlFlow<()> {
+    if Instant::now() > deadline { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+}
+
+/// A definition before its place among the others is known.
+struct Raw<'a> {
+    start: usize,
+    end: usize,
+    name: &'a str,
+    name_start: usize,
+    kind: &'static str,
+    body: Option<usize>,
+    receiver: Option<&'a str>,
+    /// The place of its pattern in the query: of two that match the same name, the earlier one counts.
+    pattern: usize,
+}
+
+fn collect(
+    text: &str,
+    language: &Language,
+    compiled: &languages::Compiled,
+    tree: &Tree,
+    deadline: Instant,
+    path_is_test: bool,
+) -> Tags {
+    let bytes = text.as_bytes();
+    let lines = LineIndex::new(text);
+    let mut raws: Vec<Raw<'_>> = Vec::new();
+    let mut found: Vec<(usize, &str, u8)> = Vec::new();
+    let mut cursor = QueryCursor::new();
+    let mut late = |_: &tree_sitter::QueryCursorState| stop_after(deadline);
+    let options = QueryCursorOptions::new().progress_callback(&mut late);
+    let mut matches = cursor.matches_with_options(&compiled.query, tree.root_node(), bytes, options);
+    while let Some(found_match) = matches.next() {
+        let (mut name, mut node, mut receiver) = (None, None, None);
+        for capture in found_match.captures() {
+            let piece = &text[capture.node.byte_range()];
+            match compiled.roles[capture.index as usize] {
+                Role::Name => name = Some((piece, capture.node.start_byte())),
+                Role::Definition(kind) => node = Some((capture.node, kind)),
+                Role::Receiver => receiver = Some(piece),
+                Role::Use(kind) => found.push((capture.node.start_byte(), piece, kind)),
+                Role::Path => {
+                    if piece.starts_with(char::is_uppercase) {
+                        found.push((capture.node.start_byte(), piece, 2));
+                    }
+                }
+                Role::Token => {
+                    if bytes.get(capture.node.end_byte()) == Some(&b'(') {
+                        found.push((capture.node.start_byte(), piece, 1));
+                    }
+                }
+            }
+        }
+        if let (Some((name, name_start)), Some((node, kind))) = (name, node) {
+            // The body is the node's own, or that of the function it assigns.
+            let body = node
+                .child_by_field_name("body")
+                .or_else(|| {
+                    node.child_by_field_name("value").and_then(|value| value.child_by_field_name("body"))
+                })
+                .or_else(|| {
+                    node.child_by_field_name("right").and_then(|value| value.child_by_field_name("body"))
+                })
+                .map(|body| body.start_byte());
+            raws.push(Raw {
+                start: node.start_byte(),
+                end: node.end_byte(),
+                name,
+                name_start,
+                kind,
+                body,
+                receiver,
+                pattern: found_match.pattern_index,
+            });
+        }
+    }
+    drop(matches);
+    let definitions = place(text, language, &lines, raws, path_is_test);
+    Tags { uses: settle_uses(&lines, found, &definitions.1), definitions: definitions.0 }
+}
+
+/// Sort, drop doubles and locals, and give each definition its parent. Returns the tags and the places of their names.
+fn place(
+    text: &str,
+    language: &Language,
+    lines: &LineIndex,
+    mut raws: Vec<Raw<'_>>,
+    path_is_test: bool,
+) -> (Vec<Tag>, HashSet<usize>) {
+    struct Open {
+        end: usize,
+        kind: &'static str,
+        label: String,
+        is_test: bool,
+    }
+    raws.sort_by(|one, other| (one.name_start, one.pattern).cmp(&(other.name_start, other.pattern)));
+    raws.dedup_by_key(|raw| raw.name_start);
+    raws.sort_by(|one, other| {
+        (one.start, std::cmp::Reverse(one.end)).cmp(&(other.start, std::cmp::Reverse(other.end)))
+    });
+    let names = raws.iter().map(|raw| raw.name_start).collect();
+    let mut tags = Vec::with_capacity(raws.len());
+    let mut open: Vec<Open> = Vec::new();
+    for raw in raws {
+        while open.last().is_some_and(|outer| outer.end <= raw.start) {
+            open.pop();
+        }
+        let in_function = open.iter().any(|outer| is_callable(outer.kind));
+        if in_function && matches!(raw.kind, "variable" | "field" | "declaration") {
+            continue;
+        }
+        let outer = open.last();
+        if raw.kind == "field" && outer.is_none() {
+            continue;
+        }
+        let kind = final_kind(&raw, outer.map(|outer| outer.kind));
+        let name = bare_name(raw.name, kind);
+        if name.is_empty() {
+            continue;
+        }
+        let start_line = lines.line(raw.start);
+        let above = signature::above(text, lines, start_line, language);
+        let is_test = path_is_test || above.is_test || outer.is_some_and(|outer| outer.is_test);
+        let header = signature::header(text, lines, raw.start, raw.end, raw.body, language);
+        let doc = above
+            .doc
+            .or_else(|| raw.body.and_then(|body| signature::docstring(text, body, raw.end, language)));
+        let label = if kind == "impl" {
+            signature::impl_label(&header, name)
+        } else {
+            format!("{} {name}", label_kind(kind))
+        };
+        let receiver = raw.receiver.map(|receiver| format!("type {}", bare_name(receiver, "type")));
+        let parent = receiver.or_else(|| outer.map(|outer| outer.label.clone()));
+        let end_line = lines.line(raw.end.saturating_sub(1).max(raw.start));
+        tags.push(Tag {
+            name: name.to_owned(),
+            kind,
+            start_line: above.start_line,
+            line: lines.line(raw.name_start),
+            end_line,
+            signature: header,
+            parent,
+            depth: u32::try_from(open.len()).unwrap_or(u32::MAX),
+            doc,
+            is_test,
+        });
+        open.push(Open { end: raw.end, kind, label, is_test });
+    }
+    (tags, names)
+}
+
+fn is_callable(kind: &str) -> bool {
+    matches!(kind, "function" | "method" | "constructor")
+}
+
+/// What a function is depends on where it stands; what an assignment is, on how it is written.
+fn final_kind(raw: &Raw<'_>, outer: Option<&'static str>) -> &'static str {
+    let in_type =
+        matches!(outer, Some("impl" | "trait" | "class" | "struct" | "interface" | "enum" | "union"));
+    match raw.kind {
+        "function" if in_type || raw.receiver.is_some() => "method",
+        "variable"
+            if raw.name.chars().any(char::is_alphabetic) && !raw.name.chars().any(char::is_lowercase) =>
+        {
+            "constant"
+        }
+        other => other,
+    }
+}
+
+fn label_kind(kind: &'static str) -> &'static str {
+    match kind {
+        "module" => "mod",
+        "function" | "method" => "fn",
+        other => other,
+    }
+}
+
+/// `&'a mut Vec<T>` → `Vec`, `*Server` → `Server`, `fmt::Display` → `Display`; operators and destructors stay as written.
+fn bare_name<'a>(text: &'a str, kind: &str) -> &'a str {
+    if !matches!(kind, "impl" | "type") {
+        return text.trim();
+    }
+    let head =
+        text.split(['<', '[', '(']).find(|piece| piece.contains(char::is_alphanumeric)).unwrap_or(text);
+    let head = head.trim_start_matches(['&', '*', ' ']);
+    let head = head.rsplit([':', '.', ' ']).find(|piece| !piece.is_empty()).unwrap_or(head);
+    head.trim_matches(|character: char| !(character.is_alphanumeric() || character == '_'))
+}
+
+/// One use per name and line, the most telling kind; the names of definitions are not uses.
+fn settle_uses(lines: &LineIndex, mut found: Vec<(usize, &str, u8)>, names: &HashSet<usize>) -> Vec<Use> {
+    found.retain(|(at, name, _)| !names.contains(at) && name.len() > 1 && name.len() < 200);
+    let mut uses: Vec<(&str, u32, u8)> =
+        found.into_iter().map(|(at, name, kind)| (name, lines.line(at), kind)).collect();
+    uses.sort_unstable_by(|one, other| {
+        (one.0, one.1, weight(one.2)).cmp(&(other.0, other.1, weight(other.2)))
+    });
+    uses.dedup_by_key(|one| (one.0, one.1));
+    uses.into_iter().map(|(name, line, kind)| Use { name: name.to_owned(), line, kind }).collect()
+}
+
+/// Calls say more than imports, imports more than types.
+fn weight(kind: u8) -> u8 {
+    match kind {
+        1 => 0,
+        3 => 1,
+        2 => 2,
+        _ => 3,
+    }
+}
+
+/// Where each line of a text starts.
+#[derive(Debug)]
+pub(crate) struct LineIndex {
+    starts: Vec<usize>,
+}
+
+impl LineIndex {
+    /// Lines end with `\n`; a last line without one counts.
+    pub(crate) fn new(text: &str) -> Self {
+        let mut starts = vec![0];
+        starts.extend(text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n').map(|(at, _)| at + 1));
+        if starts.len() > 1 && starts.last() == Some(&text.len()) {
+            starts.pop();
+        }
+        Self { starts }
+    }
+
+    /// How many lines there are, at least 1.
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.starts.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The line of a byte, from 1.
+    pub(crate) fn line(&self, byte: usize) -> u32 {
+        u32::try_from(self.starts.partition_point(|&start| start <= byte)).unwrap_or(u32::MAX)
+    }
+
+    /// The text of a line, from 1, without its end.
+    pub(crate) fn text<'a>(&self, text: &'a str, line: u32) -> &'a str {
+        self.range(text, line, line).trim_end_matches(['\n', '\r'])
+    }
+
+    /// The text from one line to another, inclusive.
+    pub(crate) fn range<'a>(&self, text: &'a str, first: u32, last: u32) -> &'a str {
+        let Some(&start) = self.starts.get((first as usize).saturating_sub(1)) else { return "" };
+        let end = self.starts.get(last as usize).copied().unwrap_or(text.len());
+        text.get(start..end).unwrap_or_default()
+    }
+
+    /// Where a line starts, in bytes.
+    pub(crate) fn start(&self, line: u32) -> usize {
+        self.starts.get((line as usize).saturating_sub(1)).copied().unwrap_or(0)
+    }
+}
+
+impl Tags {
+    /// The stored form.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Encoder::default();
+        out.number(self.definitions.len() as u64);
+        for tag in &self.definitions {
+            out.text(&tag.name);
+            out.number(languages::KINDS.iter().position(|kind| *kind == tag.kind).unwrap_or(0) as u64);
+            out.number(u64::from(tag.start_line));
+            out.number(u64::from(tag.line));
+            out.number(u64::from(tag.end_line));
+            out.text(&tag.signature);
+            out.optional(tag.parent.as_deref());
+            out.number(u64::from(tag.depth));
+            out.optional(tag.doc.as_deref());
+            out.number(u64::from(tag.is_test));
+        }
+        // Uses are grouped by name, their lines as differences.
+        let groups: Vec<&[Use]> = self.uses.chunk_by(|one, other| one.name == other.name).collect();
+        out.number(groups.len() as u64);
+        for group in groups {
+            out.text(&group[0].name);
+            out.number(group.len() as u64);
+            let mut before = 0;
+            for one in group {
+                out.number(u64::from(one.line - before) << 2 | u64::from(one.kind));
+                before = one.line;
+            }
+        }
+        out.finish()
+    }
+
+    /// The stored form read back; `None` when it is damaged.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut from = Decoder::new(bytes);
+        let definitions = decode_definitions(&mut from)?;
+        let mut uses = Vec::new();
+        for _ in 0..from.count()? {
+            let name = from.text()?;
+            let mut line = 0u32;
+            for _ in 0..from.count()? {
+                let packed = from.number()?;
+                line = line.checked_add(u32::try_from(packed >> 2).ok()?)?;
+                uses.push(Use { name: name.to_owned(), line, kind: (packed & 3) as u8 });
+            }
+        }
+        Some(Self { definitions, uses })
+    }
+
+    /// Only the definitions of the stored form.
+    pub(crate) fn decode_definitions(bytes: &[u8]) -> Option<Vec<Tag>> {
+        decode_definitions(&mut Decoder::new(bytes))
+    }
+}
+
+fn decode_definitions(from: &mut Decoder<'_>) -> Option<Vec<Tag>> {
+    let mut definitions = Vec::new();
+    for _ in 0..from.count()? {
+        definitions.push(Tag {
+            name: from.text()?.to_owned(),
+            kind: languages::KINDS.get(from.small()? as usize)?,
+            start_line: from.small()?,
+            line: from.small()?,
+            end_line: from.small()?,
+            signature: from.text()?.to_owned(),
+            parent: from.optional()?.map(str::to_owned),
+            depth: from.small()?,
+            doc: from.optional()?.map(str::to_owned),
+            is_test: from.number()? == 1,
+        });
+    }
+    Some(definitions)
+}

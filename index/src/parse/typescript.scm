@@ -1,0 +1,18 @@
+(class_declaration name: (type_identifier) @name) @def.class
+(abstract_class_declaration name: (type_identifier) @name) @def.class
+(interface_declaration name: (type_identifier) @name) @def.interface
+(type_alias_declaration name: (type_identifier) @name) @def.type
+(enum_declaration name: (identifier) @name) @def.enum
+(enum_body name: (property_identifier) @name @def.variant)
+(enum_assignment name: (property_identifier) @name) @def.variant
+(internal_module name: (identifier) @name) @def.module
+(module name: (identifier) @name) @def.module
+(function_signature name: (identifier) @name) @def.function
+(method_signature name: (property_identifier) @name) @def.method
+(abstract_method_signature name: (property_identifier) @name) @def.method
+(property_signature name: (property_identifier) @name) @def.field
+(public_field_definition name: [(property_identifier) (private_property_identifier)] @name) @def.field
+
+(type_identifier) @ref.type
+(extends_clause value: (identifier) @ref.type)
+(extends_clause value: (member_expression property: (property_identifier) @ref.type))

@@ -1,0 +1,380 @@
+//! Owns which files belong to the tree: ignore rules, hidden files, deny patterns, what a stat says.
+//! Uses the `ignore` crate.
+//! Never opens a file and never follows a link.
+
+use std::collections::BTreeSet;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::UNIX_EPOCH;
+
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use ignore::{DirEntry, WalkBuilder, WalkState};
+
+/// Hidden entries that hold code or configuration people ask about. Everything else that starts with a dot stays out.
+const USEFUL_HIDDEN: &[&str] = &[
+    ".agents",
+    ".buildkite",
+    ".cargo",
+    ".changeset",
+    ".ci",
+    ".circleci",
+    ".config",
+    ".devcontainer",
+    ".github",
+    ".gitlab",
+    ".husky",
+    ".storybook",
+    ".clang-format",
+    ".clang-tidy",
+    ".dockerignore",
+    ".editorconfig",
+    ".gitattributes",
+    ".gitignore",
+    ".gitlab-ci.yml",
+    ".gitmodules",
+    ".golangci.yml",
+    ".pre-commit-config.yaml",
+    ".rustfmt.toml",
+    ".travis.yml",
+    ".babelrc",
+    ".eslintrc",
+    ".prettierrc",
+    ".stylelintrc",
+    ".swcrc",
+    ".flake8",
+    ".pylintrc",
+];
+
+/// Folders that are never source, even where no ignore file says so.
+const NEVER_SOURCE: &[&str] = &[".git", ".hg", ".svn", ".jj", "node_modules", "__pycache__"];
+
+/// A file marks its folder as generated: a cache (cargo's `target` has one) or a Python environment.
+const GENERATED_MARKS: &[&str] = &["CACHEDIR.TAG", "pyvenv.cfg"];
+
+/// What a stat says about a file; equal stats mean an unread file may be taken as unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Stat {
+    /// Size in bytes.
+    pub(crate) bytes: u64,
+    /// Modification time in nanoseconds since 1970.
+    pub(crate) modified: i128,
+    /// Inode change time and number where there are such, else 0: they notice a replaced file with an old date.
+    pub(crate) changed: i128,
+    /// The inode.
+    pub(crate) inode: u64,
+}
+
+impl Stat {
+    /// From what the system said.
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        let modified = match metadata.modified().map(|time| time.duration_since(UNIX_EPOCH)) {
+            Ok(Ok(since)) => i128::try_from(since.as_nanos()).unwrap_or(0),
+            Ok(Err(before)) => -i128::try_from(before.duration().as_nanos()).unwrap_or(0),
+            Err(_) => 0,
+        };
+        #[cfg(unix)]
+        let (changed, inode) = {
+            use std::os::unix::fs::MetadataExt;
+            (i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec()), metadata.ino())
+        };
+        #[cfg(not(unix))]
+        let (changed, inode) = (0, 0);
+        Self { bytes: metadata.len(), modified, changed, inode }
+    }
+}
+
+/// A file of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Relative path with `/`; what is not UTF-8 shows as replacement characters.
+    pub(crate) path: String,
+    /// The relative path as the system has it.
+    pub(crate) raw: PathBuf,
+    /// What the stat said.
+    pub(crate) stat: Stat,
+    /// Why it cannot be read, when that is known already.
+    pub(crate) skipped: Option<String>,
+}
+
+/// The patterns that are never read, whatever the ignore files say.
+#[derive(Debug, Clone)]
+pub(crate) struct Deny {
+    patterns: Gitignore,
+}
+
+impl Deny {
+    /// Patterns that do not parse are read as literal names, so that a typing error never opens a file.
+    pub(crate) fn new(root: &Path, patterns: &[String]) -> Self {
+        let mut builder = GitignoreBuilder::new(root);
+        for pattern in patterns {
+            if builder.add_line(None, pattern).is_err() {
+                let literal: String = pattern
+                    .chars()
+                    .flat_map(|character| match character {
+                        '*' | '?' | '[' | ']' | '{' | '}' | '\\' | '!' | '#' => vec!['\\', character],
+                        _ => vec![character],
+                    })
+                    .collect();
+                // A literal cannot fail to parse; if it does, the pattern has no effect on any real name.
+                drop(builder.add_line(None, &literal));
+            }
+        }
+        let patterns = builder.build().unwrap_or_else(|_| Gitignore::empty());
+        Self { patterns }
+    }
+
+    /// Whether a relative path, or a folder above it, is denied.
+    pub(crate) fn covers(&self, relative: &Path, is_directory: bool) -> bool {
+        !self.patterns.is_empty()
+            && self.patterns.matched_path_or_any_parents(relative, is_directory).is_ignore()
+    }
+}
+
+/// Every file below `root` that counts, sorted by path. With `only`, just these relative paths, under the same rules.
+pub(crate) fn walk(root: &Path, deny: &Deny, cache: &Path, only: Option<&BTreeSet<PathBuf>>) -> Vec<Found> {
+    let found = Mutex::new(Vec::new());
+    let in_git = root.ancestors().any(|folder| folder.join(".git").exists());
+    let mut builder = WalkBuilder::new(root);
+    builder
+        .hidden(false)
+        .follow_links(false)
+        .require_git(false)
+        // Outside a repository the ignore files of the folders above (a home folder's, say) are none of ours.
+        .parents(in_git)
+        .threads(threads().min(8));
+    let (root_owned, deny_owned, cache_owned, only_owned) =
+        (root.to_path_buf(), deny.clone(), cache.to_path_buf(), only.cloned());
+    builder.filter_entry(move |entry| {
+        counts(entry, &root_owned, &deny_owned, &cache_owned)
+            && wanted(entry, &root_owned, only_owned.as_ref())
+    });
+    builder.build_parallel().run(|| {
+        Box::new(|entry| {
+            let mut batch = Vec::new();
+            match entry {
+                Ok(entry) => batch.extend(describe(&entry, root)),
+                Err(error) => batch.extend(unreadable(&error, root, deny)),
+            }
+            if !batch.is_empty()
+                && let Ok(mut found) = found.lock()
+            {
+                found.append(&mut batch);
+            }
+            WalkState::Continue
+        })
+    });
+    let mut found = found.into_inner().unwrap_or_default();
+    found.sort_by(|one, other| one.path.cmp(&other.path).then_with(|| one.raw.cmp(&other.raw)));
+    found.dedup_by(|one, other| one.raw == other.raw);
+    found
+}
+
+/// Cores to read and parse with.
+pub(crate) fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn counts(entry: &DirEntry, root: &Path, deny: &Deny, cache: &Path) -> bool {
+    if entry.depth() == 0 {
+        return true;
+    }
+    let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+    let name = entry.file_name().to_string_lossy();
+    if name.starts_with('.') && !USEFUL_HIDDEN.iter().any(|useful| is_or_extends(&name, useful)) {
+        return false;
+    }
+    if is_directory {
+        let generated = || GENERATED_MARKS.iter().any(|mark| entry.path().join(mark).exists());
+        if NEVER_SOURCE.contains(&&*name) || entry.path() == cache || generated() {
+            return false;
+        }
+    }
+    entry.path().strip_prefix(root).is_ok_and(|relative| !deny.covers(relative, is_directory))
+}
+
+/// `.eslintrc` also means `.eslintrc.json`.
+fn is_or_extends(name: &str, useful: &str) -> bool {
+    name.strip_prefix(useful).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+fn wanted(entry: &DirEntry, root: &Path, only: Option<&BTreeSet<PathBuf>>) -> bool {
+    let Some(only) = only else { return true };
+    let Ok(relative) = entry.path().strip_prefix(root) else { return false };
+    // A folder is wanted when a wanted path starts with it: the next one in order does, then.
+    only.contains(relative)
+        || only.range(relative.to_path_buf()..).next().is_some_and(|path| path.starts_with(relative))
+        || relative.ancestors().skip(1).any(|folder| !folder.as_os_str().is_empty() && only.contains(folder))
+}
+
+fn describe(entry: &DirEntry, root: &Path) -> Option<Found> {
+    if !entry.file_type()?.is_file() {
+        return None;
+    }
+    let raw = entry.path().strip_prefix(root).ok()?.to_path_buf();
+    let path = display_path(&raw);
+    Some(match entry.metadata() {
+        Ok(metadata) => Found { path, raw, stat: Stat::of(&metadata), skipped: None },
+        Err(_) => Found { path, raw, stat: Stat::default(), skipped: Some("unreadable".into()) },
+    })
+}
+
+/// A folder that cannot be listed is named, so that nobody takes its files for absent.
+fn unreadable(error: &ignore::Error, root: &Path, deny: &Deny) -> Option<Found> {
+    fn path_of(error: &ignore::Error) -> Option<&Path> {
+        match error {
+            ignore::Error::WithPath { path, .. } => Some(path),
+            ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => path_of(err),
+            ignore::Error::Partial(errors) => errors.iter().find_map(path_of),
+            _ => None,
+        }
+    }
+    error.io_error()?;
+    let raw = path_of(error)?.strip_prefix(root).ok()?.to_path_buf();
+    if raw.as_os_str().is_empty() || deny.covers(&raw, true) || !root.join(&raw).is_dir() {
+        return None;
+    }
+    Some(Found {
+        path: display_path(&raw),
+        raw,
+        stat: Stat::default(),
+        skipped: Some("unreadable folder".into()),
+    })
+}
+
+/// A relative path as answers show it.
+pub(crate) fn display_path(raw: &Path) -> String {
+    let text = raw.to_string_lossy();
+    if std::path::MAIN_SEPARATOR == '/' {
+        text.into_owned()
+    } else {
+        text.replace(std::path::MAIN_SEPARATOR, "/")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+            fs::write(path, text).expect("a file");
+        }
+        folder
+    }
+
+    fn check(files: &[(&str, &str)], deny: &[&str], expect: &[&str]) {
+        let folder = tree(files);
+        let deny = Deny::new(folder.path(), &deny.iter().map(|&pattern| pattern.into()).collect::<Vec<_>>());
+        let found: Vec<_> = walk(folder.path(), &deny, Path::new("/nowhere"), None)
+            .into_iter()
+            .map(|file| file.path)
+            .collect();
+        assert_eq!(found, expect);
+    }
+
+    #[test]
+    fn ignore_files_count_without_git() {
+        check(
+            &[
+                (".gitignore", "*.log\n/out/\n"),
+                ("a.rs", ""),
+                ("b.log", ""),
+                ("out/c.rs", ""),
+                ("in/out/d.rs", ""),
+            ],
+            &[],
+            &[".gitignore", "a.rs", "in/out/d.rs"],
+        );
+        check(
+            &[
+                ("in/.gitignore", "x.rs\n!y.log"),
+                (".ignore", "*.log"),
+                ("in/x.rs", ""),
+                ("in/y.log", ""),
+                ("z.log", ""),
+            ],
+            &[],
+            &["in/.gitignore", "in/y.log"],
+        );
+    }
+
+    #[test]
+    fn hidden_files_stay_out_unless_useful() {
+        check(
+            &[
+                (".env", "SECRET"),
+                (".github/workflows/ci.yml", ""),
+                (".cache/x", ""),
+                (".git/HEAD", ""),
+                (".eslintrc.json", ""),
+                ("a", ""),
+            ],
+            &[],
+            &[".eslintrc.json", ".github/workflows/ci.yml", "a"],
+        );
+    }
+
+    #[test]
+    fn generated_folders_stay_out() {
+        check(
+            &[
+                ("target/CACHEDIR.TAG", ""),
+                ("target/x.rs", ""),
+                ("node_modules/y.js", ""),
+                ("env/pyvenv.cfg", ""),
+                ("env/z.py", ""),
+                ("a.rs", ""),
+            ],
+            &[],
+            &["a.rs"],
+        );
+    }
+
+    #[test]
+    fn denied_files_stay_out() {
+        check(
+            &[("keys/id.pem", ""), ("a.pem", ""), ("secrets/deep/x.rs", ""), ("ok.rs", "")],
+            &["*.pem", "secrets/"],
+            &["ok.rs"],
+        );
+        check(&[("[odd", ""), ("ok", "")], &["[odd"], &["ok"]);
+    }
+
+    #[test]
+    fn only_some_paths_follow_the_same_rules() {
+        let folder = tree(&[
+            (".gitignore", "b.rs"),
+            ("a.rs", ""),
+            ("b.rs", ""),
+            ("in/c.rs", ""),
+            ("in/d.rs", ""),
+            ("in-x/e.rs", ""),
+        ]);
+        let deny = Deny::new(folder.path(), &[]);
+        let only = ["a.rs", "b.rs", "in/c.rs", "gone.rs"].iter().map(PathBuf::from).collect();
+        let found: Vec<_> = walk(folder.path(), &deny, Path::new("/nowhere"), Some(&only))
+            .into_iter()
+            .map(|file| file.path)
+            .collect();
+        assert_eq!(found, ["a.rs", "in/c.rs"]);
+        let only = [PathBuf::from("in")].into();
+        assert_eq!(walk(folder.path(), &deny, Path::new("/nowhere"), Some(&only)).len(), 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_pipes_are_not_followed() {
+        let folder = tree(&[("a.rs", "")]);
+        std::os::unix::fs::symlink(folder.path().join("a.rs"), folder.path().join("link.rs"))
+            .expect("a link");
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).expect("a link");
+        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).expect("a socket");
+        let deny = Deny::new(folder.path(), &[]);
+        assert_eq!(walk(folder.path(), &deny, Path::new("/nowhere"), None).len(), 1);
+    }
+}
