@@ -84,7 +84,14 @@ impl Cutter<'_> {
     }
 
     fn push(&mut self, start: u32, end: u32, symbol: Option<usize>, owner: Option<usize>) {
-        if start <= end {
+        if start > end {
+            return;
+        }
+        // Blank lines between two definitions belong to the one before.
+        let blank = (start..=end).all(|line| self.lines.text(self.text, line).trim().is_empty());
+        if let Some((before, _)) = self.out.last_mut().filter(|_| blank) {
+            before.end = end;
+        } else {
             self.out.push((Chunk { start, end, symbol }, owner));
         }
     }
@@ -136,7 +143,7 @@ mod tests {
     fn long_functions_stand_alone() {
         let body = "    work();\n".repeat(28);
         let text = format!("/// First.\nfn first() {{\n{body}}}\n\nfn second() {{\n{body}}}\n");
-        check("a.rs", &text, &[(1, 31, Some("first")), (32, 62, Some("second"))]);
+        check("a.rs", &text, &[(1, 32, Some("first")), (33, 62, Some("second"))]);
     }
 
     #[test]
@@ -150,9 +157,9 @@ mod tests {
 
     #[test]
     fn documents_are_cut_at_headings() {
-        let prose = "words\n".repeat(29);
+        let prose = "words\n".repeat(35);
         let text = format!("# One\n{prose}## Two\n{prose}# Three\n{prose}");
-        check("a.md", &text, &[(1, 30, Some("One")), (31, 60, Some("Two")), (61, 90, Some("Three"))]);
+        check("a.md", &text, &[(1, 36, Some("One")), (37, 72, Some("Two")), (73, 108, Some("Three"))]);
     }
 
     proptest::proptest! {

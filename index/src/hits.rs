@@ -40,7 +40,12 @@ pub(crate) fn search(engine: &Engine, snapshot: &Snapshot, query: &Query) -> Res
             continue;
         }
         let named = now.definitions.iter().filter(|tag| (start..=end).contains(&tag.line));
-        let asked = named.clone().filter(|tag| is_asked(tag, &reading)).min_by_key(|tag| !tag.is_symbol());
+        // The first of those that are worth most.
+        let asked = named
+            .map(|tag| (asked_for(tag, &reading), tag))
+            .filter(|(worth, _)| *worth > 0.0)
+            .max_by(|one, other| one.0.total_cmp(&other.0).then_with(|| other.1.line.cmp(&one.1.line)))
+            .map(|(_, tag)| tag);
         let label = snapshot.view.label(ranked.spot)?;
         let (symbol, kind) = match (asked, label) {
             (Some(tag), _) => (Some(tag.name.clone()), tag.kind.to_owned()),
@@ -94,11 +99,12 @@ impl FileNow {
     }
 }
 
-fn is_asked(tag: &Tag, reading: &Reading) -> bool {
-    reading.names.iter().any(|(name, _)| *name == tag.name) || {
-        let plain = normalise(&tag.name);
-        reading.plain.iter().any(|(name, _)| *name == plain)
-    }
+/// What it is worth that a definition has a name of the query; 0 when it has none.
+fn asked_for(tag: &Tag, reading: &Reading) -> f32 {
+    let plain = normalise(&tag.name);
+    let names = reading.names.iter().filter(|(name, _)| *name == tag.name);
+    let likes = reading.plain.iter().filter(|(name, _)| *name == plain);
+    names.chain(likes).map(|(_, worth)| *worth).fold(0.0, f32::max)
 }
 
 /// The line that holds most of the query; the first of them, or the first that is not blank.

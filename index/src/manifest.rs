@@ -64,10 +64,10 @@ impl Manifest {
         self.records.get(*self.by_key.get(&key)?)
     }
 
-    /// The record of a path.
-    pub(crate) fn by_path(&self, path: &str) -> Option<&Record> {
+    /// The record of a path as the system has it; two such paths can be shown as the same.
+    pub(crate) fn record_of(&self, path: &str, raw: &Path) -> Option<&Record> {
         let at = self.records.partition_point(|record| record.path.as_str() < path);
-        self.records.get(at).filter(|record| record.path == path)
+        self.records[at..].iter().take_while(|record| record.path == path).find(|record| record.raw == raw)
     }
 
     /// Compare with what a walk found, files above `max_bytes` being too large. With `only`, files outside of these paths are left alone.
@@ -261,7 +261,7 @@ mod tests {
         let back = Manifest::decode(&bytes).expect("readable");
         assert_eq!(back.records, manifest.records);
         assert_eq!(back.by_key(1).map(|record| record.path.as_str()), Some("b.rs"));
-        assert_eq!(back.by_path("a.rs").map(|record| record.key), Some(2));
+        assert_eq!(back.record_of("a.rs", Path::new("a.rs")).map(|record| record.key), Some(2));
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1;

@@ -193,7 +193,8 @@ fn place(
     raws.sort_by(|one, other| {
         (one.start, std::cmp::Reverse(one.end)).cmp(&(other.start, std::cmp::Reverse(other.end)))
     });
-    let names = raws.iter().map(|raw| raw.name_start).collect();
+    // `impl Foo` uses Foo; it does not define it.
+    let names = raws.iter().filter(|raw| raw.kind != "impl").map(|raw| raw.name_start).collect();
     let mut tags = Vec::with_capacity(raws.len());
     let mut open: Vec<Open> = Vec::new();
     for raw in raws {
@@ -424,3 +425,6 @@ fn decode_definitions(from: &mut Decoder<'_>) -> Option<Vec<Tag>> {
     }
     Some(definitions)
 }
+
+#[cfg(test)]
+mod tests;

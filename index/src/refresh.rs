@@ -49,12 +49,13 @@ pub(crate) fn refresh(
     };
     // Another process may have done the work while we waited.
     let snapshot = engine.latest()?;
+    let complete = snapshot.manifest.generation > 0;
     let difference = snapshot.manifest.compare(&found, engine.options.max_file_bytes, Some(&within));
     let mut manifest = (*snapshot.manifest).clone();
     let (touched, changed) = sort_out(engine, &manifest, difference.read);
-    let only_settled = touched
-        .iter()
-        .all(|record| manifest.by_path(&record.path).is_some_and(|old| old.stat == record.stat));
+    let only_settled = touched.iter().all(|record| {
+        manifest.record_of(&record.path, &record.raw).is_some_and(|old| old.stat == record.stat)
+    });
     manifest.apply(&difference.removed, touched);
     if changed.is_empty() && difference.removed.is_empty() && only_settled && complete {
         // Nothing but a doubt about fresh files was cleared up; that is not worth a commit.
@@ -91,8 +92,8 @@ fn sort_out(engine: &Engine, manifest: &Manifest, files: Vec<Found>) -> (Vec<Rec
     let (mut touched, mut changed) = (Vec::new(), Vec::new());
     for file in files {
         let same = manifest
-            .by_path(&file.path)
-            .filter(|record| record.raw == file.raw && record.hash != [0; 32] && file.skipped.is_none())
+            .record_of(&file.path, &file.raw)
+            .filter(|record| record.hash != [0; 32] && file.skipped.is_none())
             .and_then(|record| {
                 let now = now();
                 let (stat, bytes) = read(&engine.root.join(&file.raw), engine.options.max_file_bytes).ok()?;
@@ -193,8 +194,7 @@ fn take_one(
     file: &Found,
     key: u64,
 ) -> Result<Taken, crate::store::Failure> {
-    let replaces =
-        known.by_path(&file.path).filter(|record| record.raw == file.raw).map_or(0, |record| record.key);
+    let replaces = known.record_of(&file.path, &file.raw).map_or(0, |record| record.key);
     let mut record = Record {
         path: file.path.clone(),
         raw: file.raw.clone(),

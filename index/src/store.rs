@@ -157,6 +157,8 @@ impl Store {
         tokenizers.register(TOKENIZER, TextAnalyzer::builder(Splitter::default()).build());
         tokenizers
             .register("raw", TextAnalyzer::builder(tantivy::tokenizer::RawTokenizer::default()).build());
+        // tantivy looks this one up for fields that are not text, too.
+        tokenizers.register("default", TextAnalyzer::builder(Splitter::default()).build());
         let index = tantivy::Index::builder()
             .schema(schema)
             .settings(settings)

@@ -54,7 +54,7 @@ impl<'a> Terms<'a> {
                     lower_into(&self.text[self.word.0..self.word.1], out);
                     let whole = out.len();
                     stem(out);
-                    if out.len() != whole || out.ends_with('y') && self.text[..self.word.1].ends_with('s') {
+                    if out.len() != whole {
                         return true;
                     }
                 }

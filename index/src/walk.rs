@@ -292,14 +292,14 @@ mod tests {
         );
         check(
             &[
+                (".gitignore", "*.log"),
                 ("in/.gitignore", "x.rs\n!y.log"),
-                (".ignore", "*.log"),
                 ("in/x.rs", ""),
                 ("in/y.log", ""),
                 ("z.log", ""),
             ],
             &[],
-            &["in/.gitignore", "in/y.log"],
+            &[".gitignore", "in/.gitignore", "in/y.log"],
         );
     }
 

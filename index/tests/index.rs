@@ -457,11 +457,11 @@ fn progress_counts_up_to_the_total() {
 fn extreme_files_are_survived() {
     let stage = Stage::new(&[]);
     let deep = 10_000;
-    stage.write("deep.rs", format!("fn deep() {{ {}{} }}", "(".repeat(deep), ")".repeat(deep)));
+    stage.write("deep.rs", format!("fn deep() {{ {}{} }}", "(\n".repeat(deep), ")\n".repeat(deep)));
     stage.write("deep.json", "[".repeat(deep));
-    stage.write("deep.py", format!("x = {}{}", "[".repeat(deep), "]".repeat(deep)));
-    stage.write("nested.js", format!("{}{}", "function f() {".repeat(deep), "}".repeat(deep)));
-    stage.write("nested.ts", format!("{}1{}", "{ a: ".repeat(deep), "}".repeat(deep)));
+    stage.write("deep.py", format!("x = {}{}", "[\n".repeat(deep), "]\n".repeat(deep)));
+    stage.write("nested.js", format!("{}{}", "function f() {\n".repeat(deep), "}".repeat(deep)));
+    stage.write("nested.ts", format!("{}1{}", "{ a:\n".repeat(deep), "}\n".repeat(deep)));
     stage.write("long.c", "int a(void) { return 1; }\n".repeat(20_000));
     stage.write("lines.txt", "word\n".repeat(100_000));
     stage.write("one_line.js", "a();".repeat(100_000));

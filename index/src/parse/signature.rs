@@ -35,8 +35,9 @@ pub(super) fn above(text: &str, lines: &LineIndex, line: u32, language: &Languag
             && !candidate.starts_with("#[")
             && !candidate.starts_with("#!")
             && !is_directive(candidate, language);
-        let is_attribute =
-            candidate.starts_with("#[") || candidate.starts_with('@') || candidate.starts_with("template");
+        // A line that ends a statement or opens a block is a definition of its own, with its attribute before it.
+        let is_attribute = ["#[", "@", "template"].iter().any(|mark| candidate.starts_with(mark))
+            && !candidate.ends_with(['{', '}', ';']);
         if is_attribute {
             marks_tests(candidate);
         } else if !is_comment || candidate.starts_with("//!") {
