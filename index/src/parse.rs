@@ -14,8 +14,12 @@ use tree_sitter::{ParseOptions, Parser, QueryCursor, QueryCursorOptions, Streami
 use crate::codec::{Decoder, Encoder};
 use languages::{Language, Role};
 
-/// No honest source file takes this long; generated ones that do are searched as text.
-const PARSE_LIMIT: Duration = Duration::from_millis(1500);
+/// Steps (of a hundred operations, as tree-sitter counts them) for any file, and for each byte of it. Ordinary sources take
+/// a tenth of that. Steps do not depend on how busy the machine is, so that the same text always has the same symbols.
+const STEPS: usize = 20_000;
+const STEPS_A_BYTE: f32 = 0.25;
+/// The bound in time, for steps that are slow themselves (very deep nesting).
+const PARSE_LIMIT: Duration = Duration::from_secs(20);
 
 /// A longer line is minified or generated: its symbols are noise.
 const LONGEST_LINE: usize = 5_000;
@@ -75,15 +79,15 @@ pub(crate) fn tags(text: &str, language: &Language, path_is_test: bool) -> Tags 
     if text.lines().any(|line| line.len() > LONGEST_LINE) {
         return Tags::default();
     }
-    let deadline = Instant::now() + PARSE_LIMIT;
-    let Some(tree) = parse(text, &compiled.grammar, deadline) else { return Tags::default() };
-    collect(text, language, compiled, &tree, deadline, path_is_test)
+    let mut budget = Budget::of(text);
+    let Some(tree) = parse(text, &compiled.grammar, &mut budget) else { return Tags::default() };
+    collect(text, language, compiled, &tree, &mut budget, path_is_test)
 }
 
-fn parse(text: &str, grammar: &tree_sitter::Language, deadline: Instant) -> Option<Tree> {
+fn parse(text: &str, grammar: &tree_sitter::Language, budget: &mut Budget) -> Option<Tree> {
     let mut parser = Parser::new();
     parser.set_language(grammar).ok()?;
-    let mut late = |_: &tree_sitter::ParseState| stop_after(deadline);
+    let mut late = |_: &tree_sitter::ParseState| budget.step();
     let bytes = text.as_bytes();
     parser.parse_with_options(
         &mut |at, _| bytes.get(at..).unwrap_or_default(),
@@ -92,8 +96,23 @@ fn parse(text: &str, grammar: &tree_sitter::Language, deadline: Instant) -> Opti
     )
 }
 
-fn stop_after(deadline: Instant) -> ControlFlow<()> {
-    if Instant::now() > deadline { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+/// What a parse and its query may still cost together.
+struct Budget {
+    steps: usize,
+    deadline: Instant,
+}
+
+impl Budget {
+    fn of(text: &str) -> Self {
+        let steps = STEPS + (text.len() as f32 * STEPS_A_BYTE) as usize;
+        Self { steps, deadline: Instant::now() + PARSE_LIMIT }
+    }
+
+    fn step(&mut self) -> ControlFlow<()> {
+        self.steps = self.steps.saturating_sub(1);
+        let spent = self.steps == 0 || self.steps.is_multiple_of(256) && Instant::now() > self.deadline;
+        if spent { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
 }
 
 /// A definition before its place among the others is known.
@@ -114,7 +133,7 @@ fn collect(
     language: &Language,
     compiled: &languages::Compiled,
     tree: &Tree,
-    deadline: Instant,
+    budget: &mut Budget,
     path_is_test: bool,
 ) -> Tags {
     let bytes = text.as_bytes();
@@ -122,7 +141,7 @@ fn collect(
     let mut raws: Vec<Raw<'_>> = Vec::new();
     let mut found: Vec<(usize, &str, u8)> = Vec::new();
     let mut cursor = QueryCursor::new();
-    let mut late = |_: &tree_sitter::QueryCursorState| stop_after(deadline);
+    let mut late = |_: &tree_sitter::QueryCursorState| budget.step();
     let options = QueryCursorOptions::new().progress_callback(&mut late);
     let mut matches = cursor.matches_with_options(&compiled.query, tree.root_node(), bytes, options);
     while let Some(found_match) = matches.next() {
