@@ -207,7 +207,7 @@ fn place(
         label: String,
         is_test: bool,
     }
-    raws.sort_by(|one, other| (one.name_start, one.pattern).cmp(&(other.name_start, other.pattern)));
+    raws.sort_by_key(|raw| (raw.name_start, raw.pattern));
     raws.dedup_by_key(|raw| raw.name_start);
     raws.sort_by(|one, other| {
         (one.start, std::cmp::Reverse(one.end)).cmp(&(other.start, std::cmp::Reverse(other.end)))

@@ -365,6 +365,9 @@ fn damage(folder: &Path, change: &dyn Fn(&Path)) {
     }
 }
 
+/// A name for a kind of damage, and what it does to a file.
+type Way<'a> = (&'a str, &'a dyn Fn(&Path));
+
 #[test]
 fn a_damaged_store_is_built_again() {
     let cut = |path: &Path| fs::write(path, b"x").expect("a file");
@@ -383,7 +386,7 @@ fn a_damaged_store_is_built_again() {
             fs::remove_file(path).expect("a removal");
         }
     };
-    let ways: [(&str, &dyn Fn(&Path)); 4] =
+    let ways: [Way; 4] =
         [("cut", &cut), ("swapped", &swap), ("manifest", &only_manifest), ("segments", &remove_segments)];
     for (way, change) in ways {
         let stage = project();

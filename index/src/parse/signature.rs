@@ -33,16 +33,13 @@ pub(super) fn above(text: &str, lines: &LineIndex, line: u32, language: &Languag
         let candidate = lines.text(text, at - 1).trim();
         let is_comment = language.comments.iter().any(|mark| candidate.starts_with(mark))
             && !candidate.starts_with("#[")
-            && !candidate.starts_with("#!")
-            && !is_directive(candidate, language);
+            && !candidate.starts_with("#!");
         // A line that ends a statement or opens a block is a definition of its own, with its attribute before it.
         let is_attribute = ["#[", "@", "template"].iter().any(|mark| candidate.starts_with(mark))
             && !candidate.ends_with(['{', '}', ';']);
         if is_attribute {
             marks_tests(candidate);
-        } else if !is_comment || candidate.starts_with("//!") {
-            break;
-        } else if candidate.ends_with("*/") && !candidate.starts_with("/*") && !candidate.starts_with('*') {
+        } else if !is_comment || ends_another(candidate) {
             break;
         } else {
             comment.push(candidate);
@@ -55,9 +52,10 @@ pub(super) fn above(text: &str, lines: &LineIndex, line: u32, language: &Languag
     result
 }
 
-/// `#include` and `#define` are no comments where `#` starts none; in C the marks are slashes only.
-fn is_directive(candidate: &str, language: &Language) -> bool {
-    candidate.starts_with('*') && !language.comments.contains(&"*")
+/// A comment that belongs to something else: to the module, or to code on its own line.
+fn ends_another(candidate: &str) -> bool {
+    candidate.starts_with("//!")
+        || candidate.ends_with("*/") && !candidate.starts_with("/*") && !candidate.starts_with('*')
 }
 
 fn is_test_mark(line: &str) -> bool {
