@@ -101,6 +101,8 @@ pub(super) struct Reader<'a> {
     limit: u64,
     /// Bytes of values kept in memory so far.
     kept: u64,
+    /// Elements of lists so far.
+    elements: u64,
 }
 
 /// Bytes of metadata kept in memory. The largest known vocabularies need about 12 MiB.
@@ -109,7 +111,7 @@ const MAX_KEPT: u64 = 40 << 20;
 impl<'a> Reader<'a> {
     pub(super) fn new(source: &'a mut Source) -> Self {
         let limit = u64::MAX;
-        Self { source, buffer: Vec::new(), start: 0, position: 0, limit, kept: 0 }
+        Self { source, buffer: Vec::new(), start: 0, position: 0, limit, kept: 0, elements: 0 }
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -141,6 +143,15 @@ impl<'a> Reader<'a> {
         let limit = limit.min(room);
         if count > limit {
             return Err(GgufError::TooLarge { field: field.to_owned(), value: count, limit });
+        }
+        Ok(())
+    }
+
+    /// Account for `count` elements of a list: their number bounds the time that reading takes.
+    pub(super) fn count_elements(&mut self, field: &str, count: u64, limit: u64) -> Result<(), GgufError> {
+        self.elements = self.elements.saturating_add(count);
+        if self.elements > limit {
+            return Err(GgufError::TooLarge { field: field.to_owned(), value: self.elements, limit });
         }
         Ok(())
     }

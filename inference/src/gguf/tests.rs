@@ -143,6 +143,12 @@ fn broken_metadata_is_named() {
     check("list of 2^61 strings", "x.y length", |raw| {
         raw.set("x.y", 9, [&8u32.to_le_bytes()[..], &(1u64 << 61).to_le_bytes()].concat());
     });
+    check("many long lists", "length", |raw| {
+        for index in 0..3 {
+            let many = [&0u32.to_le_bytes()[..], &(1u64 << 21).to_le_bytes(), &[0; 1 << 21]].concat();
+            raw.set(&format!("x.{index}"), 9, many);
+        }
+    });
     check("lists five deep", "x.y", |raw| {
         let mut value = list(0, &[vec![1]]);
         for _ in 0..4 {

@@ -7,7 +7,8 @@ use candle_core::quantized::GgmlDType;
 use super::GgufError;
 use super::reader::Reader;
 
-/// Elements of one list. The largest known, the merges of a vocabulary, is below 600,000.
+/// Elements of all lists together. The largest known vocabularies have 262,208 tokens with scores
+/// and types, and 514,906 merges.
 const MAX_ELEMENTS: u64 = 1 << 22;
 /// Lists longer than this are kept only when the tokenizer needs them.
 const MAX_IDLE_ELEMENTS: u64 = 4096;
@@ -262,6 +263,7 @@ fn read_array(reader: &mut Reader<'_>, key: &str, depth: usize) -> Result<Value,
         })?,
     };
     reader.check_count(&format!("{key} length"), count, least, MAX_ELEMENTS)?;
+    reader.count_elements(&format!("{key} length"), count, MAX_ELEMENTS)?;
     let keep = is_wanted(key) || (depth == 1 && count <= MAX_IDLE_ELEMENTS);
     match code {
         code::ARRAY => {
