@@ -320,7 +320,4 @@ impl std::io::Write for Capped {
 }
 
 #[cfg(test)]
-mod peers;
-
-#[cfg(test)]
 mod tests;

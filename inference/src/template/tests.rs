@@ -2,6 +2,8 @@
 //! Uses a Python with `transformers` for the second kind, when one is named in the environment.
 //! Never needs the network.
 
+mod peers;
+
 use super::*;
 
 fn input(messages: serde_json::Value) -> TemplateInput {

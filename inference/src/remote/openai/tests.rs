@@ -229,6 +229,7 @@ async fn text_calls_and_usage_arrive() {
     assert!(!sent.contains("x-substring-of"), "{sent}");
     let body: Value = serde_json::from_str(sent.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON");
     assert_eq!(body["max_tokens"], 50);
+    assert_eq!((&body["temperature"], &body["top_p"]), (&json!(0.7), &json!(0.95)));
     assert_eq!(body["tools"][0]["function"]["name"], "read");
     assert_eq!(body["tool_choice"], "auto");
 }

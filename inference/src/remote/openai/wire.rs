@@ -26,8 +26,8 @@ pub(super) fn body(request: &Request, options: &OpenAiOptions) -> Value {
         "stream_options": {"include_usage": true},
     });
     if !options.reasoning_model {
-        body["temperature"] = json!(request.sampling.temperature);
-        body["top_p"] = json!(request.sampling.top_p);
+        body["temperature"] = decimal(request.sampling.temperature);
+        body["top_p"] = decimal(request.sampling.top_p);
     }
     if let Some(limit) = request.max_tokens {
         let name = if options.reasoning_model { "max_completion_tokens" } else { "max_tokens" };
@@ -42,6 +42,11 @@ pub(super) fn body(request: &Request, options: &OpenAiOptions) -> Value {
         });
     }
     body
+}
+
+/// As people write it: 0.7 as a single float is 0.699999988 as a double.
+fn decimal(number: f32) -> Value {
+    json!((f64::from(number) * 10_000.0).round() / 10_000.0)
 }
 
 fn message(message: &Message) -> Value {

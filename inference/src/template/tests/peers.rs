@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::*;
+use super::super::*;
 
 /// Templates that differ, each with the reason.
 const KNOWN: &[(&str, &str)] = &[
@@ -66,7 +66,7 @@ fn templates_people_use_render_as_in_transformers() {
         return;
     };
     let folder = PathBuf::from(folder).join("models/templates");
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/template/reference.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/template/tests/reference.py");
     let conversations = conversations();
     let mut command = Command::new(python);
     let mut child = command
@@ -131,4 +131,40 @@ fn templates_people_use_render_as_in_transformers() {
     different.retain(|line| !KNOWN.iter().any(|(name, _)| line.starts_with(name)));
     assert!(equal * 100 > rendered * 98, "{equal} of {rendered} equal");
     assert!(different.is_empty(), "{equal} of {rendered} equal; different:\n{}", different.join("\n"));
+}
+
+#[test]
+fn dialects_of_templates_people_use_are_found() {
+    let Some(folder) = std::env::var_os("LOCI_LLAMA_CPP_DIR") else {
+        std::io::stderr()
+            .write_all(b"skipped: LOCI_LLAMA_CPP_DIR names no templates\n")
+            .expect("stderr is open");
+        return;
+    };
+    let cases = [
+        ("Qwen-Qwen2.5-7B-Instruct", "hermes"),
+        ("Qwen-Qwen3-0.6B", "hermes"),
+        ("Qwen-QwQ-32B", "hermes"),
+        ("NousResearch-Hermes-3-Llama-3.1-8B-tool_use", "hermes"),
+        ("meta-llama-Llama-3.1-8B-Instruct", "llama3"),
+        ("meta-llama-Llama-3.2-3B-Instruct", "llama3"),
+        ("meta-llama-Llama-3.3-70B-Instruct", "llama3"),
+        ("mistralai-Mistral-Nemo-Instruct-2407", "mistral"),
+        ("Mistral-Small-3.2-24B-Instruct-2506", "mistral-named"),
+        ("unsloth-mistral-Devstral-Small-2507", "mistral-named"),
+        ("Qwen3-Coder", "generic"),
+        ("google-gemma-2-2b-it", "generic"),
+        ("microsoft-Phi-3.5-mini-instruct", "generic"),
+    ];
+    let mut wrong = Vec::new();
+    for (name, expect) in cases {
+        let path = PathBuf::from(&folder).join("models/templates").join(name).with_added_extension("jinja");
+        let source = std::fs::read_to_string(path).expect("the template is there");
+        let template = ChatTemplate::parse(&source, TemplateOptions::default()).expect("it parses");
+        let found = crate::tool_syntax::detect(Some(&template)).name();
+        if found != expect {
+            wrong.push(format!("{name}: {found}, not {expect}; {:?}", template.abilities()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
