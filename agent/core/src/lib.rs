@@ -2,11 +2,13 @@
 //! Uses every library crate of the workspace.
 //! Never prints, and never reads the terminal.
 
+pub mod answer;
 pub mod atomic;
 pub mod config;
 pub mod context;
 mod control;
 pub mod files;
+pub mod ground;
 pub mod instructions;
 pub mod permission;
 pub mod route;

@@ -23,7 +23,7 @@ use crate::context::{Conversation, head};
 use crate::control::Control;
 use crate::instructions;
 use crate::permission::Permissions;
-use crate::tools::{ProjectTask, Todo, Tool};
+use crate::tools::{Outcome, ProjectTask, Todo, Tool};
 use crate::turn::Stop;
 use crate::turn::citations::Named;
 use crate::workspace::Workspace;
@@ -154,6 +154,8 @@ pub struct Session {
     pub(crate) spool_dir: PathBuf,
     pub(crate) todos: Arc<Mutex<Vec<Todo>>>,
     pub(crate) tasks: Arc<Vec<ProjectTask>>,
+    /// Results of the newest turn that had any, for requests that lean on it.
+    pub(crate) last_outcomes: Vec<Outcome>,
     badge: ModelBadge,
 }
 
@@ -322,6 +324,7 @@ impl Session {
             control,
             todos: Arc::new(Mutex::new(restored.todos)),
             tasks: Arc::new(tasks),
+            last_outcomes: Vec::new(),
         };
         Ok((session, resumed, notices))
     }

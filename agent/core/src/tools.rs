@@ -246,3 +246,6 @@ pub(crate) fn words_of(text: &str) -> Vec<String> {
     }
     words
 }
+
+#[cfg(test)]
+mod tests;

@@ -261,6 +261,9 @@ impl Session {
                 good
             }
         };
+        if !turn.outcomes.is_empty() {
+            self.last_outcomes = turn.outcomes.drain(..).map(|(_, outcome)| outcome).collect();
+        }
         let report = TurnReport {
             turn: turn.number,
             status: stop.status,

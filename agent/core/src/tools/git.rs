@@ -19,8 +19,8 @@ const DEFAULT_COUNT: u64 = 10;
 const MAX_COUNT: u64 = 200;
 /// Lines of blame without a line.
 const BLAME_LINES: u64 = 200;
-/// Between the fields of a log entry; no text holds it.
-const FIELD: char = '\u{1f}';
+/// Between the fields of a log entry; only the subject, which is the last, may hold one.
+const FIELD: char = '\t';
 
 pub(crate) struct Git;
 
@@ -259,7 +259,7 @@ async fn run(call: &Call, context: &ToolContext) -> Result<Outcome, String> {
     let extra: &[&str] = match call {
         Call::Diff { .. } => &["--no-ext-diff", "--no-textconv"],
         Call::Log { .. } => {
-            &["--no-ext-diff", "--no-textconv", "--date=short", "--format=%h%x1f%ad%x1f%an%x1f%s"]
+            &["--no-ext-diff", "--no-textconv", "--date=short", "--format=%h%x09%ad%x09%an%x09%s"]
         }
         Call::Blame { .. } => &["--date=short"],
         _ => &[],
@@ -491,7 +491,7 @@ mod tests {
         assert!(outcome.text.starts_with("diff: 1 file, +2 -1"));
         assert_eq!(diff("").brief, "diff: 0 files");
 
-        let outcome = log("abc1234\u{1f}2024-01-02\u{1f}Ann\u{1f}Fix it\n");
+        let outcome = log("abc1234\t2024-01-02\tAnn\tFix it\n");
         assert_eq!(
             (outcome.brief.as_str(), outcome.evidence[0].text.as_str()),
             ("log: 1 commit", "abc1234  2024-01-02  Ann  Fix it")

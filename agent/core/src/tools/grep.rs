@@ -144,8 +144,13 @@ fn walk(start: &Path) -> Vec<PathBuf> {
 /// The matcher, and whether the pattern was taken literally.
 fn matcher(pattern: &str, ignore_case: bool) -> Result<(RegexMatcher, bool), String> {
     let mut builder = RegexMatcherBuilder::new();
-    builder.case_insensitive(ignore_case).line_terminator(Some(b'\n')).crlf(true);
-    if let Ok(matcher) = builder.build(pattern) {
+    builder.case_insensitive(ignore_case).line_terminator(Some(b'\n'));
+    // The end of a line is before its CR too.
+    let ended = match pattern.strip_suffix('$') {
+        Some(start) if !start.ends_with('\\') => format!(r"{start}\r?$"),
+        _ => pattern.to_owned(),
+    };
+    if let Ok(matcher) = builder.build(&ended) {
         return Ok((matcher, false));
     }
     builder

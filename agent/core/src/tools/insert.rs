@@ -88,7 +88,9 @@ fn plan(input: &Value, context: &ToolContext) -> Result<(Change, String), Box<Ou
 
 /// The new content, or the number of lines when there is no such line.
 fn inserted(bytes: &[u8], text: &str, line: Option<u64>) -> Result<Vec<u8>, usize> {
-    let lines: Vec<&[u8]> = files::split_lines(bytes).collect();
+    let body = bytes.strip_prefix(files::BOM).unwrap_or(bytes);
+    let mark = &bytes[..bytes.len() - body.len()];
+    let lines: Vec<&[u8]> = files::split_lines(body).collect();
     let total = lines.len();
     let before = match line {
         None => total,
@@ -97,22 +99,17 @@ fn inserted(bytes: &[u8], text: &str, line: Option<u64>) -> Result<Vec<u8>, usiz
             _ => return Err(total),
         },
     };
-    let bom = if before == 0 && bytes.starts_with(files::BOM) { files::BOM.len() } else { 0 };
-    let at = bom.max(lines[..before].iter().map(|line| line.len()).sum());
-    let ending = files::ending_at(bytes, at);
+    let at: usize = lines[..before].iter().map(|line| line.len()).sum();
+    let ending = files::ending_at(body, at);
     let mut text = files::with_endings(text, ending);
-    let unfinished = at == bytes.len() && at > bom && !bytes.ends_with(b"\n");
+    let unfinished = at == body.len() && at > 0 && !body.ends_with(b"\n");
     if unfinished {
         // The last line has no ending: it gets one, and the new last line has none unless the text brings it.
         text.insert_str(0, ending);
     } else if !text.ends_with('\n') {
         text.push_str(ending);
     }
-    let mut after = Vec::with_capacity(bytes.len() + text.len());
-    after.extend_from_slice(&bytes[..at]);
-    after.extend_from_slice(text.as_bytes());
-    after.extend_from_slice(&bytes[at..]);
-    Ok(after)
+    Ok([mark, &body[..at], text.as_bytes(), &body[at..]].concat())
 }
 
 #[cfg(test)]

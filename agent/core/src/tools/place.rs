@@ -86,7 +86,8 @@ pub(crate) fn similar_paths(context: &ToolContext, written: &str) -> Vec<String>
         .into_iter()
         .filter_map(|file| {
             let name = base_name(&file.path).to_lowercase();
-            let mut score = similarity(&name, &wanted_name);
+            // Endings are alike everywhere: it is the stems that tell.
+            let mut score = similarity(stem(&name), stem(&wanted_name));
             if score < 0.6 {
                 return None;
             }
@@ -96,6 +97,14 @@ pub(crate) fn similar_paths(context: &ToolContext, written: &str) -> Vec<String>
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     scored.into_iter().take(3).map(|(_, path)| path).collect()
+}
+
+/// The name without its ending; of `.env`, the whole.
+fn stem(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((stem, _)) if !stem.is_empty() => stem,
+        _ => name,
+    }
 }
 
 /// The last component.

@@ -6,33 +6,34 @@ use loci_inference::provider::{Compose, ToolSpec};
 
 use super::Turn;
 use crate::session::Session;
+use crate::tools::Outcome;
+use crate::{answer, ground};
 
 impl Session {
-    /// The tools of this step.
-    pub(crate) async fn narrowed_tools(&self, _turn: &Turn) -> Vec<ToolSpec> {
-        self.specs.clone()
+    /// The tools of this step, confined to what exists and to what the user said.
+    pub(crate) async fn narrowed_tools(&self, turn: &Turn) -> Vec<ToolSpec> {
+        let mut earlier: Vec<Outcome> = Vec::new();
+        // `and who calls it?` is about what was found before.
+        if ground::refers_back(&turn.prompt) {
+            earlier.extend(self.last_outcomes.iter().cloned());
+        }
+        earlier.extend(turn.outcomes.iter().map(|(_, outcome)| outcome.clone()));
+        let (specs, prompt, context) =
+            (self.specs.clone(), turn.prompt.clone(), self.tool_context(turn, None));
+        let narrowed =
+            tokio::task::spawn_blocking(move || ground::narrow(specs, &prompt, &earlier, &context));
+        // Without grounding the model could produce arguments that do not exist: better no tools than these.
+        narrowed.await.unwrap_or_default()
     }
 
     /// The words of an answer that the model leaves to the program.
     pub(crate) async fn compose(&self, turn: &mut Turn, compose: Compose) -> String {
-        match compose {
-            Compose::Answer => {
-                let mut lines: Vec<String> = Vec::new();
-                let mut places = Vec::new();
-                for (_, outcome) in &turn.outcomes {
-                    for evidence in outcome.evidence.iter().take(8) {
-                        lines.push(format!("- {} {}", evidence.location, evidence.text));
-                        places.push(evidence.location.clone());
-                    }
-                    if outcome.evidence.is_empty() {
-                        lines.push(format!("- {}", outcome.summary));
-                    }
-                }
-                turn.composed = Some(places);
-                lines.join("\n")
-            }
-            Compose::Decline => "This needs a larger model.".into(),
-            Compose::Smalltalk => "I am Loci. Ask me about the code in this folder.".into(),
-        }
+        let facts = answer::Facts {
+            model: self.provider.info().model.clone(),
+            tasks: self.tasks.iter().map(|task| task.name.clone()).collect(),
+        };
+        let composed = answer::compose(compose, &turn.prompt, &turn.outcomes, &facts);
+        turn.composed = Some(composed.citations);
+        composed.text
     }
 }
