@@ -184,7 +184,7 @@ fn questions_cannot_change() {
     ] {
         check(request, &CHANGING);
         let found = narrowed(request, &[]);
-        assert_eq!(found["git"]["action"].contains("commit"), false, "{request}");
+        assert!(!found["git"]["action"].contains("commit"), "{request}");
     }
 }
 
