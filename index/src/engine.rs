@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::manifest::{Manifest, Unusable};
+use crate::manifest::{Manifest, Record, Unusable};
 use crate::refresh::{CacheLock, lock};
 use crate::store::{Failure, Store, View, folder};
 use crate::walk::Deny;
@@ -127,10 +127,17 @@ impl Engine {
         Ok(())
     }
 
-    /// Answer from a manifest that differs from the stored one in nothing that must be kept.
-    pub(crate) fn publish(&self, manifest: Manifest) {
+    /// Answer from a manifest that differs from the stored one in nothing that must be kept, unless a newer one is in use.
+    pub(crate) fn publish(&self, base: &Arc<Snapshot>, manifest: Manifest) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.1 = Arc::new(Snapshot { manifest: Arc::new(manifest), ..(*state.1).clone() });
+        if Arc::ptr_eq(&state.1, base) {
+            state.1 = Arc::new(Snapshot { manifest: Arc::new(manifest), ..(**base).clone() });
+        }
+    }
+
+    /// Whether a file of the manifest may be shown under the rules of now, which may be stricter than when it was read.
+    pub(crate) fn may_show(&self, manifest: &Manifest, record: &Record) -> bool {
+        manifest.rules == self.deny.fingerprint() || !self.deny.covers(&record.raw, false)
     }
 
     /// The right to write; `None` when another process keeps it for longer than `patience`.

@@ -107,7 +107,7 @@ fn files_with<'a>(
         .zip(facts)
         .filter(|(_, facts)| facts.is_file())
         .filter_map(|(spot, facts)| Some((spot, snapshot.manifest.by_key(facts.key)?)))
-        .filter(|(_, record)| !engine.deny.covers(&record.raw, false))
+        .filter(|(_, record)| engine.may_show(&snapshot.manifest, record))
         .collect())
 }
 

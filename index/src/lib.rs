@@ -284,8 +284,11 @@ impl Index {
     /// `Store` when the store cannot be read.
     pub fn files(&self) -> Result<Vec<FileEntry>, IndexError> {
         let snapshot = self.engine.snapshot();
-        let shown =
-            snapshot.manifest.records.iter().filter(|record| !self.engine.deny.covers(&record.raw, false));
+        let shown = snapshot
+            .manifest
+            .records
+            .iter()
+            .filter(|record| self.engine.may_show(&snapshot.manifest, record));
         Ok(shown
             .map(|record| FileEntry {
                 path: record.path.clone(),

@@ -9,7 +9,7 @@ use crate::codec::{Decoder, Encoder};
 use crate::walk::{Found, Stat};
 
 /// Changes with the stored form and with anything that changes what is stored; an older index is then built again.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// A file written this short a time before it was read may change again without a new date.
 const RACY: i128 = 50_000_000;
@@ -40,6 +40,9 @@ pub(crate) struct Manifest {
     pub(crate) root: PathBuf,
     pub(crate) generation: u64,
     pub(crate) next_key: u64,
+    /// The deny patterns that held when the whole tree was last walked: no record is denied by these.
+    /// Zeros when files were taken in under others since.
+    pub(crate) rules: [u8; 32],
     pub(crate) records: Vec<Record>,
     by_key: HashMap<u64, usize>,
 }
@@ -140,6 +143,7 @@ impl Manifest {
         out.bytes(self.root.as_os_str().as_encoded_bytes());
         out.number(self.generation);
         out.number(self.next_key);
+        out.bytes(&self.rules);
         out.number(self.records.len() as u64);
         for record in &self.records {
             out.text(&record.path);
@@ -179,6 +183,7 @@ impl Manifest {
             root: raw_path(from.bytes()?),
             generation: from.number()?,
             next_key: from.number()?,
+            rules: from.bytes()?.try_into().ok()?,
             ..Self::default()
         };
         for _ in 0..from.count()? {

@@ -169,7 +169,7 @@ pub(crate) fn rank(
 ) -> Result<Vec<Ranked>, Failure> {
     let view = &snapshot.view;
     let shown = |facts: &Facts| {
-        snapshot.manifest.by_key(facts.key).is_some_and(|record| !engine.deny.covers(&record.raw, false))
+        snapshot.manifest.by_key(facts.key).is_some_and(|record| engine.may_show(&snapshot.manifest, record))
     };
     let mut files: HashMap<u64, Signals> = HashMap::new();
     for (ask, name, weight) in [(Ask::FileBody, "file", FILE), (Ask::Path, "path", PATH)] {
@@ -188,7 +188,8 @@ pub(crate) fn rank(
     for (spot, (facts, worth)) in defined(snapshot, reading)? {
         chunks.entry(spot).or_insert_with(|| (facts, Signals::default())).1.add("definition", worth);
     }
-    for record in &snapshot.manifest.records {
+    let records = if reading.paths.is_empty() { &[][..] } else { &snapshot.manifest.records };
+    for record in records {
         if reading.paths.iter().any(|path| names_path(&record.path, path)) && record.key != 0 {
             files.entry(record.key).or_default().add("named path", NAMED_PATH);
         }

@@ -38,7 +38,13 @@ pub(crate) fn refresh(
     let snapshot = engine.latest()?;
     let difference = snapshot.manifest.compare(&found, engine.options.max_file_bytes, Some(&within));
     let complete = snapshot.manifest.generation > 0;
+    let rules = if only.is_none() { engine.deny.fingerprint() } else { snapshot.manifest.rules };
     if difference.read.is_empty() && difference.removed.is_empty() && complete {
+        if snapshot.manifest.rules != rules {
+            let mut manifest = (*snapshot.manifest).clone();
+            manifest.rules = rules;
+            engine.publish(&snapshot, manifest);
+        }
         return Ok(report(&snapshot.manifest, 0, 0, engine.tell_damage()));
     }
     let patience = if complete { PATIENCE } else { PATIENCE_AT_FIRST };
@@ -52,6 +58,11 @@ pub(crate) fn refresh(
     let complete = snapshot.manifest.generation > 0;
     let difference = snapshot.manifest.compare(&found, engine.options.max_file_bytes, Some(&within));
     let mut manifest = (*snapshot.manifest).clone();
+    manifest.rules = if only.is_none() || manifest.rules == engine.deny.fingerprint() {
+        engine.deny.fingerprint()
+    } else {
+        [0; 32]
+    };
     let (touched, changed) = sort_out(engine, &manifest, difference.read);
     let only_settled = touched.iter().all(|record| {
         manifest.record_of(&record.path, &record.raw).is_some_and(|old| old.stat == record.stat)
@@ -59,7 +70,7 @@ pub(crate) fn refresh(
     manifest.apply(&difference.removed, touched);
     if changed.is_empty() && difference.removed.is_empty() && only_settled && complete {
         // Nothing but a doubt about fresh files was cleared up; that is not worth a commit.
-        engine.publish(manifest);
+        engine.publish(&snapshot, manifest);
         return Ok(report(&engine.snapshot().manifest, 0, 0, false));
     }
     let store = engine.store();

@@ -101,13 +101,14 @@ pub(crate) struct Found {
 #[derive(Debug, Clone)]
 pub(crate) struct Deny {
     patterns: Gitignore,
+    fingerprint: [u8; 32],
 }
 
 impl Deny {
     /// Patterns that do not parse are read as literal names, so that a typing error never opens a file.
-    pub(crate) fn new(root: &Path, patterns: &[String]) -> Self {
+    pub(crate) fn new(root: &Path, source: &[String]) -> Self {
         let mut builder = GitignoreBuilder::new(root);
-        for pattern in patterns {
+        for pattern in source {
             if builder.add_line(None, pattern).is_err() {
                 let literal: String = pattern
                     .chars()
@@ -121,7 +122,13 @@ impl Deny {
             }
         }
         let patterns = builder.build().unwrap_or_else(|_| Gitignore::empty());
-        Self { patterns }
+        let fingerprint = *blake3::hash(source.join("\n").as_bytes()).as_bytes();
+        Self { patterns, fingerprint }
+    }
+
+    /// Names the set of patterns.
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
     }
 
     /// Whether a relative path, or a folder above it, is denied.
