@@ -279,6 +279,7 @@ fn scored(
 /// The spans that define a name of the query, each with the best that speaks for it.
 fn defined(snapshot: &Snapshot, reading: &Reading) -> Result<HashMap<Spot, (Facts, f32)>, Failure> {
     let mut found: HashMap<Spot, (Facts, f32)> = HashMap::new();
+    let mut exact: HashSet<String> = HashSet::new();
     let asked = (reading.names.iter().map(|name| (Ask::Definition, name)))
         .chain(reading.plain.iter().map(|name| (Ask::Normalised, name)));
     for (ask, (name, worth)) in asked {
@@ -286,8 +287,15 @@ fn defined(snapshot: &Snapshot, reading: &Reading) -> Result<HashMap<Spot, (Fact
         if spots.is_empty() || spots.len() > COMMON && *worth < DEFINED {
             continue;
         }
-        // The written name is worth a little more than the same name in another case.
-        let worth = if ask == Ask::Definition { *worth } else { worth * 0.9 };
+        // The written name is worth more than the same name in another case, and much more where it exists.
+        let worth = match ask {
+            Ask::Definition => *worth,
+            _ if exact.contains(name) => worth * 0.6,
+            _ => worth * 0.9,
+        };
+        if ask == Ask::Definition {
+            exact.insert(normalise(name));
+        }
         let facts = snapshot.view.facts(&spots)?;
         for (spot, facts) in spots.into_iter().zip(facts).filter(|(_, facts)| !facts.is_file()) {
             let entry = found.entry(spot).or_insert((facts, 0.0));
