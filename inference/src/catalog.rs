@@ -310,10 +310,28 @@ mod tests {
                     assert!(fields.model.is_some(), "{name}");
                 }
                 Kind::BuiltIn => {
-                    assert!(fields.file.as_ref().is_some_and(|text| text.ends_with(".gguf")), "{name}")
+                    assert!(fields.file.as_ref().is_some_and(|text| text.ends_with(".gguf")), "{name}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_built_in_entry_describes_the_embedded_file() {
+        let catalog = Catalog::load(&[]).expect("parses");
+        let fields = &catalog.get(crate::builtin::NAME).expect("known").fields;
+        assert_eq!(fields.bytes, Some(crate::builtin::GGUF.len() as u64));
+        assert_eq!(fields.sha256.as_deref(), Some(crate::builtin::SHA256));
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .join(fields.file.as_ref().expect("given"));
+        assert_eq!(std::fs::read(file).expect("readable"), crate::builtin::GGUF);
+        let engine =
+            crate::engine::Engine::open(crate::builtin::source(), Default::default()).expect("opens");
+        let model = engine.model();
+        assert_eq!(fields.architecture.as_deref(), Some(model.architecture.as_str()));
+        assert_eq!(fields.context, model.context_length);
+        assert_eq!(fields.dialect, model.text("loci.dialect").expect("in the file"));
     }
 
     #[test]
@@ -332,7 +350,7 @@ mod tests {
     fn what_has_no_forward_pass_is_said() {
         let catalog = Catalog::load(&[]).expect("parses");
         let supported = |name: &str| catalog.get(name).expect("known").supported();
-        assert!(supported("qwen2.5-coder-7b") && supported("devstral-small") && supported("builtin"));
+        assert!(supported("qwen2.5-coder-7b") && supported("devstral-small") && supported("loci-builtin"));
         assert!(!supported("qwen3-coder-30b-a3b") && !supported("gpt-oss-20b") && !supported("smollm3-3b"));
     }
 

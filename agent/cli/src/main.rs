@@ -1,3 +1,65 @@
-//! The `loci` binary.
+//! Owns the binary `loci`: parses the command line and hands over to one subcommand.
+//! Uses `arguments`, `commands`, `errors`.
+//! Never does work of its own, so that `loci --version` costs nothing.
 
-fn main() {}
+mod arguments;
+mod commands;
+mod conversation;
+mod errors;
+mod input;
+mod model;
+mod printer;
+mod progress;
+mod project;
+
+use std::process::ExitCode;
+
+use arguments::{Cli, Command, SharedArguments};
+use clap::Parser;
+use errors::Outcome;
+use loci_core::config::Environment;
+use printer::{Detail, Printer};
+use project::Project;
+
+fn main() -> ExitCode {
+    let environment = Environment::of_process();
+    let plain = environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb");
+    match Cli::try_parse() {
+        Ok(cli) => {
+            let printer = Printer::new(detail(&cli.shared), plain);
+            let result = run(cli, environment, printer.clone());
+            errors::finish(&printer, result)
+        }
+        Err(error) => errors::usage(&Printer::new(Detail::Usual, plain), &error),
+    }
+}
+
+fn run(cli: Cli, environment: Environment, printer: Printer) -> anyhow::Result<Outcome> {
+    // Needs no project, and must work where there is none.
+    if let Some(Command::Completions(arguments)) = &cli.command {
+        return commands::completions::run(&printer, arguments);
+    }
+    let project = Project::open(cli.shared.directory.as_deref(), environment, printer)?;
+    match cli.command {
+        None => commands::ask::run(&project, &cli.ask),
+        Some(Command::Search(arguments)) => commands::search::run(&project, &arguments),
+        Some(Command::Where(arguments)) => commands::locate::run(&project, &arguments),
+        Some(Command::Callers(arguments)) => commands::callers::run(&project, &arguments),
+        Some(Command::Outline(arguments)) => commands::outline::run(&project, &arguments),
+        Some(Command::Index(arguments)) => commands::index::run(&project, &arguments),
+        Some(Command::Models(arguments)) => commands::models::run(&project, &arguments),
+        Some(Command::Undo(arguments)) => commands::undo::run(&project, &arguments),
+        Some(Command::Sessions(arguments)) => commands::sessions::run(&project, &arguments),
+        Some(Command::Config(arguments)) => commands::config::run(&project, &arguments),
+        Some(Command::Trust(arguments)) => commands::trust::run(&project, &arguments),
+        Some(Command::Completions(_)) => Ok(Outcome::Done),
+    }
+}
+
+fn detail(shared: &SharedArguments) -> Detail {
+    match (shared.verbose, shared.quiet) {
+        (true, _) => Detail::Verbose,
+        (_, true) => Detail::Quiet,
+        _ => Detail::Usual,
+    }
+}

@@ -1,0 +1,337 @@
+//! Owns the command line: every subcommand, flag and its help.
+//! Uses clap.
+//! Never does anything; `main` matches on what is parsed here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A local-first coding agent: finds, explains, edits and runs, with a model inside the process.
+///
+/// Without a subcommand and without -p it opens a conversation in the current project.
+#[derive(Debug, Parser)]
+#[command(name = "loci", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Examples:
+  loci -p \"where is Config defined?\"        one request, then exit
+  loci -p \"who calls parse?\" -C ../other     in another project
+  git diff | loci -p \"review this\"           with piped input
+  loci search \"retry backoff\"                the index alone, no model
+  loci models                                what runs on this machine
+
+Exit codes: 0 done, 1 task failed or nothing found, 2 usage, 130 interrupted.")]
+pub(crate) struct Cli {
+    /// What to do; a conversation when absent.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// Flags of a conversation or a single request.
+    #[command(flatten)]
+    pub(crate) ask: AskArguments,
+
+    /// Flags that every command takes.
+    #[command(flatten)]
+    pub(crate) shared: SharedArguments,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SharedArguments {
+    /// Work in this directory instead of the current one
+    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// Show tool calls and progress even when standard error is not a terminal
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+
+    /// Show nothing but the answer and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// Flags of a conversation or a single request.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AskArguments {
+    /// Answer this one request and exit; piped input is appended
+    #[arg(short, long, value_name = "REQUEST", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) print: Option<String>,
+
+    /// How -p answers
+    #[arg(long, value_enum, default_value_t = OutputFormat::Text, requires = "print")]
+    pub(crate) output_format: OutputFormat,
+
+    /// A name of `loci models`, a path to a GGUF file, SERVICE/MODEL, or scripted:FILE
+    #[arg(short, long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+
+    /// Stop after this many steps of the model in one turn
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_turns: Option<u32>,
+
+    /// How calls are approved: default, acceptEdits, plan, dontAsk, bypassPermissions
+    #[arg(long, value_name = "MODE", value_parser = permission_mode)]
+    pub(crate) permission_mode: Option<loci_protocol::PermissionMode>,
+
+    /// Let calls that match this rule run without asking, such as "Bash(cargo test*)"
+    #[arg(long, value_name = "RULE")]
+    pub(crate) allow: Vec<String>,
+
+    /// Never run calls that match this rule, such as "Read(secrets/**)"
+    #[arg(long, value_name = "RULE")]
+    pub(crate) deny: Vec<String>,
+
+    /// Go on with the newest session of this project
+    #[arg(short, long = "continue", conflicts_with = "resume")]
+    pub(crate) continue_last: bool,
+
+    /// Go on with this session; `loci sessions` lists them
+    #[arg(short, long, value_name = "ID")]
+    pub(crate) resume: Option<String>,
+
+    /// Trust this project from now on: its configuration and AGENTS.md are read
+    #[arg(long)]
+    pub(crate) trust: bool,
+
+    /// The same seed, prompt and model give the same answer
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u32>,
+
+    /// How freely tokens are drawn; 0 always takes the likeliest
+    #[arg(long, value_name = "T", value_parser = temperature)]
+    pub(crate) temperature: Option<f32>,
+
+    /// Open a window of this many tokens
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(256..))]
+    pub(crate) context: Option<u32>,
+}
+
+/// How `-p` answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// The answer alone on standard output
+    Text,
+    /// One object with answer, citations and figures
+    Json,
+    /// One event a line as it happens, then the object
+    StreamJson,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Find code by words, names or paths
+    Search(SearchArguments),
+    /// Show where a symbol is defined
+    Where(SymbolArguments),
+    /// Show where a symbol is used
+    Callers(CallersArguments),
+    /// Show the definitions in a file
+    Outline(OutlineArguments),
+    /// Build or refresh the index of this project
+    Index(IndexArguments),
+    /// List models, and which of them fit this machine
+    Models(ModelsArguments),
+    /// Take back the newest file change of the last session
+    Undo(UndoArguments),
+    /// List the sessions of this project
+    Sessions(SessionsArguments),
+    /// Show the configuration
+    Config(ConfigArguments),
+    /// Trust this project: read its configuration and AGENTS.md
+    Trust(TrustArguments),
+    /// Print the completion script of a shell
+    Completions(CompletionsArguments),
+}
+
+/// `loci search`.
+#[derive(Debug, Args)]
+pub(crate) struct SearchArguments {
+    /// Words, an identifier, a path, or a mixture
+    #[arg(required = true, value_name = "WORDS")]
+    pub(crate) words: Vec<String>,
+    /// At most this many hits
+    #[arg(short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) limit: u16,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `loci where`.
+#[derive(Debug, Args)]
+pub(crate) struct SymbolArguments {
+    /// The symbol; `Type::method` or `Type.method` narrows by parent
+    pub(crate) symbol: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `loci callers`.
+#[derive(Debug, Args)]
+pub(crate) struct CallersArguments {
+    /// The symbol
+    pub(crate) symbol: String,
+    /// Only uses in test code
+    #[arg(long)]
+    pub(crate) tests: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `loci outline`.
+#[derive(Debug, Args)]
+pub(crate) struct OutlineArguments {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(crate) path: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `loci index`.
+#[derive(Debug, Args)]
+pub(crate) struct IndexArguments {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `loci models`.
+#[derive(Debug, Args)]
+pub(crate) struct ModelsArguments {
+    /// `list` (the default), or the name of a model to see in full
+    #[arg(value_name = "NAME", default_value = "list")]
+    pub(crate) name: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `loci undo`.
+#[derive(Debug, Args)]
+pub(crate) struct UndoArguments {
+    /// The session whose change is taken back; the newest of this project when absent
+    #[arg(value_name = "SESSION")]
+    pub(crate) session: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `loci sessions`.
+#[derive(Debug, Args)]
+pub(crate) struct SessionsArguments {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `loci config`.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArguments {
+    /// What to show
+    #[command(subcommand)]
+    pub(crate) action: ConfigAction,
+}
+
+/// What `loci config` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Print every key with its value
+    Show {
+        /// Say where each value was set
+        #[arg(long)]
+        origin: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `loci trust`.
+#[derive(Debug, Args)]
+pub(crate) struct TrustArguments {
+    /// Trust it no longer
+    #[arg(long)]
+    pub(crate) revoke: bool,
+}
+
+/// `loci completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArguments {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+fn permission_mode(name: &str) -> Result<loci_protocol::PermissionMode, String> {
+    loci_protocol::PermissionMode::from_name(name).ok_or_else(|| {
+        let names: Vec<&str> =
+            loci_protocol::PermissionMode::ALL.into_iter().map(|mode| mode.name()).collect();
+        format!("the modes are {}", names.join(", "))
+    })
+}
+
+fn temperature(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (0.0..=5.0).contains(&value) => Ok(value),
+        _ => Err("a number from 0 to 5".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_and_flag_has_help() {
+        fn check(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{} has no help", command.get_name());
+            for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {} has no help",
+                    command.get_name(),
+                    argument.get_id()
+                );
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn flags_are_as_documented() {
+        let check = |line: &str| Cli::try_parse_from(line.split(' ')).map_err(|error| error.kind());
+        let cli =
+            check("loci -p hello --output-format stream-json -m m.gguf --max-turns 3 -c").expect("parses");
+        assert_eq!(cli.ask.print.as_deref(), Some("hello"));
+        assert_eq!(cli.ask.output_format, OutputFormat::StreamJson);
+        assert!(cli.ask.continue_last);
+        assert_eq!(check("loci -p").expect("parses").ask.print.as_deref(), Some(""));
+        let cli = check("loci search a b --json -C /tmp").expect("parses");
+        assert_eq!(cli.shared.directory.as_deref(), Some(std::path::Path::new("/tmp")));
+        check("loci --permission-mode acceptEdits --allow Read --deny Bash(rm*)").expect("parses");
+        for wrong in [
+            "loci --permission-mode yolo",
+            "loci --temperature hot",
+            "loci --max-turns 0",
+            "loci --context 1",
+            "loci search",
+            "loci where",
+            "loci --continue --resume x",
+            "loci frobnicate",
+        ] {
+            assert!(check(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Owns the subcommands, one file each.
+//! Uses `project` for the folder at hand and `printer` for every word.
+//! Never formats an error: they go up to `errors`.
+
+pub(crate) mod ask;
+pub(crate) mod callers;
+pub(crate) mod chat;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod index;
+pub(crate) mod locate;
+pub(crate) mod models;
+pub(crate) mod outline;
+pub(crate) mod search;
+pub(crate) mod sessions;
+pub(crate) mod trust;
+pub(crate) mod undo;

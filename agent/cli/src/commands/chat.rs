@@ -1,0 +1,348 @@
+//! Owns the line-based conversation: prompts, approvals, commands that begin with `/`.
+//! Uses a conversation and the lines that are typed.
+//! Never loses what is typed while a turn runs: it becomes the next prompt.
+
+use std::collections::VecDeque;
+
+use loci_protocol::{Approval, Event, Op, PermissionMode, Question};
+use loci_tui::{Line, Style, Transcript, visible};
+
+use crate::arguments::AskArguments;
+use crate::conversation::{Audience, Conversation, runtime};
+use crate::errors::{self, Outcome};
+use crate::input;
+use crate::progress::Bars;
+use crate::project::Project;
+
+/// The commands of a conversation, and their help.
+const COMMANDS: [(&str, &str); 5] = [
+    ("/help", "this list"),
+    ("/undo", "take back the newest file change of this session"),
+    ("/mode [NAME]", "show or change how calls are approved"),
+    ("/model [NAME]", "show the model, or go on with another one"),
+    ("/quit", "end the conversation (Ctrl-D does the same)"),
+];
+
+const PROMPT: &str = "› ";
+
+/// Hold a conversation until the user leaves.
+///
+/// # Errors
+/// When the session cannot be opened or the terminal cannot be written.
+pub(crate) fn run(project: &Project, arguments: &AskArguments) -> anyhow::Result<Outcome> {
+    let runtime = runtime()?;
+    let result = runtime.block_on(async {
+        let conversation = Conversation::open(project, arguments, Audience::Person).await?;
+        let chat = Chat {
+            project,
+            arguments: arguments.clone(),
+            transcript: Transcript::new(project.printer.width()),
+            bars: Bars::new(&project.printer),
+            session_id: String::new(),
+            model: String::new(),
+            mode: arguments.permission_mode.unwrap_or_default(),
+            wait: Wait::Opening,
+            queue: VecDeque::new(),
+            continued: String::new(),
+        };
+        chat.run(conversation).await
+    });
+    runtime.shutdown_background();
+    result
+}
+
+/// What the conversation waits for.
+#[derive(Debug)]
+enum Wait {
+    /// The session's first event.
+    Opening,
+    /// The user's next prompt.
+    Prompt,
+    /// The end of the turn.
+    Turn,
+    /// The user's decision about a call.
+    Approval(String),
+    /// The user's answer to a question of the model's.
+    Answer(Question),
+}
+
+/// What a typed line leads to.
+enum Next {
+    Go,
+    Quit,
+    Model(String),
+}
+
+struct Chat<'a> {
+    project: &'a Project,
+    arguments: AskArguments,
+    transcript: Transcript,
+    bars: Bars,
+    session_id: String,
+    model: String,
+    mode: PermissionMode,
+    wait: Wait,
+    queue: VecDeque<String>,
+    continued: String,
+}
+
+impl Chat<'_> {
+    async fn run(mut self, mut conversation: Conversation) -> anyhow::Result<Outcome> {
+        let mut lines = input::lines();
+        let mut typing = true;
+        let mut interrupts = 0;
+        loop {
+            let next = tokio::select! {
+                event = conversation.next() => match event {
+                    Some(event) => {
+                        self.event(&event)?;
+                        Next::Go
+                    }
+                    None => Next::Quit,
+                },
+                line = lines.recv(), if typing => match line {
+                    Some(line) => {
+                        interrupts = 0;
+                        self.line(&line, &conversation).await?
+                    }
+                    // The end of the input: what is queued is still answered.
+                    None => {
+                        typing = false;
+                        self.deny_waiting(&conversation).await;
+                        Next::Go
+                    }
+                },
+                _ = tokio::signal::ctrl_c() => {
+                    interrupts += 1;
+                    if interrupts > 1 {
+                        self.leave(conversation).await?;
+                        return Ok(Outcome::Interrupted);
+                    }
+                    self.interrupt(&conversation).await?;
+                    Next::Go
+                }
+            };
+            match next {
+                Next::Quit => {
+                    self.leave(conversation).await?;
+                    return Ok(Outcome::Done);
+                }
+                Next::Model(name) => conversation = self.change_model(conversation, name).await?,
+                Next::Go => {}
+            }
+            if matches!(self.wait, Wait::Prompt) {
+                if let Some(queued) = self.queue.pop_front() {
+                    self.prompt(queued, &conversation).await;
+                } else if !typing {
+                    self.leave(conversation).await?;
+                    return Ok(Outcome::Done);
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: &Event) -> anyhow::Result<()> {
+        if let Event::Progress { task, done, total, unit } = event {
+            self.bars.update(task, *done, *total, unit);
+            return Ok(());
+        }
+        self.bars.clear();
+        let pieces = self.transcript.render(event);
+        self.project.printer.whole(&pieces)?;
+        match event {
+            Event::SessionStarted { session_id, model, mode, .. } => {
+                session_id.clone_into(&mut self.session_id);
+                model.name.clone_into(&mut self.model);
+                self.mode = *mode;
+                if matches!(self.wait, Wait::Opening) {
+                    self.say("/help lists the commands", Style::Tip)?;
+                }
+                self.ready()?;
+            }
+            Event::ApprovalRequested { id, .. } => {
+                self.wait = Wait::Approval(id.clone());
+                self.project.printer.text("? ")?;
+            }
+            Event::QuestionAsked(question) => {
+                self.wait = Wait::Answer(question.clone());
+                self.project.printer.text("? ")?;
+            }
+            Event::TurnFinished(_) => self.ready()?,
+            // The session's answer to a command between turns.
+            Event::Notice { .. } if matches!(self.wait, Wait::Prompt) => self.project.printer.text(PROMPT)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self) -> anyhow::Result<()> {
+        self.wait = Wait::Prompt;
+        if self.queue.is_empty() {
+            self.project.printer.text(PROMPT)?;
+        }
+        Ok(())
+    }
+
+    async fn line(&mut self, line: &str, conversation: &Conversation) -> anyhow::Result<Next> {
+        match &self.wait {
+            Wait::Approval(id) => {
+                let Some(approval) = input::approval(line) else {
+                    self.project.printer.text("answer y, s or n: ")?;
+                    return Ok(Next::Go);
+                };
+                conversation.send(Op::Approve { id: id.clone(), approval }).await;
+                self.wait = Wait::Turn;
+                return Ok(Next::Go);
+            }
+            Wait::Answer(question) => {
+                let text = input::answer(question, line);
+                conversation.send(Op::Answer { id: question.id.clone(), text }).await;
+                self.wait = Wait::Turn;
+                return Ok(Next::Go);
+            }
+            Wait::Opening | Wait::Prompt | Wait::Turn => {}
+        }
+        // A backslash at the end of a line: the prompt goes on in the next one.
+        if let Some(part) = line.strip_suffix('\\') {
+            self.continued.push_str(part);
+            self.continued.push('\n');
+            return Ok(Next::Go);
+        }
+        let text = std::mem::take(&mut self.continued) + line;
+        let text = text.trim();
+        if text.starts_with('/') && !text.contains('\n') {
+            return self.command(text, conversation).await;
+        }
+        if text.is_empty() {
+            if matches!(self.wait, Wait::Prompt) {
+                self.project.printer.text(PROMPT)?;
+            }
+        } else {
+            self.queue.push_back(text.to_owned());
+        }
+        Ok(Next::Go)
+    }
+
+    async fn prompt(&mut self, text: String, conversation: &Conversation) {
+        self.wait = Wait::Turn;
+        conversation.send(Op::Prompt { text }).await;
+    }
+
+    async fn command(&mut self, text: &str, conversation: &Conversation) -> anyhow::Result<Next> {
+        let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let rest = rest.trim();
+        let idle = matches!(self.wait, Wait::Prompt);
+        match (name, rest) {
+            ("/quit" | "/exit" | "/q", _) => return Ok(Next::Quit),
+            ("/undo", _) if idle => {
+                // The session answers with a notice.
+                conversation.send(Op::Undo).await;
+                return Ok(Next::Go);
+            }
+            ("/model", name) if idle && !name.is_empty() => return Ok(Next::Model(name.to_owned())),
+            ("/undo" | "/model", _) if !idle => {
+                self.say("wait for the end of the turn, or press Ctrl-C", Style::Warning)?
+            }
+            ("/model", _) => {
+                let text =
+                    format!("{}; /model NAME goes on with another one, `loci models` lists them", self.model);
+                self.say(&text, Style::Plain)?;
+            }
+            ("/help" | "/?", _) => {
+                for (command, help) in COMMANDS {
+                    let line = Line::new(format!("{command:16}"), Style::Tip).with(help, Style::Plain);
+                    self.project.printer.line(&line)?;
+                }
+            }
+            ("/mode", "") => {
+                let names: Vec<&str> = PermissionMode::ALL.into_iter().map(PermissionMode::name).collect();
+                self.say(&format!("{}; the modes are {}", self.mode.name(), names.join(", ")), Style::Plain)?;
+            }
+            ("/mode", name) => match PermissionMode::from_name(name) {
+                Some(mode) => {
+                    self.mode = mode;
+                    conversation.send(Op::SetMode { mode }).await;
+                    return Ok(Next::Go);
+                }
+                None => self
+                    .say(&format!("there is no mode {}; /mode lists them", visible(name)), Style::Warning)?,
+            },
+            (other, _) => self
+                .say(&format!("there is no command {}; /help lists them", visible(other)), Style::Warning)?,
+        }
+        if idle {
+            self.project.printer.text(PROMPT)?;
+        }
+        Ok(Next::Go)
+    }
+
+    async fn interrupt(&mut self, conversation: &Conversation) -> anyhow::Result<()> {
+        self.queue.clear();
+        self.continued.clear();
+        match self.wait {
+            Wait::Prompt | Wait::Opening => {
+                self.say("\n(Ctrl-C again or Ctrl-D leaves)", Style::Dim)?;
+                self.project.printer.text(PROMPT)?;
+            }
+            Wait::Turn | Wait::Approval(_) | Wait::Answer(_) => {
+                self.wait = Wait::Turn;
+                conversation.send(Op::Interrupt).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody will answer any more.
+    async fn deny_waiting(&mut self, conversation: &Conversation) {
+        match &self.wait {
+            Wait::Approval(id) => {
+                let approval = Approval::Deny { reason: "the user left".into() };
+                conversation.send(Op::Approve { id: id.clone(), approval }).await;
+                self.wait = Wait::Turn;
+            }
+            Wait::Answer(question) => {
+                conversation.send(Op::Answer { id: question.id.clone(), text: String::new() }).await;
+                self.wait = Wait::Turn;
+            }
+            Wait::Opening | Wait::Prompt | Wait::Turn => {}
+        }
+    }
+
+    /// Go on in the same session with another model. When that one cannot be opened, the old one stays.
+    async fn change_model(
+        &mut self,
+        conversation: Conversation,
+        name: String,
+    ) -> anyhow::Result<Conversation> {
+        let mut arguments = self.arguments.clone();
+        arguments.model = Some(name);
+        arguments.permission_mode = Some(self.mode);
+        arguments.resume = Some(self.session_id.clone());
+        arguments.continue_last = false;
+        if let Err(error) = Conversation::check_model(self.project, &arguments) {
+            errors::show(&self.project.printer, &error);
+            self.project.printer.text(PROMPT)?;
+            return Ok(conversation);
+        }
+        conversation.close().await;
+        self.arguments = arguments;
+        Conversation::open(self.project, &self.arguments, Audience::Person).await
+    }
+
+    async fn leave(&mut self, conversation: Conversation) -> anyhow::Result<()> {
+        self.bars.clear();
+        conversation.close().await;
+        let text = format!("\nGo on later with: loci --resume {}", self.session_id);
+        if !self.session_id.is_empty() {
+            self.say(&text, Style::Dim)?;
+        }
+        Ok(())
+    }
+
+    fn say(&self, text: &str, style: Style) -> anyhow::Result<()> {
+        for row in text.split('\n') {
+            self.project.printer.line(&Line::new(row, style))?;
+        }
+        Ok(())
+    }
+}

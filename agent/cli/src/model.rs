@@ -1,0 +1,163 @@
+//! Owns the wiring of models: what the configuration names becomes a provider.
+//! Uses `route` for the choice, the catalogue for names, `inference` for the providers.
+//! Never talks to a model.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use loci_core::config::{RemoteProvider, Settings};
+use loci_core::route::{self, Target};
+use loci_inference::builtin;
+use loci_inference::catalog::{Catalog, Entry, Kind};
+use loci_inference::engine::EngineOptions;
+use loci_inference::hardware::Hardware;
+use loci_inference::local::{LocalOptions, LocalProvider};
+use loci_inference::provider::Provider;
+use loci_inference::remote::openai::{OpenAiOptions, OpenAiProvider};
+use loci_inference::remote::{ApiKey, Patience};
+use loci_inference::scripted::Scripted;
+
+use crate::errors::{Failed, Usage};
+use crate::project::Project;
+
+/// The provider that the settings choose.
+///
+/// # Errors
+/// When the name is unknown, the file cannot be used, or a service is not configured to its end.
+pub(crate) fn open(project: &Project, settings: &Settings) -> anyhow::Result<Arc<dyn Provider>> {
+    let catalog = project.catalog()?;
+    let settings = with_services(settings, &catalog);
+    let route = route::choose(&settings, &project.environment)?;
+    match route.target {
+        Target::BuiltIn => {
+            if settings.model.is_none() {
+                project.printer.note(
+                    "the built-in model answers: it finds, explains and makes simple edits; for more, `loci models` \
+                     lists larger ones and -m chooses one",
+                );
+            }
+            built_in(&settings)
+        }
+        Target::File(path) => local(project, &path, None, &settings),
+        Target::Catalogue(name) => catalogued(project, catalog.get(&name)?, &settings),
+        Target::Remote { name, base_url, api_key, model, context_length } => {
+            let reasoning_model = name == "openai" && !model.starts_with("gpt-4");
+            let options = OpenAiOptions {
+                base_url,
+                model,
+                key: api_key.map(ApiKey::new),
+                plain_http: false,
+                context_length: context_length.unwrap_or(DEFAULT_CONTEXT),
+                reasoning_model,
+                patience: Patience::default(),
+            };
+            Ok(Arc::new(OpenAiProvider::new(options)?))
+        }
+        Target::Script(path) => {
+            let script = Scripted::open(&resolve(project, &path)).map_err(|error| {
+                Usage::new(format!("{}: {error}", path.display()), "a script is a JSON list of steps")
+            })?;
+            Ok(Arc::new(script))
+        }
+    }
+}
+
+/// The services of the catalogue beside those of the configuration, which win.
+fn with_services(settings: &Settings, catalog: &Catalog) -> Settings {
+    let mut settings = settings.clone();
+    for entry in catalog.entries().iter().filter(|entry| entry.fields.kind == Kind::Remote) {
+        let fields = &entry.fields;
+        let Some(base_url) = &fields.base_url else { continue };
+        settings.providers.entry(entry.name.clone()).or_insert_with(|| RemoteProvider {
+            base_url: base_url.clone(),
+            api_key_env: fields.api_key_env.clone(),
+            model: fields.model.clone(),
+            context_length: Some(fields.context),
+        });
+    }
+    settings
+}
+
+fn built_in(settings: &Settings) -> anyhow::Result<Arc<dyn Provider>> {
+    let engine = EngineOptions { context: settings.context_length, ..EngineOptions::default() };
+    let options = LocalOptions { engine, ..LocalOptions::default() };
+    Ok(Arc::new(LocalProvider::open(builtin::source(), options)?))
+}
+
+fn catalogued(project: &Project, entry: &Entry, settings: &Settings) -> anyhow::Result<Arc<dyn Provider>> {
+    let fields = &entry.fields;
+    match fields.kind {
+        Kind::BuiltIn => return built_in(settings),
+        // Every service has been taken for one by the route, unless its name was written in another case.
+        Kind::Remote => {
+            return Err(Usage::new(format!("`{}` is a service", entry.name), format!("-m {}", entry.name)));
+        }
+        Kind::Gguf => {}
+    }
+    if let Some(path) = &fields.path {
+        return local(project, Path::new(path), Some(entry), settings);
+    }
+    if !entry.supported() {
+        let architecture = fields.architecture.as_deref().unwrap_or("its");
+        return Err(Usage::new(
+            format!(
+                "`{}` cannot run yet: there is no forward pass for the {architecture} family",
+                entry.name
+            ),
+            "`loci models` lists what runs here",
+        ));
+    }
+    let (Some(repository), Some(file)) = (&fields.repository, &fields.file) else {
+        return Err(Usage::new(
+            format!("`{}` names no file", entry.name),
+            "add `path` to its entry in models.toml",
+        ));
+    };
+    let path = project.places.data.join("models").join(file);
+    if !path.is_file() {
+        return Err(Failed::new(
+            format!("`{}` is not on this machine", entry.name),
+            format!("download {file} from the hub's {repository} to {}", path.display()),
+        ));
+    }
+    local(project, &path, Some(entry), settings)
+}
+
+fn local(
+    project: &Project,
+    path: &Path,
+    entry: Option<&Entry>,
+    settings: &Settings,
+) -> anyhow::Result<Arc<dyn Provider>> {
+    let path = resolve(project, path);
+    if !path.is_file() {
+        return Err(Usage::new(
+            format!("{} is not a file", path.display()),
+            "give the path of a GGUF file; `loci models` lists names",
+        ));
+    }
+    let machine = Hardware::detect();
+    let context =
+        settings.context_length.or(entry.map(|entry| entry.fields.context)).unwrap_or(DEFAULT_CONTEXT);
+    let engine = EngineOptions {
+        context: Some(context),
+        memory_limit: (machine.available_bytes > 0).then_some(machine.available_bytes),
+        ..EngineOptions::default()
+    };
+    let dialect = entry.map(|entry| entry.fields.dialect.clone()).filter(|dialect| dialect != "auto");
+    let name = entry.map(|entry| entry.name.clone());
+    let options = LocalOptions { engine, name, dialect, ..LocalOptions::default() };
+    Ok(Arc::new(LocalProvider::open_path(&path, options)?))
+}
+
+/// Where a written path leads: below home for `~/`, else from where the user stands, else from the directory of `-C`.
+fn resolve(project: &Project, written: &Path) -> PathBuf {
+    match written.strip_prefix("~") {
+        Ok(below) => project.places.home.join(below),
+        Err(_) if written.exists() => written.to_owned(),
+        Err(_) => project.directory.join(written),
+    }
+}
+
+/// The window for a file that the catalogue does not know: enough for the agent, small enough for a laptop.
+const DEFAULT_CONTEXT: usize = 16_384;

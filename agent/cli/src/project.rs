@@ -1,0 +1,221 @@
+//! Owns the folder at hand: its root, its configuration, its trust, its index and its catalogue.
+//! Uses `core` for configuration and trust, `index` and `inference` for what their names say.
+//! Never opens a model.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use loci_core::config::{Config, Environment, Places, Settings, Sources};
+use loci_core::trust::Trust;
+use loci_index::{Index, RefreshReport};
+use loci_inference::catalog::{Catalog, Layer, Source};
+
+use crate::arguments::AskArguments;
+use crate::errors::Usage;
+use crate::printer::Printer;
+use crate::progress::Bars;
+
+/// What marks the root of a project. The nearest folder upwards that has one of them is taken.
+const MARKS: [&str; 2] = [".git", ".loci"];
+
+/// A flag as a configuration key: key, value, the flag's name.
+type Flags = Vec<(String, toml::Value, String)>;
+
+/// The project that a command works on.
+#[derive(Debug)]
+pub(crate) struct Project {
+    /// The root, absolute, links resolved.
+    pub(crate) root: PathBuf,
+    /// Where the user stands, absolute, links resolved.
+    pub(crate) directory: PathBuf,
+    /// The variables.
+    pub(crate) environment: Environment,
+    /// The folders of configuration, data and caches.
+    pub(crate) places: Places,
+    /// Whatever is said.
+    pub(crate) printer: Printer,
+}
+
+impl Project {
+    /// The project around `directory`, or around the current one.
+    ///
+    /// # Errors
+    /// When it is not a directory that can be read.
+    pub(crate) fn open(
+        directory: Option<&Path>,
+        environment: Environment,
+        printer: Printer,
+    ) -> anyhow::Result<Self> {
+        let given = directory.unwrap_or(Path::new("."));
+        let shown = given.display();
+        let directory = given.canonicalize().map_err(|error| {
+            Usage::new(format!("{shown}: {error}"), "name a directory that exists with -C DIR")
+        })?;
+        if !directory.is_dir() {
+            return Err(Usage::new(format!("{shown} is not a directory"), "name a directory with -C DIR"));
+        }
+        let places = Places::from_environment(&environment);
+        let home = places.home.canonicalize().unwrap_or_else(|_| places.home.clone());
+        Ok(Self { root: find_root(&directory, &home), directory, environment, places, printer })
+    }
+
+    /// A path as the index knows it: relative to the root, whatever the user stands in.
+    #[must_use]
+    pub(crate) fn relative(&self, written: &Path) -> String {
+        let from_here = self.directory.join(written);
+        let absolute = if from_here.exists() { from_here } else { self.root.join(written) };
+        let resolved = absolute.canonicalize().unwrap_or(absolute);
+        let relative = resolved.strip_prefix(&self.root).unwrap_or(&resolved);
+        relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
+    }
+
+    /// Whether the user trusts the project.
+    ///
+    /// # Errors
+    /// When the list of trusted folders is damaged.
+    pub(crate) fn trusted(&self) -> anyhow::Result<bool> {
+        Ok(Trust::load(&self.places.data)?.holds(&self.root))
+    }
+
+    /// The configuration with these flags over it. What is odd about it is said on standard error.
+    ///
+    /// # Errors
+    /// When a file is not TOML or a value is of the wrong kind.
+    pub(crate) fn config(&self, flags: Flags) -> anyhow::Result<Config> {
+        let config = Config::load(Sources {
+            root: &self.root,
+            places: &self.places,
+            environment: &self.environment,
+            flags,
+            trusted: self.trusted()?,
+        })?;
+        for warning in &config.warnings {
+            self.printer.note(warning);
+        }
+        Ok(config)
+    }
+
+    /// The settings of a session.
+    #[must_use]
+    pub(crate) fn settings(&self, config: &Config) -> Settings {
+        Settings::of(config, &self.root, &self.places.home)
+    }
+
+    /// The catalogue: built in, the user's, the project's if it is trusted.
+    ///
+    /// # Errors
+    /// When a file cannot be read or has an unknown key.
+    pub(crate) fn catalog(&self) -> anyhow::Result<Catalog> {
+        let mut files = vec![(Layer::User, self.places.config.join("models.toml"))];
+        if self.trusted()? {
+            files.push((Layer::Project, self.root.join(".loci").join("models.toml")));
+        }
+        let mut read = Vec::new();
+        for (layer, path) in files {
+            match std::fs::read_to_string(&path) {
+                Ok(text) => read.push((layer, path.display().to_string(), text)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error).with_context(|| path.display().to_string()),
+            }
+        }
+        let sources: Vec<Source<'_>> =
+            read.iter().map(|(layer, origin, text)| Source { layer: *layer, origin, text }).collect();
+        Ok(Catalog::load(&sources)?)
+    }
+
+    /// The index as it is on disk.
+    ///
+    /// # Errors
+    /// When its folder cannot be used.
+    pub(crate) fn index(&self) -> anyhow::Result<Index> {
+        if self.root.parent().is_none() || self.root == self.places.home {
+            let path = self.root.display();
+            self.printer
+                .note(&format!("{path} is a whole system or home, not a project: reading it may take long"));
+        }
+        let settings = self.settings(&self.config(Vec::new())?);
+        let options = loci_core::session::index_options(&self.root, &self.places, &settings);
+        Ok(Index::open(&self.root, options)?)
+    }
+
+    /// The index, brought up to date.
+    ///
+    /// # Errors
+    /// When its folder cannot be used or the changes cannot be written.
+    pub(crate) fn fresh_index(&self) -> anyhow::Result<Index> {
+        let index = self.index()?;
+        self.refresh(&index)?;
+        Ok(index)
+    }
+
+    /// Bring the index up to date, with a bar.
+    ///
+    /// # Errors
+    /// When the changes cannot be written.
+    pub(crate) fn refresh(&self, index: &Index) -> anyhow::Result<RefreshReport> {
+        let mut bars = Bars::new(&self.printer);
+        let report = index.refresh(&mut |progress| {
+            let total = (progress.total > 0).then_some(progress.total);
+            bars.update("indexing", progress.done, total, "files");
+        })?;
+        Ok(report)
+    }
+}
+
+impl AskArguments {
+    /// The flags as configuration keys.
+    #[must_use]
+    pub(crate) fn as_configuration(&self) -> Flags {
+        let mut flags = Flags::new();
+        let mut add = |key: &str, value: Option<toml::Value>, flag: &str| {
+            if let Some(value) = value {
+                flags.push((key.to_owned(), value, flag.to_owned()));
+            }
+        };
+        let rules = |rules: &[String]| {
+            (!rules.is_empty()).then(|| toml::Value::Array(rules.iter().cloned().map(Into::into).collect()))
+        };
+        add("model", self.model.clone().map(Into::into), "--model");
+        add("permission_mode", self.permission_mode.map(|mode| mode.name().into()), "--permission-mode");
+        add("allow", rules(&self.allow), "--allow");
+        add("deny", rules(&self.deny), "--deny");
+        add("max_turns", self.max_turns.map(|turns| i64::from(turns).into()), "--max-turns");
+        add("context_length", self.context.map(|tokens| i64::from(tokens).into()), "--context");
+        add("seed", self.seed.map(|seed| i64::from(seed).into()), "--seed");
+        add("temperature", self.temperature.map(|degrees| f64::from(degrees).into()), "--temperature");
+        flags
+    }
+}
+
+/// The nearest folder upwards with a mark; the folder itself where there is none. The home directory is no project of
+/// those below it, even when it is kept in git.
+fn find_root(directory: &Path, home: &Path) -> PathBuf {
+    directory
+        .ancestors()
+        .take_while(|folder| *folder == directory || *folder != home)
+        .find(|folder| MARKS.iter().any(|mark| folder.join(mark).exists()))
+        .unwrap_or(directory)
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_is_the_nearest_marked_folder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let home = folder.path().canonicalize().expect("resolves");
+        for path in [".git", "repo/.git", "repo/src/deep", "plain/deep", "app/.loci", "app/src"] {
+            std::fs::create_dir_all(home.join(path)).expect("created");
+        }
+        let check =
+            |from: &str, expect: &str| assert_eq!(find_root(&home.join(from), &home), home.join(expect));
+        check("repo/src/deep", "repo");
+        check("repo", "repo");
+        check("app/src", "app");
+        check("plain/deep", "plain/deep");
+        // Dotfiles kept in git do not make the whole home a project, unless one stands in it.
+        assert_eq!(find_root(&home, &home), home);
+    }
+}

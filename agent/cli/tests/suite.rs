@@ -1,0 +1,13 @@
+//! Owns the tests of the whole: the structure of the repository, and the binary end to end.
+//! Uses the built binary and the repository's own files.
+//! Never uses the network, and never the user's own folders.
+
+mod suite {
+    mod builtin;
+    mod command_line;
+    mod index;
+    mod session;
+    mod structure;
+    mod terminal;
+    mod world;
+}

@@ -1,0 +1,134 @@
+//! Owns the smoke test of the conversation in a real terminal.
+//! Uses a pseudo-terminal.
+//! Never waits longer than a minute for anything.
+
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+use serde_json::json;
+
+use super::world::{PRICE, World};
+
+/// A program in a terminal of 80 × 24.
+struct Terminal {
+    child: Box<dyn portable_pty::Child + Send + Sync>,
+    keys: Box<dyn Write + Send>,
+    seen: Arc<Mutex<String>>,
+    read_to: usize,
+    _pair: portable_pty::PtyPair,
+}
+
+impl Terminal {
+    fn start(world: &World, arguments: &[&str]) -> Self {
+        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loci"));
+        command.args(arguments);
+        command.cwd(world.repo());
+        command.env_clear();
+        command.env("HOME", world.home());
+        command.env("TERM", "xterm-256color");
+        command.env("PATH", "/usr/bin:/bin");
+        let child = pair.slave.spawn_command(command).expect("starts");
+        let mut output = pair.master.try_clone_reader().expect("readable");
+        let keys = pair.master.take_writer().expect("writable");
+        let seen = Arc::new(Mutex::new(String::new()));
+        let sink = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = output.read(&mut buffer) {
+                sink.lock().expect("no panic").push_str(&String::from_utf8_lossy(&buffer[..count]));
+            }
+        });
+        Self { child, keys, seen, read_to: 0, _pair: pair }
+    }
+
+    /// Wait until this appears after what was waited for before.
+    fn expect(&mut self, text: &str) {
+        let limit = Instant::now() + Duration::from_secs(60);
+        loop {
+            let seen = self.seen.lock().expect("no panic").clone();
+            if let Some(at) = seen[self.read_to..].find(text) {
+                self.read_to += at + text.len();
+                return;
+            }
+            assert!(Instant::now() < limit, "never saw {text:?} in:\n{}", &seen[self.read_to..]);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).expect("written");
+        self.keys.flush().expect("written");
+    }
+
+    fn ended(mut self) -> u32 {
+        let limit = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Some(status) = self.child.try_wait().expect("known") {
+                return status.exit_code();
+            }
+            assert!(Instant::now() < limit, "it never ended:\n{}", self.seen.lock().expect("no panic"));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn a_conversation_with_an_edit_and_undo() {
+    let world = World::with_crate();
+    let model = world.script(&json!([
+        { "events": [{ "call": { "name": "edit", "arguments": { "path": "src/price.rs", "old": "sum / 10", "new": "sum / 20" } } }] },
+        { "events": [{ "text": "Halved it." }] },
+        { "events": [{ "text": "I beg" }, "hang"] },
+    ]));
+    let mut terminal = Terminal::start(&world, &["-m", &model]);
+    terminal.expect("/help lists the commands");
+    terminal.expect("› ");
+    terminal.press("halve the discount\r");
+    terminal.expect("-        sum / 10");
+    terminal.expect("[y]");
+    terminal.press("what?\r");
+    terminal.expect("answer y, s or n");
+    terminal.press("y\r");
+    terminal.expect("Halved it.");
+    terminal.expect("› ");
+    assert_eq!(world.read("src/price.rs"), PRICE.replace("sum / 10", "sum / 20"));
+    terminal.press("/undo\r");
+    terminal.expect("src/price.rs");
+    terminal.expect("› ");
+    assert_eq!(world.read("src/price.rs"), PRICE);
+    terminal.press("/help\r");
+    terminal.expect("/mode [NAME]");
+    terminal.press("/mode plan\r");
+    terminal.expect("plan");
+    terminal.press("/nonsense\r");
+    terminal.expect("no command /nonsense");
+    // The first Ctrl-C cancels the turn; the conversation goes on.
+    terminal.press("wait\r");
+    terminal.expect("I beg");
+    terminal.press("\x03");
+    terminal.expect("interrupted");
+    terminal.expect("› ");
+    terminal.press("/quit\r");
+    terminal.expect("loci --resume");
+    assert_eq!(terminal.ended(), 0);
+}
+
+#[test]
+fn two_interrupts_or_the_end_of_the_input_leave() {
+    let world = World::with_crate();
+    let model = world.script(&json!([]));
+    let mut terminal = Terminal::start(&world, &["-m", &model]);
+    terminal.expect("› ");
+    terminal.press("\x03");
+    terminal.expect("Ctrl-C again");
+    terminal.press("\x03");
+    assert_eq!(terminal.ended(), 130);
+    let mut terminal = Terminal::start(&world, &["-m", &model]);
+    terminal.expect("› ");
+    terminal.press("\x04");
+    assert_eq!(terminal.ended(), 0);
+}

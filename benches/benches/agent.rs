@@ -1,0 +1,114 @@
+//! Owns the figures of the agent inside the process: the loop's overhead, the built-in model's first token.
+//! Uses a scripted provider for the first, and the embedded weights for the second.
+//! Never counts the opening of a session as part of a turn.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use futures::StreamExt;
+use loci_benches::source_tree;
+use loci_core::config::{Places, Settings};
+use loci_core::session::{Session, SessionHandle, SessionOptions};
+use loci_inference::builtin;
+use loci_inference::local::{LocalOptions, LocalProvider};
+use loci_inference::provider::{Message, Provider, Request, Sampling, StreamEvent};
+use loci_inference::scripted::Scripted;
+use loci_protocol::{Event, Op, PermissionMode};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+const SCRIPT: &str = r#"{"repeat": true, "steps": [
+    {"events": [{"call": {"name": "outline", "arguments": {"path": "part_0/module_0.rs"}}}]},
+    {"events": [{"text": "Done."}]}
+]}"#;
+
+async fn open(root: &std::path::Path, folder: &std::path::Path) -> SessionHandle {
+    Session::open(SessionOptions {
+        cwd: root.to_owned(),
+        provider: Arc::new(Scripted::from_json(SCRIPT).expect("a script")),
+        tools: loci_core::tools::all(),
+        settings: Settings { permission_mode: PermissionMode::Default, ..Settings::default() },
+        places: Places::below(folder),
+        trusted: false,
+        resume: None,
+        interactive: false,
+    })
+    .await
+    .expect("opens")
+}
+
+async fn turn(session: &mut SessionHandle) {
+    session.ops.send(Op::Prompt { text: "go".into() }).await.expect("open");
+    while let Some(event) = session.events.recv().await {
+        if matches!(event, Event::TurnFinished(_)) {
+            return;
+        }
+    }
+}
+
+/// A turn with one call and an answer: two steps of the model, six records in the log, a stat sweep of 1,000 files.
+fn turns(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let mut group = criterion.benchmark_group("turn");
+    group.sample_size(30);
+    for (what, files) in [("one call, 10 files", 10), ("one call, 1,000 files", 1000)] {
+        let tree = source_tree(files).expect("written");
+        let folder = tempfile::tempdir().expect("a folder");
+        group.bench_function(what, |bench| {
+            bench.iter_custom(|rounds| {
+                runtime.block_on(async {
+                    // A new session for each sample, so that a long conversation does not weigh on the later ones.
+                    let mut session = open(tree.path(), folder.path()).await;
+                    turn(&mut session).await;
+                    let mut sum = Duration::ZERO;
+                    for _ in 0..rounds {
+                        let started = Instant::now();
+                        turn(&mut session).await;
+                        sum += started.elapsed();
+                    }
+                    session.close().await;
+                    sum
+                })
+            });
+        });
+    }
+    group.finish();
+}
+
+fn request() -> Request {
+    Request {
+        messages: vec![Message::User { text: "where is the header parsed?".into() }],
+        tools: loci_core::tools::all().iter().map(|tool| loci_core::tools::spec(tool.as_ref())).collect(),
+        sampling: Sampling { temperature: 0.0, ..Sampling::default() },
+        ..Request::default()
+    }
+}
+
+/// From the request to the first thing the model says, with and without the loading of its weights.
+fn first_token(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let open = || LocalProvider::open(builtin::source(), LocalOptions::default()).expect("opens");
+    let first = |provider: &LocalProvider| {
+        runtime.block_on(async {
+            let mut events = provider.stream(request(), CancellationToken::new());
+            while let Some(event) = events.next().await {
+                match event.expect("no failure") {
+                    StreamEvent::Loading { .. } | StreamEvent::Prefill { .. } => {}
+                    event => return event,
+                }
+            }
+            panic!("the model said nothing")
+        })
+    };
+    let mut group = criterion.benchmark_group("built-in model");
+    group.sample_size(20);
+    group.bench_function("open, load, first event", |bench| bench.iter(|| first(&open())));
+    let provider = open();
+    first(&provider);
+    group.bench_function("first event, loaded", |bench| bench.iter(|| first(&provider)));
+    group.finish();
+}
+
+criterion_group!(suite, turns, first_token);
+criterion_main!(suite);
