@@ -42,310 +42,34 @@ pub(crate) enum Shape {
 }
 
 /// What words like `function` say about the word beside them.
-const KINDS: &[&str] = &[
-    "function",
-    "functions",
-    "func",
-    "fn",
-    "method",
-    "class",
-    "struct",
-    "enum",
-    "trait",
-    "interface",
-    "type",
-    "macro",
-    "constant",
-    "const",
-    "variable",
-    "var",
-    "module",
-    "symbol",
-    "identifier",
-    "field",
-    "component",
-    "helper",
-    "object",
-    "named",
-    "called",
-    "name",
-    "routine",
-    "def",
-];
+const KINDS: &str = "function functions func fn method class struct enum trait interface type macro constant const \
+    variable var module symbol identifier field component helper object named called name routine def";
 
 /// Words that are never names, however they stand.
-const COMMON: &[&str] = &[
-    "a",
-    "about",
-    "after",
-    "afterwards",
-    "again",
-    "all",
-    "also",
-    "always",
-    "am",
-    "an",
-    "and",
-    "any",
-    "anybody",
-    "anyone",
-    "anything",
-    "anywhere",
-    "are",
-    "as",
-    "at",
-    "back",
-    "be",
-    "been",
-    "before",
-    "being",
-    "better",
-    "but",
-    "by",
-    "call",
-    "called",
-    "caller",
-    "callers",
-    "calling",
-    "calls",
-    "can",
-    "cant",
-    "change",
-    "class",
-    "code",
-    "codebase",
-    "come",
-    "comes",
-    "could",
-    "declared",
-    "declares",
-    "defined",
-    "defines",
-    "definition",
-    "did",
-    "do",
-    "does",
-    "doing",
-    "done",
-    "dont",
-    "each",
-    "else",
-    "ever",
-    "every",
-    "everybody",
-    "everyone",
-    "everything",
-    "everywhere",
-    "exactly",
-    "explain",
-    "few",
-    "file",
-    "files",
-    "find",
-    "first",
-    "folder",
-    "for",
-    "from",
-    "function",
-    "functions",
-    "get",
-    "gets",
-    "give",
-    "go",
-    "good",
-    "great",
-    "had",
-    "has",
-    "have",
-    "he",
-    "hello",
-    "help",
-    "here",
-    "hey",
-    "hi",
-    "how",
-    "i",
-    "id",
-    "if",
-    "ill",
-    "im",
-    "implementation",
-    "implemented",
-    "in",
-    "inside",
-    "instead",
-    "into",
-    "is",
-    "it",
-    "its",
-    "ive",
-    "just",
-    "know",
-    "last",
-    "let",
-    "like",
-    "line",
-    "lines",
-    "list",
-    "live",
-    "lives",
-    "locate",
-    "look",
-    "made",
-    "make",
-    "makes",
-    "many",
-    "may",
-    "me",
-    "mean",
-    "means",
-    "method",
-    "methods",
-    "might",
-    "module",
-    "more",
-    "most",
-    "much",
-    "must",
-    "my",
-    "name",
-    "named",
-    "need",
-    "needs",
-    "new",
-    "next",
-    "no",
-    "not",
-    "now",
-    "of",
-    "off",
-    "ok",
-    "okay",
-    "old",
-    "on",
-    "once",
-    "one",
-    "only",
-    "open",
-    "or",
-    "other",
-    "our",
-    "out",
-    "over",
-    "place",
-    "places",
-    "please",
-    "pls",
-    "plz",
-    "print",
-    "project",
-    "put",
-    "read",
-    "real",
-    "really",
-    "rename",
-    "renamed",
-    "repo",
-    "repository",
-    "right",
-    "run",
-    "said",
-    "same",
-    "say",
-    "says",
-    "see",
-    "she",
-    "should",
-    "show",
-    "so",
-    "some",
-    "somebody",
-    "someone",
-    "something",
-    "somewhere",
-    "still",
-    "struct",
-    "such",
-    "sure",
-    "symbol",
-    "take",
-    "tell",
-    "test",
-    "tested",
-    "tests",
-    "than",
-    "thanks",
-    "that",
-    "thats",
-    "the",
-    "their",
-    "them",
-    "then",
-    "there",
-    "theres",
-    "these",
-    "they",
-    "thing",
-    "things",
-    "this",
-    "those",
-    "through",
-    "thx",
-    "to",
-    "too",
-    "trait",
-    "try",
-    "type",
-    "u",
-    "under",
-    "until",
-    "up",
-    "us",
-    "usage",
-    "usages",
-    "use",
-    "used",
-    "user",
-    "users",
-    "uses",
-    "using",
-    "variable",
-    "very",
-    "want",
-    "was",
-    "way",
-    "we",
-    "well",
-    "were",
-    "what",
-    "whats",
-    "when",
-    "where",
-    "wheres",
-    "which",
-    "while",
-    "who",
-    "whom",
-    "whos",
-    "whose",
-    "why",
-    "will",
-    "with",
-    "without",
-    "work",
-    "works",
-    "would",
-    "write",
-    "written",
-    "yes",
-    "yet",
-    "you",
-    "your",
-];
+const COMMON: &str = "a about after afterwards again all also always am an and any anybody anyone anything anywhere are as \
+    at back be been before being better but by call called caller callers calling calls can cant change \
+    class code codebase come comes could declared declares defined defines definition did do does doing \
+    done dont each else ever every everybody everyone everything everywhere exactly explain few file \
+    files find first folder for from function functions get gets give go good great had has have he \
+    hello help here hey hi how i id if ill im implementation implemented in inside instead into is it \
+    its ive just know last let like line lines list live lives locate look made make makes many may me \
+    mean means method methods might module more most much must my name named need needs new next no not \
+    now of off ok okay old on once one only open or other our out over place places please pls plz print \
+    project put read real really rename renamed repo repository right run said same say says see she \
+    should show so some somebody someone something somewhere still struct such sure symbol take tell \
+    test tested tests than thanks that thats the their them then there theres these they thing things \
+    this those through thx to too trait try type u under until up us usage usages use used user users \
+    uses using variable very want was way we well were what whats when where wheres which while who whom \
+    whos whose why will with without work works would write written yes yet you your";
 
+/// Whether a word is in a list of words with blanks between them.
+pub(crate) fn among(word: &str, list: &str) -> bool {
+    list.split(' ').any(|known| known == word)
+}
+
+/// Whether a word is never a name.
 pub(crate) fn is_common(word: &str) -> bool {
-    // The table is sorted; a test says so.
-    COMMON.binary_search(&word.to_lowercase().as_str()).is_ok()
+    among(&word.to_lowercase(), COMMON)
 }
 
 impl<'a> Words<'a> {
@@ -424,136 +148,16 @@ fn chunks(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Endings that make a word without a slash a path. `console.log` and `foo.bar` are none.
-const ENDINGS: &[&str] = &[
-    "adoc",
-    "bak",
-    "bash",
-    "bat",
-    "c",
-    "cc",
-    "cfg",
-    "cjs",
-    "clj",
-    "cmake",
-    "conf",
-    "cpp",
-    "cs",
-    "css",
-    "csv",
-    "cxx",
-    "dart",
-    "dat",
-    "diff",
-    "dockerfile",
-    "ejs",
-    "env",
-    "erb",
-    "erl",
-    "ex",
-    "example",
-    "exs",
-    "fish",
-    "go",
-    "gql",
-    "gradle",
-    "graphql",
-    "h",
-    "hbs",
-    "hpp",
-    "hs",
-    "htm",
-    "html",
-    "ini",
-    "ipynb",
-    "java",
-    "jinja",
-    "jl",
-    "js",
-    "json",
-    "jsonl",
-    "jsx",
-    "kt",
-    "kts",
-    "less",
-    "lock",
-    "log",
-    "lua",
-    "m",
-    "md",
-    "mjs",
-    "mk",
-    "ml",
-    "mm",
-    "nix",
-    "old",
-    "orig",
-    "out",
-    "patch",
-    "php",
-    "pl",
-    "png",
-    "properties",
-    "proto",
-    "ps1",
-    "py",
-    "pyi",
-    "r",
-    "rb",
-    "rs",
-    "rst",
-    "sass",
-    "scala",
-    "scss",
-    "sh",
-    "snap",
-    "sol",
-    "sql",
-    "svelte",
-    "svg",
-    "swift",
-    "tex",
-    "tf",
-    "tmp",
-    "toml",
-    "ts",
-    "tsv",
-    "tsx",
-    "txt",
-    "vim",
-    "vue",
-    "xml",
-    "yaml",
-    "yml",
-    "zig",
-    "zsh",
-];
+const ENDINGS: &str = "adoc bak bash bat c cc cfg cjs clj cmake conf cpp cs css csv cxx dart dat diff dockerfile ejs env \
+    erb erl ex example exs fish go gql gradle graphql h hbs hpp hs htm html ini ipynb java jinja jl js \
+    json jsonl jsx kt kts less lock log lua m md mjs mk ml mm nix old orig out patch php pl png \
+    properties proto ps1 py pyi r rb rs rst sass scala scss sh snap sol sql svelte svg swift tex tf tmp \
+    toml ts tsv tsx txt vim vue xml yaml yml zig zsh";
 
 /// Files without an ending that everybody knows.
-const KNOWN: &[&str] = &[
-    "Makefile",
-    "makefile",
-    "GNUmakefile",
-    "Dockerfile",
-    "LICENSE",
-    "LICENCE",
-    "COPYING",
-    "VERSION",
-    "NOTES",
-    "AUTHORS",
-    "CODEOWNERS",
-    "justfile",
-    "Justfile",
-    "Rakefile",
-    "Gemfile",
-    "Procfile",
-    "Vagrantfile",
-    "Jenkinsfile",
-    "README",
-    "CHANGELOG",
-    "CONTRIBUTING",
-    "BUILD",
-    "WORKSPACE",
-];
+const KNOWN: &str = "Makefile makefile GNUmakefile Dockerfile LICENSE LICENCE COPYING VERSION NOTES AUTHORS CODEOWNERS \
+    justfile Justfile Rakefile Gemfile Procfile Vagrantfile Jenkinsfile README CHANGELOG CONTRIBUTING \
+    BUILD WORKSPACE";
 
 fn as_path<'a>(chunk: &'a str, text: &str) -> Option<&'a str> {
     let path = without_line(chunk);
@@ -576,10 +180,10 @@ fn as_path<'a>(chunk: &'a str, text: &str) -> Option<&'a str> {
     }
     if let Some(hidden) = name.strip_prefix('.') {
         // `.rs files` names an ending; `.gitignore` a file.
-        let is_ending = ENDINGS.binary_search(&hidden).is_ok() && hidden != "env";
+        let is_ending = among(hidden, ENDINGS) && hidden != "env";
         return (hidden.len() > 1 && hidden.starts_with(char::is_alphabetic) && !is_ending).then_some(path);
     }
-    if KNOWN.contains(&path) {
+    if among(path, KNOWN) {
         // In a sentence of capitals these are words.
         return text.chars().any(char::is_lowercase).then_some(path);
     }
@@ -587,7 +191,7 @@ fn as_path<'a>(chunk: &'a str, text: &str) -> Option<&'a str> {
     if name == "console.log" || name == "Math.log" {
         return None;
     }
-    (!stem.is_empty() && ENDINGS.binary_search(&ending.to_lowercase().as_str()).is_ok()).then_some(path)
+    (!stem.is_empty() && among(&ending.to_lowercase(), ENDINGS)).then_some(path)
 }
 
 /// `src/a.rs:12`, `src/a.rs:12:5`, `src/a.rs#L12` without the line.
@@ -685,7 +289,7 @@ fn in_path(text: &str, start: usize, end: usize) -> bool {
         .map_or(0, |at| at + text[at..].chars().next().map_or(1, char::len_utf8));
     let to = end + text[end..].find(separates).unwrap_or(text.len() - end);
     let chunk = text[from..to].trim_matches(['\'', ':', '?', '!']).trim_end_matches('.');
-    as_path(chunk, text).is_some() && !KNOWN.contains(&chunk)
+    as_path(chunk, text).is_some() && !among(chunk, KNOWN)
 }
 
 fn shape_of(
@@ -701,7 +305,7 @@ fn shape_of(
     if quoted || called || is_code_shaped(word) {
         return Shape::Code;
     }
-    let is_kind = |neighbour: &str| KINDS.contains(&neighbour.to_lowercase().as_str());
+    let is_kind = |neighbour: &str| among(&neighbour.to_lowercase(), KINDS);
     if is_common(word) {
         return Shape::Plain;
     }
@@ -763,12 +367,6 @@ fn numbers(text: &str) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tables_are_sorted() {
-        assert!(COMMON.is_sorted(), "{:?}", COMMON.windows(2).find(|pair| pair[0] > pair[1]));
-        assert!(ENDINGS.is_sorted(), "{:?}", ENDINGS.windows(2).find(|pair| pair[0] > pair[1]));
-    }
 
     #[test]
     fn quotations_are_found() {
