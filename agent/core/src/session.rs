@@ -324,7 +324,7 @@ impl Session {
             control,
             todos: Arc::new(Mutex::new(restored.todos)),
             tasks: Arc::new(tasks),
-            last_outcomes: Vec::new(),
+            last_outcomes: restored.last_outcomes,
         };
         Ok((session, resumed, notices))
     }

@@ -264,6 +264,7 @@ impl Session {
         if !turn.outcomes.is_empty() {
             self.last_outcomes = turn.outcomes.drain(..).map(|(_, outcome)| outcome).collect();
         }
+        self.conversation.settle(turn.number, &turn.answer, |_| "not known: the turn was cut off".into());
         let report = TurnReport {
             turn: turn.number,
             status: stop.status,

@@ -68,6 +68,41 @@ impl Conversation {
         self.entries.push(Entry { turn, message });
     }
 
+    /// Make the newest turn whole after it was cut off: every call gets a result and the turn an end, since templates
+    /// and providers refuse a call without a result and two prompts in a row. `said` is what the model had said.
+    pub fn settle(&mut self, turn: u32, said: &str, missing: impl Fn(&str) -> String) {
+        let is_assistant = |entry: &Entry| matches!(entry.message, Message::Assistant { .. });
+        let newest = self.entries.iter().rposition(is_assistant).unwrap_or(0);
+        let mut told = String::new();
+        if let Some(Entry { message: Message::Assistant { text, calls, .. }, .. }) = self.entries.get(newest)
+        {
+            told.clone_from(text);
+            let open: Vec<(String, String)> = calls
+                .iter()
+                .filter(|call| {
+                    !self.entries[newest..].iter().any(
+                        |entry| matches!(&entry.message, Message::Tool { call_id, .. } if *call_id == call.id),
+                    )
+                })
+                .map(|call| (call.id.clone(), call.name.clone()))
+                .collect();
+            for (call_id, name) in open {
+                let text = missing(&call_id);
+                self.push(turn, Message::Tool { call_id, name, text });
+            }
+        }
+        let whole = match self.entries.last().map(|entry| &entry.message) {
+            None | Some(Message::System { .. }) => true,
+            Some(Message::Assistant { calls, .. }) => calls.is_empty(),
+            Some(Message::User { .. } | Message::Tool { .. }) => false,
+        };
+        if !whole {
+            let note = "[The turn was cut off here.]";
+            let text = if said.is_empty() || said == told { note.into() } else { format!("{said}\n{note}") };
+            self.push(turn, Message::Assistant { text, reasoning: None, calls: Vec::new() });
+        }
+    }
+
     /// All messages, hidden ones included.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {

@@ -13,7 +13,7 @@ use loci_inference::provider::Message;
 use super::log::{self, LogError, Record};
 use super::{Resume, SessionError};
 use crate::context::Conversation;
-use crate::tools::Todo;
+use crate::tools::{Outcome, Todo};
 use crate::turn::calls::file_of;
 use crate::turn::citations::Named;
 
@@ -138,6 +138,8 @@ pub(crate) struct Restored {
     pub(crate) named: Named,
     pub(crate) call_ids: HashSet<String>,
     pub(crate) todos: Vec<Todo>,
+    /// Results of the newest turn that had any.
+    pub(crate) last_outcomes: Vec<Outcome>,
     /// Calls that were begun and whose outcome is not known.
     pub(crate) unknown: Vec<String>,
 }
@@ -154,16 +156,16 @@ pub(crate) fn restore(records: &[Record], brief: bool) -> Restored {
     let mut open: Vec<(String, String, Option<String>)> = Vec::new();
     let mut inputs: std::collections::HashMap<String, serde_json::Value> = std::collections::HashMap::new();
     let mut turn = 0;
+    let mut results_of = 0;
     for record in records {
         match record {
             Record::Prompt { turn: number, text } => {
-                close(&mut restored, turn, &mut open);
+                close(&mut restored, turn, &mut open, "");
                 turn = *number;
                 restored.turns = restored.turns.max(turn);
                 restored.conversation.push(turn, Message::User { text: text.clone() });
             }
             Record::Assistant { turn: number, text, calls, .. } => {
-                close(&mut restored, turn, &mut open);
                 turn = *number;
                 for call in calls {
                     restored.call_ids.insert(call.id.clone());
@@ -182,6 +184,20 @@ pub(crate) fn restore(records: &[Record], brief: bool) -> Restored {
             }
             Record::Outcome(outcome) => {
                 open.retain(|(id, ..)| *id != outcome.call_id);
+                if results_of != turn {
+                    restored.last_outcomes.clear();
+                    results_of = turn;
+                }
+                restored.last_outcomes.push(Outcome {
+                    ok: outcome.ok,
+                    text: outcome.text.clone(),
+                    brief: outcome.brief.clone(),
+                    summary: outcome.summary.clone(),
+                    locations: outcome.locations.clone(),
+                    evidence: outcome.evidence.clone(),
+                    diff: outcome.diff.clone(),
+                    changed: outcome.changed.clone(),
+                });
                 restored.named.add(&outcome.locations);
                 restored.named.add(outcome.evidence.iter().map(|evidence| &evidence.location));
                 let file = inputs.get(&outcome.call_id).and_then(|input| file_of(&outcome.tool, input));
@@ -192,20 +208,21 @@ pub(crate) fn restore(records: &[Record], brief: bool) -> Restored {
                 restored.conversation.push(turn, message);
             }
             Record::Todos { items } => restored.todos = items.clone(),
-            Record::Header { .. } | Record::Undone { .. } | Record::TurnEnded(_) => {}
+            Record::TurnEnded(report) => close(&mut restored, turn, &mut open, &report.answer),
+            Record::Header { .. } | Record::Undone { .. } => {}
         }
     }
-    close(&mut restored, turn, &mut open);
+    close(&mut restored, turn, &mut open, "");
     restored
 }
 
-/// Give every call a result: templates and providers refuse a call without one.
-fn close(restored: &mut Restored, turn: u32, open: &mut Vec<(String, String, Option<String>)>) {
-    for (call_id, name, begun) in open.drain(..) {
-        let text = if begun.is_some() { UNKNOWN } else { NOT_BEGUN };
-        restored.unknown.extend(begun);
-        restored.conversation.push(turn, Message::Tool { call_id, name, text: text.into() });
-    }
+/// End a turn: calls that a crash left open get a result that says so.
+fn close(restored: &mut Restored, turn: u32, open: &mut Vec<(String, String, Option<String>)>, said: &str) {
+    restored.conversation.settle(turn, said, |call_id| {
+        let begun = open.iter().any(|(id, _, begun)| id == call_id && begun.is_some());
+        if begun { UNKNOWN.into() } else { NOT_BEGUN.into() }
+    });
+    restored.unknown.extend(open.drain(..).filter_map(|(_, _, begun)| begun));
 }
 
 #[cfg(test)]
@@ -270,6 +287,10 @@ mod tests {
                     _ => assert!(open.is_empty(), "cut at {length}"),
                 }
             }
+            let alternates = restored.conversation.entries().windows(2).all(|pair| {
+                !matches!((&pair[0].message, &pair[1].message), (Message::User { .. }, Message::User { .. }))
+            });
+            assert!(alternates, "cut at {length}");
             let begun = match length {
                 3 => 1,
                 4 => 2,

@@ -426,6 +426,30 @@ async fn an_interrupt_ends_a_tool_a_stream_and_a_wait() {
 }
 
 #[tokio::test]
+async fn a_turn_that_was_cut_off_leaves_a_whole_conversation() {
+    let stage = Stage::new();
+    let script = json!([
+        {"events": [{"error": {"unavailable": "no route"}}]},
+        {"expect": {"contains": ["[The turn was cut off here.]"], "last_contains": ["two"]},
+         "events": [call("look", json!({"path": "a.txt"})), {"finish": "length"}]},
+        {"expect": {"last_contains": ["three"]}, "events": [{"text": "fine"}]},
+    ]);
+    let run = stage.run(script, &["one", "two", "three"]).await;
+    assert_eq!(run.report().status, TurnStatus::Completed, "{:?}", run.report());
+    let roles: Vec<&str> = run.requests[2]
+        .messages
+        .iter()
+        .map(|message| match message {
+            loci_inference::provider::Message::System { .. } => "system",
+            loci_inference::provider::Message::User { .. } => "user",
+            loci_inference::provider::Message::Assistant { .. } => "assistant",
+            loci_inference::provider::Message::Tool { .. } => "tool",
+        })
+        .collect();
+    assert_eq!(roles, ["system", "user", "assistant", "user", "assistant", "user"]);
+}
+
+#[tokio::test]
 async fn going_round_in_circles_is_stopped() {
     let stage = Stage::new();
     let step = json!({"events": [call("look", json!({"path": "a.txt"}))]});
