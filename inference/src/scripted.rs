@@ -231,6 +231,14 @@ impl Scripted {
         Self { info, script, progress: Mutex::default() }
     }
 
+    /// A provider that replays a script in JSON.
+    ///
+    /// # Errors
+    /// `Invalid` when it is no script.
+    pub fn from_json(text: &str) -> Result<Self, ScriptFileError> {
+        Script::from_json(text).map(Self::new)
+    }
+
     /// A provider that replays the script in a file.
     ///
     /// # Errors
