@@ -20,7 +20,10 @@ const CHUNK: f32 = 1.0;
 const FILE: f32 = 1.0;
 const SYMBOLS: f32 = 0.5;
 const PATH: f32 = 0.5;
-const DOC: f32 = 0.2;
+const DOC: f32 = 0.1;
+/// What the next best spans of a file add to its best one. On 80 commits of two repositories it was worth 0.05 hit@1.
+const COHERENCE: f32 = 0.2;
+const COHERENT_SPANS: usize = 3;
 /// A definition of the very thing that was asked for, alone or inside a longer question.
 const DEFINED: f32 = 2.0;
 const DEFINED_INSIDE: f32 = 0.7;
@@ -185,7 +188,9 @@ pub(crate) fn rank(
             chunks.entry(spot).or_insert_with(|| (facts, Signals::default())).1.add(name, score * weight);
         }
     }
-    for (spot, (facts, worth)) in defined(snapshot, reading)? {
+    let defined = defined(snapshot, reading)?;
+    let found_it = defined.values().any(|(_, worth)| *worth > DEFINED / 2.0);
+    for (spot, (facts, worth)) in defined {
         chunks.entry(spot).or_insert_with(|| (facts, Signals::default())).1.add("definition", worth);
     }
     let records = if reading.paths.is_empty() { &[][..] } else { &snapshot.manifest.records };
@@ -249,15 +254,23 @@ pub(crate) fn rank(
         });
     };
     order(&mut ranked);
-    let mut shown_of: HashMap<u64, i32> = HashMap::new();
-    for one in &mut ranked {
-        let times = shown_of.entry(one.facts.key).or_insert(0);
-        if *times > 0 {
-            let factor = REPEATED.powi((*times).min(8));
-            one.score *= factor;
-            one.why.push(("same file".to_owned(), factor));
+    let mut spans_of: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (at, one) in ranked.iter().enumerate() {
+        spans_of.entry(one.facts.key).or_default().push(at);
+    }
+    for spans in spans_of.values() {
+        let sum: f32 = spans.iter().skip(1).take(COHERENT_SPANS).map(|&at| ranked[at].score).sum();
+        // Where the very thing is defined, the rest of the file adds nothing.
+        if sum > 0.0 && !found_it {
+            let best = &mut ranked[spans[0]];
+            best.score += COHERENCE * sum;
+            best.why.push(("coherence".to_owned(), COHERENCE * sum));
         }
-        *times += 1;
+        for (times, &at) in spans.iter().enumerate().skip(1) {
+            let factor = REPEATED.powi(i32::try_from(times.min(8)).unwrap_or(8));
+            ranked[at].score *= factor;
+            ranked[at].why.push(("same file".to_owned(), factor));
+        }
     }
     order(&mut ranked);
     Ok(ranked)
