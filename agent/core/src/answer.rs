@@ -51,30 +51,43 @@ fn plain(text: String) -> Composed {
 
 fn answer(request: &str, outcomes: &[(ToolCall, Outcome)]) -> Composed {
     let mut page = Page::default();
-    // A call that was repeated with the same result is told once.
-    let mut told: Vec<(&str, &serde_json::Map<String, serde_json::Value>)> = Vec::new();
     for (at, (call, outcome)) in outcomes.iter().enumerate() {
-        let same = told.contains(&(call.name.as_str(), &call.arguments));
-        let last_of_its_kind = !outcomes[at + 1..]
-            .iter()
-            .any(|(later, _)| later.name == call.name && later.arguments == call.arguments);
-        if same && !last_of_its_kind {
-            continue;
-        }
-        told.push((&call.name, &call.arguments));
-        // A search that found nothing and was followed by one that did is not worth a line.
-        let superseded = outcome.evidence.is_empty()
-            && outcome.changed.is_empty()
-            && is_search(&call.name)
-            && outcomes[at + 1..]
-                .iter()
-                .any(|(later, found)| is_search(&later.name) && !found.evidence.is_empty());
-        if !superseded {
+        if is_worth_telling(at, outcomes) {
             page.paragraph();
-            narrate::tell(&mut page, request, call, outcome);
+            narrate::tell(&mut page, request, call, outcome, focus(at, outcomes));
         }
     }
     page.finish()
+}
+
+/// Whether a call adds to what the others tell.
+fn is_worth_telling(at: usize, outcomes: &[(ToolCall, Outcome)]) -> bool {
+    let (call, outcome) = &outcomes[at];
+    let same = |other: &ToolCall| other.name == call.name && other.arguments == call.arguments;
+    let (before, after) = (&outcomes[..at], &outcomes[at + 1..]);
+    if call.name == "run" || call.name == "bash" {
+        // Tests that ran again after a change: the last word counts.
+        return !after.iter().any(|(later, outcome)| same(later) && !outcome.brief.starts_with("failed:"))
+            && (!before.iter().any(|(earlier, _)| same(earlier)) || !outcome.brief.starts_with("failed:"));
+    }
+    if before.iter().any(|(earlier, _)| same(earlier)) && !(call.name == "undo" && outcome.ok) {
+        return false;
+    }
+    // A search that found nothing is told only when nothing else was found or done.
+    let empty = is_search(&call.name) && outcome.evidence.is_empty() && outcome.changed.is_empty();
+    let told = |(other, result): &(ToolCall, Outcome)| !is_search(&other.name) || !result.evidence.is_empty();
+    !(empty && (after.iter().any(told) || before.iter().any(told)))
+}
+
+/// The line that a file was opened for: where the result before has a place in it.
+fn focus(at: usize, outcomes: &[(ToolCall, Outcome)]) -> Option<u32> {
+    let (call, outcome) = &outcomes[at];
+    if call.name != "read" || call.arguments.contains_key("start") || call.arguments.contains_key("end") {
+        return None;
+    }
+    let path = &outcome.locations.first()?.path;
+    let found = outcomes[..at].iter().rev().find(|(earlier, _)| is_search(&earlier.name))?;
+    found.1.locations.iter().find(|location| location.path == *path).map(|location| location.line)
 }
 
 fn is_search(tool: &str) -> bool {

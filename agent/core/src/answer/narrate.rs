@@ -14,11 +14,16 @@ use crate::tools::{Evidence, Outcome};
 const MAX_LISTED: usize = 12;
 /// Lines of a file that are shown.
 const MAX_READ: usize = 80;
+/// Lines around a line that a file was opened for, and how many of them before it.
+const AROUND: usize = 40;
+const ABOVE: u32 = 6;
 /// Lines of a diff that are shown.
 const MAX_DIFF: usize = 40;
 
 /// Tell one call.
-pub(crate) fn tell(page: &mut Page, request: &str, call: &ToolCall, outcome: &Outcome) {
+///
+/// `focus` is the line a whole file was opened for.
+pub(crate) fn tell(page: &mut Page, request: &str, call: &ToolCall, outcome: &Outcome, focus: Option<u32>) {
     let known = [
         "where", "callers", "search", "read", "outline", "glob", "grep", "edit", "insert", "write", "delete",
         "rename", "undo", "run", "bash", "git", "todo", "ask_user",
@@ -32,7 +37,7 @@ pub(crate) fn tell(page: &mut Page, request: &str, call: &ToolCall, outcome: &Ou
         "where" => definitions(page, request, call, outcome),
         "callers" => uses(page, call, outcome),
         "search" => hits(page, request, call, outcome),
-        "read" => excerpt(page, outcome),
+        "read" => excerpt(page, outcome, focus),
         "outline" => outline(page, outcome),
         "glob" => files(page, call, outcome),
         "grep" => matches(page, call, outcome),
@@ -291,23 +296,37 @@ fn numbered(page: &mut Page, lines: &[&Evidence]) {
     }
 }
 
-fn excerpt(page: &mut Page, outcome: &Outcome) {
-    page.line(format!("{}:", outcome.summary.trim_end_matches(':')));
+fn excerpt(page: &mut Page, outcome: &Outcome, focus: Option<u32>) {
     if outcome.evidence.is_empty() {
+        page.line(sentence(&outcome.summary));
         return;
     }
+    // Around the line that was wanted: its comment above, its body below.
+    let first = focus.map_or(0, |line| line.saturating_sub(ABOVE));
+    let all: Vec<&Evidence> =
+        outcome.evidence.iter().filter(|evidence| evidence.location.line >= first).collect();
+    let limit = if focus.is_some() { AROUND } else { MAX_READ };
+    let lines = &all[..all.len().min(limit)];
+    match (focus, lines.first(), lines.last()) {
+        (Some(_), Some(first), Some(last)) => {
+            page.line(format!(
+                "{}, lines {}-{}:",
+                first.location.path, first.location.line, last.location.line
+            ));
+        }
+        _ => page.line(format!("{}:", outcome.summary.trim_end_matches(':'))),
+    }
     page.line("");
-    let lines: Vec<&Evidence> = outcome.evidence.iter().take(MAX_READ).collect();
     let width = lines.iter().map(|evidence| evidence.location.line.to_string().len()).max().unwrap_or(1);
-    for evidence in &lines {
+    for evidence in lines {
         page.line(format!("    {:>width$}  {}", evidence.location.line, evidence.text.trim_end()).trim_end());
     }
     // The first line is the place; each line as a citation would drown it.
     if let Some(first) = lines.first() {
         page.cite(&first.location);
     }
-    if outcome.evidence.len() > lines.len() {
-        page.line(format!("… {} more lines; ask for a range of lines", outcome.evidence.len() - lines.len()));
+    if all.len() > lines.len() {
+        page.line(format!("… {} more lines; ask for a range of lines", all.len() - lines.len()));
     }
 }
 

@@ -183,6 +183,43 @@ fn changes_and_runs() {
 }
 
 #[test]
+fn what_adds_nothing_is_not_told() {
+    let refused = Outcome::failed("refused: this call was made again and again");
+    let undo = (call("undo", json!({})), Outcome::failed("nothing to undo"));
+    let search = (call("search", json!({"query": "undo"})), outcome("no hits", vec![]));
+    let told = answer_to("undo", &[undo.clone(), (call("undo", json!({})), refused), search]);
+    assert_eq!(told, "undo failed: nothing to undo");
+    // The tests ran twice; the last result counts.
+    let run = |summary: &str| {
+        (call("run", json!({"task": "test"})), Outcome { brief: "exit 0".into(), ..outcome(summary, vec![]) })
+    };
+    let told =
+        answer_to("x", &[run("cargo test: exit code 1 after 1 s"), run("cargo test: exit code 0 after 2 s")]);
+    assert_eq!(told, "The tests pass: `cargo test`, exit code 0 after 2 s.");
+    // Two searches that found nothing are both told.
+    let nothing = |tool: &str, name: &str| {
+        (call(tool, json!({"symbol": name, "pattern": name})), outcome("nothing", vec![]))
+    };
+    let told = answer_to("x", &[nothing("where", "a"), nothing("grep", "a")]);
+    assert_eq!(told, "No definition of `a` was found.\n\n`a` does not occur.");
+}
+
+#[test]
+fn a_file_opened_for_a_line_is_shown_there() {
+    let found = outcome("1 definition", vec![evidence("a.rs", 30, "fn load()", "function")]);
+    let lines = (1..=90).map(|line| evidence("a.rs", line, &format!("line {line}"), "line")).collect();
+    let told = answer_to(
+        "open the implementation of load",
+        &[
+            (call("where", json!({"symbol": "load"})), found),
+            (call("read", json!({"path": "a.rs"})), outcome("lines 1-90 of 90 in a.rs", lines)),
+        ],
+    );
+    assert!(told.contains("a.rs, lines 24-63:\n\n    24  line 24\n"), "{told}");
+    assert!(told.ends_with("    63  line 63\n… 27 more lines; ask for a range of lines"), "{told}");
+}
+
+#[test]
 fn what_it_cannot_do() {
     let facts = Facts { model: "loci-builtin".into(), tasks: vec!["test".into(), "build".into()] };
     insta::assert_snapshot!(compose(Compose::Decline, "write a compiler", &[], &facts).text, @r"

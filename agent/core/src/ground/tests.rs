@@ -260,6 +260,7 @@ fn git_takes_what_is_said() {
 fn the_rest_is_quoted() {
     check("how is the cache invalidated", &["search.query = ~how is the cache invalidated"]);
     check("search for the text \"connection refused\"", &["grep.pattern = connection refused"]);
+    check("find all TODOs", &["-where", "-callers", "grep"]);
     check("do we have any TODOs left?", &["grep.pattern = ~do we have any TODOs left?|TODO"]);
     check(
         "put \"call Anna\" on the todo list",

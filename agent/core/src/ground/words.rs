@@ -50,17 +50,18 @@ const COMMON: &str = "a about after afterwards again all also always am an and a
     at back be been before being better but by call called caller callers calling calls can cant change \
     class code codebase come comes could declared declares defined defines definition did do does doing \
     done dont each else ever every everybody everyone everything everywhere exactly explain few file \
-    files find first folder for from function functions get gets give go good great had has have he \
-    hello help here hey hi how i id if ill im implementation implemented in inside instead into is it \
-    its ive just know last let like line lines list live lives locate look made make makes many may me \
-    mean means method methods might module more most much must my name named need needs new next no not \
-    now of off ok okay old on once one only open or other our out over place places please pls plz print \
-    project put read real really rename renamed repo repository right run said same say says see she \
-    should show so some somebody someone something somewhere still struct such sure symbol take tell \
-    test tested tests than thanks that thats the their them then there theres these they thing things \
-    this those through thx to too trait try type u under until up us usage usages use used user users \
-    uses using variable very want was way we well were what whats when where wheres which while who whom \
-    whos whose why will with without work works would write written yes yet you your";
+    files find first fixme fixmes folder for from function functions get gets give go good great hack \
+    hacks had has have he hello help here hey hi how i id if ill im implementation implemented in inside \
+    instead into is it its ive just know last let like line lines list live lives locate look made make \
+    makes many may me mean means method methods might module more most much must my name named need \
+    needs new next no not note notes now of off ok okay old on once one only open or other our out over \
+    place places please pls plz print project put read real really rename renamed repo repository right \
+    run said same say says see she should show so some somebody someone something somewhere still struct \
+    such sure symbol take tell test tested tests than thanks that thats the their them then there theres \
+    these they thing things this those through thx to todo todos too trait try type u under until up us \
+    usage usages use used user users uses using variable very want was way we well were what whats when \
+    where wheres which while who whom whos whose why will with without work works would write written \
+    xxx yes yet you your";
 
 /// Whether a word is in a list of words with blanks between them.
 pub(crate) fn among(word: &str, list: &str) -> bool {
@@ -327,6 +328,12 @@ pub(crate) fn is_code_shaped(word: &str) -> bool {
     if word.trim_matches('_').contains('_') || word.starts_with('_') && word.len() > 1 {
         return true;
     }
+    // `TODOs` is a plural, not a name.
+    let plural =
+        word.strip_suffix('s').is_some_and(|stem| stem.len() > 1 && stem.chars().all(char::is_uppercase));
+    if plural {
+        return false;
+    }
     let characters: Vec<char> = word.chars().collect();
     characters.windows(2).any(|pair| pair[0].is_lowercase() && pair[1].is_uppercase())
         || characters
@@ -427,6 +434,7 @@ mod tests {
         check("the user's locale isn't set_up", &[("set_up", Code)]);
         check("parseCookie: file and line", &[("parseCookie", Code)]);
         check("HTTPServer and utf8", &[("HTTPServer", Code), ("utf8", Code)]);
+        check("find all TODOs and every FIXME", &[]);
         check("rename \"cnt\" to \"item count\"", &[("cnt", Code)]);
     }
 

@@ -18,8 +18,14 @@ impl Session {
             earlier.extend(self.last_outcomes.iter().cloned());
         }
         earlier.extend(turn.outcomes.iter().map(|(_, outcome)| outcome.clone()));
-        let (specs, prompt, context) =
-            (self.specs.clone(), turn.prompt.clone(), self.tool_context(turn, None));
+        // A very small model does not learn from a failure: it would make the same call until it is stopped.
+        let failed = |name: &str| {
+            turn.outcomes
+                .iter()
+                .any(|(call, outcome)| call.name == name && outcome.brief.starts_with("failed:"))
+        };
+        let specs: Vec<ToolSpec> = self.specs.iter().filter(|spec| !failed(&spec.name)).cloned().collect();
+        let (prompt, context) = (turn.prompt.clone(), self.tool_context(turn, None));
         let narrowed =
             tokio::task::spawn_blocking(move || ground::narrow(specs, &prompt, &earlier, &context));
         // Without grounding the model could produce arguments that do not exist: better no tools than these.
