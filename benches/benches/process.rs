@@ -1,6 +1,7 @@
 //! Owns the figures of whole processes: start-up, first token, one search.
 //! Uses the release binary beside this suite.
 //! Never reads the user's own configuration: every folder is a temporary one.
+#![expect(clippy::disallowed_methods, reason = "it starts the binary that it measures")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -2,6 +2,8 @@
 //! Uses tantivy (in `store` only), tree-sitter, `ignore`.
 //! Never sees models, chat or prompts, and never prints.
 
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests prepare and damage files directly"))]
+
 mod chunk;
 mod codec;
 mod engine;

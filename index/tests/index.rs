@@ -1,4 +1,5 @@
 //! The index as its callers see it: trees in temporary folders, questions, answers.
+#![expect(clippy::disallowed_methods, reason = "tests prepare and damage files directly")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,8 @@
 //! Uses candle for tensors, `tokenizers`, `minijinja` and `llguidance`.
 //! Never sees project files, tools' behaviour, sessions or the terminal.
 
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests prepare and damage files directly"))]
+
 pub mod builtin;
 pub mod catalog;
 pub mod engine;

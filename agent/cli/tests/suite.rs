@@ -1,6 +1,10 @@
 //! Owns the tests of the whole: the structure of the repository, and the binary end to end.
 //! Uses the built binary and the repository's own files.
 //! Never uses the network, and never the user's own folders.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the suite prepares files and starts the binary that it tests"
+)]
 
 mod suite {
     mod builtin;

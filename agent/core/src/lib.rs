@@ -2,6 +2,8 @@
 //! Uses every library crate of the workspace.
 //! Never prints, and never reads the terminal.
 
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests prepare and damage files directly"))]
+
 pub mod answer;
 pub mod atomic;
 pub mod config;

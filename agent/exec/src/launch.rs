@@ -127,6 +127,7 @@ fn start(command: &Command, capture: Capture) -> Result<(Child, Tree, Reader), E
 }
 
 fn prepare(program: &OsStr, arguments: &[&OsStr], command: &Command) -> tokio::process::Command {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
     let mut process = tokio::process::Command::new(program);
     process.args(arguments).current_dir(&command.cwd).kill_on_drop(true);
     // Programs trust `PWD` over the real folder when both name the same place.

@@ -2,6 +2,7 @@
 //! Linux only, as survivors are looked for in `/proc`.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+#![expect(clippy::disallowed_methods, reason = "tests prepare files directly")]
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -12,6 +12,7 @@ mod walk;
 mod workspace_edits;
 mod wrappers;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crate::Mode;
@@ -20,7 +21,7 @@ use crate::hidden::{contains_hidden, escape};
 use crate::path_check::{Touch, by_list, judge as judge_path, restricted};
 use crate::place::World;
 use crate::rule::{List, RuleSet, Spec};
-use crate::shell::{DEPTH, Direction, Event, Reading, Simple, Word, line, read};
+use crate::shell::{DEPTH, Direction, Event, Reading, Redirect, Simple, Word, line, read};
 use files::FileArgument;
 use harmless::{Harmless, Here, bare_name, is_sink, is_stream};
 use walk::Walk;
@@ -91,12 +92,20 @@ impl Judge<'_, '_> {
         let reading = read(command, 0);
         self.doubts(command, &reading);
         let mut walk = Walk::new(self.world.context.cwd.clone());
+        // The same command in the same place is judged once.
+        let mut seen: HashSet<(&str, bool)> = HashSet::new();
+        let mut bases: Vec<PathBuf> = Vec::new();
         for (position, event) in reading.events.iter().enumerate() {
             match event {
                 Event::Command(simple) => {
                     self.parts.push(escape(&simple.raw));
-                    self.restrict(simple, walk.bases(), 0);
-                    self.permit(simple, walk.bases());
+                    if walk.bases() != bases {
+                        bases = walk.bases().to_vec();
+                        seen.clear();
+                    }
+                    if seen.insert((&simple.raw, simple.fed)) {
+                        self.judge_simple(simple, &bases);
+                    }
                     let chained =
                         matches!(reading.events.get(position + 1..), Some([Event::Leave, Event::And, ..]));
                     walk.command(self.world, simple, chained);
@@ -106,6 +115,15 @@ impl Judge<'_, '_> {
         }
     }
 
+    fn judge_simple(&mut self, simple: &Simple, bases: &[PathBuf]) {
+        let Some(starts) = starts(&simple.words) else {
+            self.verdicts.add(Finding::firm("it has too many programs in programs to be read").changing());
+            return;
+        };
+        self.restrict(simple, &starts, bases, 0);
+        self.permit(simple, &starts, bases);
+    }
+
     /// What could not be read.
     fn doubts(&mut self, command: &str, reading: &Reading) {
         let Some(why) = reading.opaque.first() else { return };
@@ -113,8 +131,9 @@ impl Judge<'_, '_> {
         let finding = if self.restricted { Finding::firm(why) } else { Finding::ask(why) };
         self.verdicts.add(finding.changing());
         // The rest of it is not taken apart: so anything in it that looks like a denied command counts as one.
-        for piece in command.split([';', '|', '&', '\n', '(', ')', '{', '}', '`']) {
-            let piece = piece.trim();
+        let pieces = command.split([';', '|', '&', '\n', '(', ')', '{', '}', '`']).map(str::trim);
+        let pieces: HashSet<&str> = pieces.filter(|piece| !piece.is_empty()).collect();
+        for piece in pieces {
             let bare: String = piece.chars().filter(|c| !matches!(c, '\'' | '"' | '\\')).collect();
             self.match_commands(&[piece, &bare]);
         }
@@ -133,14 +152,10 @@ impl Judge<'_, '_> {
     }
 
     /// What forbids the command or asks about it: any start, any string that it may run, any file.
-    fn restrict(&mut self, simple: &Simple, bases: &[PathBuf], depth: usize) {
+    fn restrict(&mut self, simple: &Simple, starts: &[usize], bases: &[PathBuf], depth: usize) {
         if simple.words.is_empty() {
             return;
         }
-        let Some(starts) = starts(&simple.words) else {
-            self.verdicts.add(Finding::firm("it has too many programs in programs to be read").changing());
-            return;
-        };
         let here = Here { world: self.world, bases };
         let rules_on_commands = self
             .rules
@@ -149,7 +164,7 @@ impl Judge<'_, '_> {
         if rules_on_commands {
             self.match_commands(&[&simple.raw]);
         }
-        for &start in &starts {
+        for &start in starts {
             let words = &simple.words[start..];
             if rules_on_commands {
                 let texts = [
@@ -197,7 +212,12 @@ impl Judge<'_, '_> {
             }
             let reading = read(text, depth + 1);
             for inner in reading.commands() {
-                self.restrict(inner, bases, depth + 1);
+                match starts(&inner.words) {
+                    Some(starts) => self.restrict(inner, &starts, bases, depth + 1),
+                    None => self
+                        .verdicts
+                        .add(Finding::firm("it has too many programs in programs to be read").changing()),
+                }
                 for redirect in &inner.redirects {
                     self.restrict_file(
                         &Here { world: self.world, bases },
@@ -215,7 +235,8 @@ impl Judge<'_, '_> {
 
     /// Deny and ask rules about files, and protected places.
     fn restrict_file(&mut self, here: &Here, file: &FileArgument) {
-        if file.dynamic {
+        let writes = file.certain && file.touch == Touch::Write;
+        if file.dynamic || !(self.restricts_files || writes) {
             return;
         }
         let tool = if file.touch == Touch::Write { "Edit" } else { "Read" };
@@ -238,7 +259,7 @@ impl Judge<'_, '_> {
                     self.restrict_below(tool, &place);
                 }
             }
-            if file.certain && file.touch == Touch::Write && !is_sink(&file.text) {
+            if writes && !is_sink(&file.text) {
                 if self.world.is_protected(&place) {
                     self.parts.push(escape(&place.shown()));
                     self.verdicts.add(Finding::firm("it writes to a protected path").changing());
@@ -262,10 +283,13 @@ impl Judge<'_, '_> {
     }
 
     /// What allows the command.
-    fn permit(&mut self, simple: &Simple, bases: &[PathBuf]) {
+    fn permit(&mut self, simple: &Simple, starts: &[usize], bases: &[PathBuf]) {
         let here = Here { world: self.world, bases };
-        for redirect in &simple.redirects {
-            self.redirect(&here, redirect.direction, &redirect.target);
+        let mut seen: HashSet<(bool, bool, &str)> = HashSet::new();
+        for Redirect { direction, target } in &simple.redirects {
+            if seen.insert((*direction == Direction::Read, *direction == Direction::Write, &target.raw)) {
+                self.redirect(&here, *direction, target);
+            }
         }
         let Some(first) = simple.words.first() else { return };
         if first.dynamic || first.glob || first.tilde {
@@ -274,7 +298,7 @@ impl Judge<'_, '_> {
             self.verdicts.add(finding.changing());
             return;
         }
-        if let Some(why) = unreadable(simple) {
+        if let Some(why) = unreadable(simple, starts) {
             let finding = if self.restricted { Finding::firm(why) } else { Finding::ask(why) };
             self.verdicts.add(finding.changing());
             return;
@@ -383,9 +407,8 @@ fn redirected(direction: Direction, target: &Word) -> FileArgument {
 }
 
 /// Why no rule covers the command: it runs what cannot be seen (S4).
-fn unreadable(simple: &Simple) -> Option<String> {
-    let starts = starts(&simple.words)?;
-    for start in starts {
+fn unreadable(simple: &Simple, starts: &[usize]) -> Option<String> {
+    for &start in starts {
         let words = &simple.words[start..];
         let program = basename(&words[0].text);
         let arguments = &words[1..];

@@ -2,6 +2,8 @@
 //! Uses nothing.
 //! Never lets a later finding soften an earlier one.
 
+use std::borrow::Cow;
+
 /// How far a call may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
@@ -18,25 +20,26 @@ pub(crate) enum Level {
 pub(crate) struct Finding {
     pub(crate) level: Level,
     pub(crate) rule: Option<String>,
-    pub(crate) why: String,
+    /// Most reasons are fixed, and long commands have many.
+    pub(crate) why: Cow<'static, str>,
     /// It is not known to leave everything as it is.
     pub(crate) changes: bool,
 }
 
 impl Finding {
-    pub(crate) fn new(level: Level, why: impl Into<String>) -> Self {
+    pub(crate) fn new(level: Level, why: impl Into<Cow<'static, str>>) -> Self {
         Self { level, rule: None, why: why.into(), changes: false }
     }
 
-    pub(crate) fn allow(why: impl Into<String>) -> Self {
+    pub(crate) fn allow(why: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Level::Allow, why)
     }
 
-    pub(crate) fn ask(why: impl Into<String>) -> Self {
+    pub(crate) fn ask(why: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Level::Ask, why)
     }
 
-    pub(crate) fn firm(why: impl Into<String>) -> Self {
+    pub(crate) fn firm(why: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Level::Firm, why)
     }
 
@@ -77,7 +80,7 @@ impl Verdicts {
         }
     }
 
-    pub(crate) fn finish(self, otherwise: &str) -> Finding {
+    pub(crate) fn finish(self, otherwise: &'static str) -> Finding {
         let mut finding = self.worst.unwrap_or_else(|| Finding::allow(otherwise));
         finding.changes = self.changes;
         finding

@@ -2,17 +2,48 @@
 //! Uses nothing; each match is linear in the text for text patterns, and needs no compilation for either.
 //! Never knows where a path starts; that is `rule`.
 
-/// Whether `pattern`, in which `*` stands for any text, matches the whole of `text`. `\*` is a star.
-pub(crate) fn text_matches(pattern: &str, text: &str) -> bool {
-    let mut segments = split_stars(pattern);
-    let last = segments.pop().unwrap_or_default();
-    let Some((first, middle)) = segments.split_first() else { return text == last };
-    let Some(mut rest) = text.strip_prefix(first.as_str()) else { return false };
-    for segment in middle {
-        let Some(at) = rest.find(segment.as_str()) else { return false };
-        rest = &rest[at + segment.len()..];
+/// Text in which `*` stands for any text, and `\*` for a star.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TextPattern {
+    /// The literal pieces between the stars; never empty.
+    segments: Vec<String>,
+}
+
+impl TextPattern {
+    pub(crate) fn new(pattern: &str) -> Self {
+        Self { segments: split_stars(pattern) }
     }
-    rest.ends_with(&last)
+
+    /// Whether a star stands in it.
+    pub(crate) fn has_star(&self) -> bool {
+        self.segments.len() > 1
+    }
+
+    /// The pattern, if it is plain text.
+    pub(crate) fn literal(&self) -> Option<&str> {
+        match self.segments.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// Whether it matches the whole text. Linear: the earliest place for each piece is as good as any.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        let [first, middle @ .., last] = self.segments.as_slice() else {
+            return self.literal() == Some(text);
+        };
+        let Some(mut rest) = text.strip_prefix(first.as_str()) else { return false };
+        for segment in middle {
+            let Some(at) = rest.find(segment.as_str()) else { return false };
+            rest = &rest[at + segment.len()..];
+        }
+        rest.ends_with(last.as_str())
+    }
+}
+
+/// Whether `pattern`, in which `*` stands for any text, matches the whole of `text`.
+pub(crate) fn text_matches(pattern: &str, text: &str) -> bool {
+    TextPattern::new(pattern).matches(text)
 }
 
 /// The literal pieces between the stars: `a*b` gives `a`, `b`.
@@ -31,11 +62,6 @@ fn split_stars(pattern: &str) -> Vec<String> {
         }
     }
     segments
-}
-
-/// Whether a star stands in the pattern.
-pub(crate) fn has_star(pattern: &str) -> bool {
-    split_stars(pattern).len() > 1
 }
 
 /// Whether the components of a pattern match the components of a path, or of one of its ancestors: what holds for a

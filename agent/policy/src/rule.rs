@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::glob::{has_star, path_matches, text_matches};
+use crate::glob::{TextPattern, path_matches, text_matches};
 use crate::place::{Place, World, fold};
 use crate::{RuleProblem, Rules};
 
@@ -218,46 +218,42 @@ fn read_domain(pattern: &str) -> Spec {
 /// A pattern for the text of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CommandPattern {
-    pattern: String,
-    /// The same with quotes only where they matter, if that differs.
-    unquoted: Option<String>,
+    written: String,
     /// Written `x:*` or `x *`: `x` itself, or `x`, a blank and anything.
     prefix: bool,
+    /// The pattern; the same with `*` for further arguments; both again with quotes only where they matter.
+    ways: Vec<TextPattern>,
 }
 
 impl CommandPattern {
     fn read(spec: &str) -> Result<Self, &'static str> {
         let spec = spec.trim();
-        let prefix = spec.strip_suffix(":*").or_else(|| spec.strip_suffix(" *"));
-        let pattern = prefix.unwrap_or(spec).trim_end();
-        if pattern.is_empty() {
+        let start = spec.strip_suffix(":*").or_else(|| spec.strip_suffix(" *"));
+        let prefix = start.is_some();
+        let written = start.unwrap_or(spec).trim_end();
+        if written.is_empty() {
             return Err("a command is missing before the `*`");
         }
-        let unquoted = pattern.contains(['\'', '"', '\\']).then(|| unquote(pattern)).flatten();
-        Ok(Self { pattern: pattern.to_owned(), unquoted, prefix: prefix.is_some() })
+        let unquoted = written.contains(['\'', '"', '\\']).then(|| unquote(written)).flatten();
+        let mut ways = Vec::new();
+        for text in [Some(written), unquoted.as_deref()].into_iter().flatten() {
+            ways.push(TextPattern::new(text));
+            if prefix {
+                ways.extend([" *", "\t*", "\n*"].map(|blank| TextPattern::new(&format!("{text}{blank}"))));
+            }
+        }
+        Ok(Self { written: written.to_owned(), prefix, ways })
     }
 
     /// Whether the whole text matches.
     pub(crate) fn matches(&self, text: &str) -> bool {
-        self.matches_as(&self.pattern, text)
-            || self.unquoted.as_ref().is_some_and(|pattern| self.matches_as(pattern, text))
-    }
-
-    fn matches_as(&self, pattern: &str, text: &str) -> bool {
-        if !self.prefix {
-            return text_matches(pattern, text);
-        }
-        if has_star(pattern) {
-            return text_matches(pattern, text) || text_matches(&format!("{pattern} *"), text);
-        }
-        let rest = text.strip_prefix(pattern);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+        self.ways.iter().any(|way| way.matches(text))
     }
 
     /// Whether it stands for exactly one text, or has this argument as a word of its own.
     pub(crate) fn spells(&self, argument: &str) -> bool {
-        (!self.prefix && !has_star(&self.pattern))
-            || self.pattern.split_whitespace().any(|word| word == argument)
+        let exact = !self.prefix && self.ways.iter().all(|way| !way.has_star());
+        exact || self.written.split_whitespace().any(|word| word == argument)
     }
 }
 

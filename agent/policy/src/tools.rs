@@ -41,6 +41,7 @@ pub(crate) fn decide(
 /// What the mode makes of what was found.
 fn under(mode: Mode, tool: &str, finding: Finding, parts: Vec<String>) -> Decision {
     let Finding { level, rule, why, changes } = finding;
+    let why = why.into_owned();
     let decided = |decision, rule, why: String| Decision { decision, rule, why, parts: parts.clone() };
     if level == Level::Deny {
         return decided(Verdict::Deny, rule, why);

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::options::{Arguments, Operands, Refusal, Row};
-use super::programs::{GIT_COMMANDS, PROGRAMS, find, second_word_reads};
+use super::programs::{self, second_word_reads};
 use super::risky::is_plain_sed;
 use crate::Kind;
 use crate::place::{Place, World};
@@ -119,7 +119,7 @@ impl Here<'_, '_> {
             },
             "set" => set(arguments),
             "git" => self.git(arguments),
-            _ => match find(PROGRAMS, program) {
+            _ => match programs::program(program) {
                 Some(row) => row.sort(arguments).map(|sorted| self.sorted(row, &sorted)),
                 None => Err(format!("`{program}` is not known to only read")),
             },
@@ -207,7 +207,7 @@ impl Here<'_, '_> {
             return Ok(Harmless::Yes);
         }
         let refused = || format!("`git {name}` is not known to only read");
-        let row = find(GIT_COMMANDS, name).ok_or_else(refused)?;
+        let row = programs::git_command(name).ok_or_else(refused)?;
         let sorted = row.sort(words)?;
         let second = sorted.operands.first().map(|word| word.text.as_str());
         let given = |options: &[&str]| sorted.given.iter().any(|given| options.contains(given));

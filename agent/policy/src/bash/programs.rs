@@ -2,6 +2,9 @@
 //! Uses the rows of `options`.
 //! Never lists an option that writes, runs something, opens a connection, or follows links out of the workspace.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use super::options::{Operands, Row};
 
 /// A row with nothing in it, to be filled in.
@@ -11,7 +14,7 @@ const TEXT: Row = Row { operands: Operands::Text, ..PLAIN };
 const GIT: Row = Row { operands: Operands::Revisions, sharp: true, ..PLAIN };
 
 /// Programs whose arguments are sorted by the table alone.
-pub(super) const PROGRAMS: &[Row] = &[
+static PROGRAMS: &[Row] = &[
     Row {
         names: "ls dir vdir",
         short: "aAbBcCdfFgGhHiklmnNopqQrRsStuUvxXZ1",
@@ -163,7 +166,7 @@ const LOG_SHORT: &str = "#pusabcgiEFPwzRMCDmWqtr1";
 
 /// The commands of git that only read. Options that run a program (`--ext-diff`, `--textconv`, `-O`) or write
 /// (`--output`) are not in the list.
-pub(super) const GIT_COMMANDS: &[Row] = &[
+static GIT_COMMANDS: &[Row] = &[
     Row {
         names: "status",
         short: "sbvzu",
@@ -256,9 +259,23 @@ pub(super) const GIT_COMMANDS: &[Row] = &[
     },
 ];
 
-/// The row of a program or a command.
-pub(super) fn find(rows: &'static [Row], name: &str) -> Option<&'static Row> {
-    rows.iter().find(|row| row.names.split(' ').any(|known| known == name))
+/// Rows by name.
+type Index = HashMap<&'static str, &'static Row>;
+
+fn index(rows: &'static [Row]) -> Index {
+    rows.iter().flat_map(|row| row.names.split(' ').map(move |name| (name, row))).collect()
+}
+
+/// The row of a program.
+pub(super) fn program(name: &str) -> Option<&'static Row> {
+    static INDEX: LazyLock<Index> = LazyLock::new(|| index(PROGRAMS));
+    INDEX.get(name).copied()
+}
+
+/// The row of a command of git.
+pub(super) fn git_command(name: &str) -> Option<&'static Row> {
+    static INDEX: LazyLock<Index> = LazyLock::new(|| index(GIT_COMMANDS));
+    INDEX.get(name).copied()
 }
 
 /// Words of git commands that are commands themselves: only these are known to read.

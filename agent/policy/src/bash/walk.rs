@@ -3,6 +3,7 @@
 //! Never forgets a directory that may still be the current one.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::wrappers::basename;
 use crate::Kind;
@@ -12,23 +13,30 @@ use crate::shell::{Event, Scope, Simple};
 /// More possible directories than this are as good as none.
 const MOST: usize = 12;
 
-/// Every directory that may be the current one; empty when it is not known.
+/// Every directory that may be the current one; empty when it is not known. Shared, since groups are many and `cd` is rare.
 #[derive(Debug, Clone)]
-struct Bases(Vec<PathBuf>);
+struct Bases(Rc<Vec<PathBuf>>);
 
 impl Bases {
+    fn forget(&mut self) {
+        self.0 = Rc::default();
+    }
+
     fn join(&mut self, other: &Self) {
-        if self.0.is_empty() || other.0.is_empty() {
-            self.0.clear();
+        if Rc::ptr_eq(&self.0, &other.0) {
             return;
         }
-        for base in &other.0 {
-            if !self.0.contains(base) {
-                self.0.push(base.clone());
+        if self.0.is_empty() || other.0.is_empty() {
+            return self.forget();
+        }
+        let bases = Rc::make_mut(&mut self.0);
+        for base in other.0.iter() {
+            if !bases.contains(base) {
+                bases.push(base.clone());
             }
         }
-        if self.0.len() > MOST {
-            self.0.clear();
+        if bases.len() > MOST {
+            self.forget();
         }
     }
 }
@@ -52,7 +60,7 @@ pub(super) struct Walk {
 
 impl Walk {
     pub(super) fn new(cwd: PathBuf) -> Self {
-        Self { bases: Bases(vec![fold(&cwd)]), frames: Vec::new(), fallback: None, and: false }
+        Self { bases: Bases(Rc::new(vec![fold(&cwd)])), frames: Vec::new(), fallback: None, and: false }
     }
 
     pub(super) fn bases(&self) -> &[PathBuf] {
@@ -106,7 +114,7 @@ impl Walk {
         };
         match basename(&words[program].text) {
             "cd" | "chdir" => {}
-            "pushd" | "popd" | "eval" | "source" | "." => return self.bases.0.clear(),
+            "pushd" | "popd" | "eval" | "source" | "." => return self.bases.forget(),
             _ => return,
         }
         let mut operands =
@@ -119,7 +127,7 @@ impl Walk {
             }
             Some(word) => match word.known() {
                 Some(text) if !word.tilde && !text.starts_with('-') => PathBuf::from(text),
-                _ => return self.bases.0.clear(),
+                _ => return self.bases.forget(),
             },
         };
         self.go(world, &target, chained);
@@ -128,19 +136,19 @@ impl Walk {
     fn go(&mut self, world: &World, target: &Path, chained: bool) {
         let before = self.bases.clone();
         let mut certain = !before.0.is_empty();
-        let mut after = Bases(Vec::new());
-        for base in &before.0 {
+        let mut after = Vec::new();
+        for base in before.0.iter() {
             let path = fold(&base.join(target));
             certain &= world.files.kind(&world.files.resolve(&path)) == Kind::Directory;
-            if !after.0.contains(&path) {
-                after.0.push(path);
+            if !after.contains(&path) {
+                after.push(path);
             }
         }
         if before.0.is_empty() && target.is_absolute() {
-            after.0.push(fold(target));
+            after.push(fold(target));
             certain = true;
         }
-        self.bases = after;
+        self.bases = Bases(Rc::new(after));
         if certain {
             return;
         }

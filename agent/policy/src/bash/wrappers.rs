@@ -142,6 +142,9 @@ pub(super) fn basename(text: &str) -> &str {
 
 /// Every position at which the words may start a command, the first word included; `None` when there are too many.
 pub(super) fn starts(words: &[Word]) -> Option<Vec<usize>> {
+    if words.is_empty() {
+        return Some(Vec::new());
+    }
     let mut found = vec![0];
     let mut next = 0;
     while let Some(&start) = found.get(next) {

@@ -68,7 +68,7 @@ fn assemble(units: Vec<Unit>) -> Lexed {
             Unit::Fixed(piece) => word.pieces.push(piece),
         }
     }
-    word.raw = word.word().text;
+    word.raw = word.clone().word().text;
     word
 }
 

@@ -490,11 +490,10 @@ impl<'text> Reader<'text> {
                     if simple.words.is_empty() {
                         simple.assignments.push(Assignment { name, array, value });
                     } else {
-                        let word = self.finish_word(&lexed);
-                        simple.words.push(word);
+                        simple.words.push(lexed.word());
                     }
                 }
-                _ => self.push_words(&lexed, &mut simple.words)?,
+                _ => self.push_words(lexed, &mut simple.words)?,
             }
         }
         if self.at == begin {
@@ -549,31 +548,23 @@ impl<'text> Reader<'text> {
     fn words(&mut self) -> Step<Vec<Word>> {
         let lexed = self.word()?;
         let mut words = Vec::new();
-        self.push_words(&lexed, &mut words)?;
+        self.push_words(lexed, &mut words)?;
         Ok(words)
     }
 
-    fn push_words(&mut self, lexed: &Lexed, words: &mut Vec<Word>) -> Step<()> {
+    fn push_words(&mut self, lexed: Lexed, words: &mut Vec<Word>) -> Step<()> {
         match lexed.expand_braces() {
             Ok(Some(expanded)) => {
                 // `{,rm}` is one word: nothing at all is no word.
-                for one in expanded.iter().filter(|one| !one.pieces.is_empty()) {
-                    let word = self.finish_word(one);
-                    words.push(word);
-                }
+                words.extend(expanded.into_iter().filter(|one| !one.pieces.is_empty()).map(Lexed::word));
                 Ok(())
             }
             Ok(None) => {
-                let word = self.finish_word(lexed);
-                words.push(word);
+                words.push(lexed.word());
                 Ok(())
             }
             Err(()) => self.stop("a brace expansion is too large"),
         }
-    }
-
-    pub(super) fn finish_word(&self, lexed: &Lexed) -> Word {
-        lexed.word()
     }
 
     /// Take a redirect if one begins here.

@@ -31,33 +31,40 @@ impl Lexed {
     }
 
     /// The word after quote removal.
-    pub(super) fn word(&self) -> Word {
-        let mut word = Word { raw: self.raw.clone(), ..Word::default() };
+    pub(super) fn word(self) -> Word {
+        let mut word = Word { raw: self.raw, ..Word::default() };
+        let single = self.pieces.len() == 1;
         let mut class = false;
-        for (position, piece) in self.pieces.iter().enumerate() {
-            match piece {
+        for (position, piece) in self.pieces.into_iter().enumerate() {
+            let text = match piece {
                 Piece::Text(text, quoted) => {
-                    word.quoted |= *quoted;
+                    word.quoted |= quoted;
                     if !quoted {
                         // `[` alone is a program; with `]` behind it, it is a pattern.
+                        let open = text.find('[');
                         word.glob |= text.contains(['*', '?']) || (class && text.contains(']'));
-                        word.glob |= text.find('[').is_some_and(|open| text[open..].contains(']'));
-                        class |= text.contains('[');
+                        word.glob |= open.is_some_and(|open| text[open..].contains(']'));
+                        class |= open.is_some();
+                        word.tilde |= position == 0 && text.starts_with('~');
                     }
-                    word.tilde |= position == 0 && !quoted && text.starts_with('~');
-                    word.text.push_str(text);
+                    text
                 }
                 Piece::Expansion(raw, quoted) => {
                     word.dynamic = true;
-                    word.quoted |= *quoted;
+                    word.quoted |= quoted;
                     word.splits |= !quoted;
-                    word.text.push_str(raw);
+                    raw
                 }
                 Piece::Pipe(raw) => {
                     word.dynamic = true;
-                    word.pipe = self.pieces.len() == 1;
-                    word.text.push_str(raw);
+                    word.pipe = single;
+                    raw
                 }
+            };
+            if word.text.is_empty() {
+                word.text = text;
+            } else {
+                word.text.push_str(&text);
             }
         }
         word
