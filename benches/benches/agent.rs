@@ -13,7 +13,7 @@ use loci_core::session::{Session, SessionHandle, SessionOptions};
 use loci_inference::builtin;
 use loci_inference::local::{LocalOptions, LocalProvider};
 use loci_inference::provider::{Message, Provider, Request, Sampling, StreamEvent};
-use loci_inference::scripted::Scripted;
+use loci_inference::scripted::{Script, Scripted};
 use loci_protocol::{Event, Op, PermissionMode};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +26,7 @@ const SCRIPT: &str = r#"{"repeat": true, "steps": [
 async fn open(root: &std::path::Path, folder: &std::path::Path) -> SessionHandle {
     Session::open(SessionOptions {
         cwd: root.to_owned(),
-        provider: Arc::new(Scripted::from_json(SCRIPT).expect("a script")),
+        provider: Arc::new(Scripted::new(Script::from_json(SCRIPT).expect("a script"))),
         tools: loci_core::tools::all(),
         settings: Settings { permission_mode: PermissionMode::Default, ..Settings::default() },
         places: Places::below(folder),

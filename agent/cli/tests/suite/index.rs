@@ -93,7 +93,7 @@ fn odd_repositories_are_indexed() {
         use std::os::unix::fs::PermissionsExt;
         world.write("secret.rs", "pub fn unreadable() {}\n");
         let path = world.repo().join("secret.rs");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).expect("set");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).expect("set");
         world.loci(&["index"]).ended(0);
     }
 }

@@ -230,7 +230,7 @@ fn every_module_has_its_room_card() {
         let header: Vec<&str> = source.lines().take_while(|line| line.starts_with("//!")).collect();
         for word in ["Owns", "Uses", "Never"] {
             let starts = |line: &&str| line.trim_start_matches("//!").trim_start().starts_with(word);
-            if !header.iter().any(|line| starts(line)) {
+            if !header.iter().any(starts) {
                 missing.push(format!("{path}: no line `//! {word} …`"));
             }
         }

@@ -22,6 +22,8 @@ pub(crate) struct Symbols {
     weak: Vec<String>,
     /// Names that the results define.
     results: Vec<String>,
+    /// Names that stand before `to`: what `rename X to Y` is about, defined or not.
+    renamed: Vec<String>,
     /// Words that can be a new name.
     new_names: Vec<String>,
     /// Code-shaped words, known or not.
@@ -39,8 +41,12 @@ impl Symbols {
         unique(found)
     }
 
-    /// What can be renamed: what is defined, else what looks like a name; a local variable is in no index.
+    /// What can be renamed: what stands before `to`, else what is defined, else what looks like a name; a local
+    /// variable is in no index.
     pub(crate) fn to_rename(&self) -> Vec<String> {
+        if !self.renamed.is_empty() {
+            return self.renamed.clone();
+        }
         let found = unique(self.defined.iter().chain(&self.results).cloned());
         let rest = unique(self.unknown.iter().chain(&self.weak).cloned());
         if self.defined.is_empty() { unique(found.into_iter().chain(rest)) } else { found }
@@ -87,6 +93,7 @@ pub(crate) fn find(words: &Words<'_>, earlier: &[Outcome], world: &dyn World) ->
     symbols.weak.extend(asked_by_position(words));
     symbols.results = from_results(earlier, world);
     symbols.new_names = new_names(words);
+    symbols.renamed = renamed(words, &symbols);
     symbols.defined = unique(std::mem::take(&mut symbols.defined));
     // A plain word that happens to be defined is no match for a name that is written as one, unless it stands as one.
     let has_code = names.iter().any(|name| name.shape == Shape::Code);
@@ -112,10 +119,26 @@ fn stands_as_name(words: &Words<'_>, text: &str) -> bool {
     words.names.iter().any(|name| name.text == text && BEFORE.contains(&name.before.to_lowercase().as_str()))
 }
 
+/// The names of the request that stand right before `to`, `into`, `as` or an arrow.
+fn renamed(words: &Words<'_>, symbols: &Symbols) -> Vec<String> {
+    let pieces: Vec<&str> = words.text.split_whitespace().collect();
+    let known = |name: &str| {
+        [&symbols.defined, &symbols.unknown, &symbols.weak]
+            .iter()
+            .any(|names| names.iter().any(|known| known == name))
+    };
+    let names = pieces
+        .windows(2)
+        .filter(|pair| ["to", "into", "as", "->", "=>", "→"].contains(&pair[1]))
+        .map(|pair| pair[0].trim_matches(|character: char| "\"'`“”,;:?!()".contains(character)).to_owned());
+    unique(names.filter(|name| known(name)))
+}
+
 /// `load config` → `load_config`, `resolver` → `Resolver`: the same letters in another form.
 fn in_other_words(words: &Words<'_>, world: &dyn World) -> Vec<String> {
-    let pieces: Vec<&str> = words
-        .text
+    // `src/glob.rs` says where, and nothing about a symbol `glob`.
+    let text = words.paths.iter().fold(words.text.to_owned(), |text, path| text.replace(path, " "));
+    let pieces: Vec<&str> = text
         .split(|character: char| !character.is_alphanumeric() && character != '_')
         .filter(|piece| !piece.is_empty())
         .collect();

@@ -207,6 +207,12 @@ fn edits_quote_the_user() {
         "rename Conn to Connection in src/lib.rs",
         &["rename.symbol = Conn", "rename.to = Connection", "rename.path = src/lib.rs"],
     );
+    // A local variable is in no index, and the words of a path name no symbol.
+    check(
+        "rename is_suffix to has_suffix in src/config.rs",
+        &["rename.symbol = is_suffix", "rename.to = has_suffix", "rename.path = src/config.rs"],
+    );
+    check("rename is_suffix to Conn", &["rename.symbol = is_suffix", "rename.to = Conn"]);
     check("the variable cnt needs a better name: item_count", &["rename.to = cnt|item_count"]);
     check(
         "append \"*.log\" to .gitignore",
