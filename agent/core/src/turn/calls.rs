@@ -74,7 +74,6 @@ impl Session {
             }
         }
         self.finish_batch(turn, &mut batch).await?;
-        self.log.commit()?;
         stopped.map_or(Ok(()), Err)
     }
 
@@ -258,7 +257,8 @@ impl Session {
             })?;
         }
         if changing {
-            // Looking something up twice after a crash harms nobody, so only changes pay for a sync of their own.
+            // Looking something up again after a power cut harms nobody, so only changes pay for syncs of their own;
+            // a killed process loses neither, since lines are written at once.
             self.log.commit()?;
         }
         let running: Vec<_> = batch
@@ -286,7 +286,9 @@ impl Session {
         for one in &ended {
             self.log_outcome(one)?;
         }
-        self.log.commit()?;
+        if changing {
+            self.log.commit()?;
+        }
         for one in ended {
             self.tell(turn, one);
         }
@@ -318,7 +320,6 @@ impl Session {
     /// Record a call that did not run.
     fn record(&mut self, turn: &mut Turn, ended: Ended) -> Result<(), Stop> {
         self.log_outcome(&ended)?;
-        self.log.commit()?;
         self.tell(turn, ended);
         Ok(())
     }
