@@ -361,4 +361,8 @@ fn documents_are_there_and_short() {
             "{folder} is not on the map"
         );
     }
+    // What is on the map is where the map says.
+    for path in map.split('`').filter(|word| word.ends_with(".rs") && word.contains("/src/")) {
+        assert!(root().join(path).is_file(), "ARCHITECTURE.md names {path}, which is not there");
+    }
 }
