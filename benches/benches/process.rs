@@ -2,7 +2,6 @@
 //! Uses the release binary beside this suite.
 //! Never reads the user's own configuration: every folder is a temporary one.
 #![expect(clippy::disallowed_methods, reason = "it starts the binary that it measures")]
-#![expect(clippy::disallowed_methods, reason = "whole processes are what it measures")]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
