@@ -41,7 +41,7 @@ pub(crate) struct Usage {
 
 impl Usage {
     /// An error with a hint.
-    pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    pub(crate) fn error(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
         Self { message: message.into(), hint: Some(hint.into()) }.into()
     }
 }
@@ -58,7 +58,7 @@ pub(crate) struct Failed {
 
 impl Failed {
     /// An error with a hint.
-    pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    pub(crate) fn error(message: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
         Self { message: message.into(), hint: Some(hint.into()) }.into()
     }
 }
@@ -291,8 +291,8 @@ mod tests {
             let shown = describe(&error);
             assert_eq!((shown.code, shown.message.as_str(), shown.hint.as_deref()), (code, message, hint));
         };
-        check(Usage::new("wrong", "do this"), 2, "wrong", Some("do this"));
-        check(Failed::new("failed", "do that"), 1, "failed", Some("do that"));
+        check(Usage::error("wrong", "do this"), 2, "wrong", Some("do this"));
+        check(Failed::error("failed", "do that"), 1, "failed", Some("do that"));
         check(anyhow::anyhow!("plain"), 1, "plain", None);
         check(
             anyhow::Error::from(IndexError::NotADirectory { path: "/x".into() }).context("cannot open"),

@@ -29,7 +29,7 @@ pub(crate) fn piped() -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     io::stdin().lock().take(PIPED_LIMIT + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > PIPED_LIMIT {
-        return Err(Usage::new(
+        return Err(Usage::error(
             "more than 8 MiB were piped in",
             "pipe in the part that matters, or name the file",
         ));

@@ -55,7 +55,7 @@ pub(crate) fn open(project: &Project, settings: &Settings) -> anyhow::Result<Arc
         }
         Target::Script(path) => {
             let script = Scripted::open(&resolve(project, &path)).map_err(|error| {
-                Usage::new(format!("{}: {error}", path.display()), "a script is a JSON list of steps")
+                Usage::error(format!("{}: {error}", path.display()), "a script is a JSON list of steps")
             })?;
             Ok(Arc::new(script))
         }
@@ -90,7 +90,7 @@ fn catalogued(project: &Project, entry: &Entry, settings: &Settings) -> anyhow::
         Kind::BuiltIn => return built_in(settings),
         // Every service has been taken for one by the route, unless its name was written in another case.
         Kind::Remote => {
-            return Err(Usage::new(format!("`{}` is a service", entry.name), format!("-m {}", entry.name)));
+            return Err(Usage::error(format!("`{}` is a service", entry.name), format!("-m {}", entry.name)));
         }
         Kind::Gguf => {}
     }
@@ -99,7 +99,7 @@ fn catalogued(project: &Project, entry: &Entry, settings: &Settings) -> anyhow::
     }
     if !entry.supported() {
         let architecture = fields.architecture.as_deref().unwrap_or("its");
-        return Err(Usage::new(
+        return Err(Usage::error(
             format!(
                 "`{}` cannot run yet: there is no forward pass for the {architecture} family",
                 entry.name
@@ -108,14 +108,14 @@ fn catalogued(project: &Project, entry: &Entry, settings: &Settings) -> anyhow::
         ));
     }
     let (Some(repository), Some(file)) = (&fields.repository, &fields.file) else {
-        return Err(Usage::new(
+        return Err(Usage::error(
             format!("`{}` names no file", entry.name),
             "add `path` to its entry in models.toml",
         ));
     };
     let path = project.places.data.join("models").join(file);
     if !path.is_file() {
-        return Err(Failed::new(
+        return Err(Failed::error(
             format!("`{}` is not on this machine", entry.name),
             format!("download {file} from the hub's {repository} to {}", path.display()),
         ));
@@ -131,7 +131,7 @@ fn local(
 ) -> anyhow::Result<Arc<dyn Provider>> {
     let path = resolve(project, path);
     if !path.is_file() {
-        return Err(Usage::new(
+        return Err(Usage::error(
             format!("{} is not a file", path.display()),
             "give the path of a GGUF file; `loci models` lists names",
         ));

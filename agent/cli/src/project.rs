@@ -49,10 +49,10 @@ impl Project {
         let given = directory.unwrap_or(Path::new("."));
         let shown = given.display();
         let directory = given.canonicalize().map_err(|error| {
-            Usage::new(format!("{shown}: {error}"), "name a directory that exists with -C DIR")
+            Usage::error(format!("{shown}: {error}"), "name a directory that exists with -C DIR")
         })?;
         if !directory.is_dir() {
-            return Err(Usage::new(format!("{shown} is not a directory"), "name a directory with -C DIR"));
+            return Err(Usage::error(format!("{shown} is not a directory"), "name a directory with -C DIR"));
         }
         let places = Places::from_environment(&environment);
         let home = places.home.canonicalize().unwrap_or_else(|_| places.home.clone());

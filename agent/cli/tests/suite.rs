@@ -5,7 +5,6 @@
     clippy::disallowed_methods,
     reason = "the suite prepares files and starts the binary that it tests"
 )]
-#![expect(clippy::disallowed_methods, reason = "tests write fixtures and start the binary they test")]
 
 mod suite {
     mod builtin;

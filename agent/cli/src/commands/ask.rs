@@ -47,7 +47,7 @@ pub(crate) fn run(project: &Project, arguments: &AskArguments) -> anyhow::Result
 /// The request with what was piped in below it.
 fn with_piped(asked: &str, piped: &str) -> anyhow::Result<String> {
     match (asked.trim(), piped.trim_end()) {
-        ("", "") => Err(errors::Usage::new(
+        ("", "") => Err(errors::Usage::error(
             "there is nothing to answer",
             "give a request: loci -p \"where is main?\"",
         )),
@@ -112,7 +112,7 @@ impl<'a> Once<'a> {
                 }
             };
             let Some(event) = event else {
-                return Err(Failed::new(
+                return Err(Failed::error(
                     "the session ended without an answer",
                     "`loci sessions` shows what was kept",
                 ));
