@@ -128,7 +128,10 @@ impl Session {
         self.start_refresh();
 
         for _ in 0..self.max_steps {
-            let answer = self.ask(turn).await?;
+            let answer = match self.answer_to_denial(turn).await {
+                Some(answer) => answer,
+                None => self.ask(turn).await?,
+            };
             let calls = answer.calls;
             turn.answer = answer.text.clone();
             let message =

@@ -63,6 +63,9 @@ fn rename_in_a_file() {
     // Nobody is there to approve it.
     let value = ask(&world, request, &[]);
     assert_eq!(value["changed"], json!([]), "{value}");
+    assert_eq!(value["tool_calls"], 1, "denied, it tries nothing else: {value}");
+    let answer = value["answer"].as_str().expect("a text");
+    assert!(answer.contains("needs the user's approval") && !answer.contains("Do not"), "{value}");
     unchanged(&world);
     let value = ask(&world, request, &["--permission-mode", "acceptEdits"]);
     assert_eq!(value["changed"], json!(["src/price.rs"]), "{value}");

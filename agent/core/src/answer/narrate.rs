@@ -63,7 +63,9 @@ fn sentence(text: &str) -> String {
 }
 
 fn failure(page: &mut Page, call: &ToolCall, outcome: &Outcome) {
-    let what = if outcome.text.is_empty() { &outcome.summary } else { &outcome.text };
+    // The text of a denial goes on with advice for the model.
+    let for_people = outcome.text.is_empty() || outcome.summary.starts_with("denied");
+    let what = if for_people { &outcome.summary } else { &outcome.text };
     let line = what.lines().next().unwrap_or_default();
     page.line(format!(
         "{} failed: {}",

@@ -119,22 +119,20 @@ impl Session {
         let why = match decision.decision {
             Permission::Allow => why,
             Permission::Deny => {
-                let outcome = Outcome::failed(format!(
-                    "denied by the permission rules: {why}. Do not try it another way."
-                ));
+                let outcome = denied(format!("denied by the permission rules: {why}"), NOT_AGAIN);
                 return Err(Box::new(refused(call, outcome)));
             }
             Permission::Ask if !self.control.interactive => {
                 self.explain_denial(tool.name(), &accesses, &why);
-                let outcome = Outcome::failed(format!(
-                    "denied: it needs the user's approval ({why}), and nobody is there to give it. Do not try it another way; say what you would have done."
-                ));
+                let reason =
+                    format!("denied: it needs the user's approval ({why}), and nobody is there to give it");
+                let outcome = denied(reason, "Do not try it another way; say what you would have done.");
                 return Err(Box::new(refused(call, outcome)));
             }
             Permission::Ask => {
                 match self.ask_approval(turn, &call, tool.as_ref(), &input, &context, decision, &why).await {
                     Ok(approved) => approved,
-                    Err(message) => return Err(Box::new(refused(call, Outcome::failed(message)))),
+                    Err(outcome) => return Err(Box::new(refused(call, *outcome))),
                 }
             }
         };
@@ -152,7 +150,7 @@ impl Session {
         context: &ToolContext,
         decision: loci_policy::Decision,
         why: &str,
-    ) -> Result<String, String> {
+    ) -> Result<String, Box<Outcome>> {
         let diff = tool.preview(input, context);
         let summary = tool.summary(input);
         let asked = |id| Event::ApprovalRequested {
@@ -172,13 +170,13 @@ impl Session {
                 Ok(format!("approved for the session by the user ({why})"))
             }
             Some(Reply::Approval(Approval::Deny { reason })) if reason.trim().is_empty() => {
-                Err("denied by the user. Do not try it another way.".into())
+                Err(Box::new(denied("denied by the user".into(), NOT_AGAIN)))
             }
             Some(Reply::Approval(Approval::Deny { reason })) => {
-                Err(format!("denied by the user, who says: {}", reason.trim()))
+                Err(Box::new(Outcome::failed(format!("denied by the user, who says: {}", reason.trim()))))
             }
-            Some(Reply::Answer(_)) => Err("denied by the user. Do not try it another way.".into()),
-            None => Err("not run: the turn was cancelled".into()),
+            Some(Reply::Answer(_)) => Err(Box::new(denied("denied by the user".into(), NOT_AGAIN))),
+            None => Err(Box::new(Outcome::failed("not run: the turn was cancelled"))),
         }
     }
 
@@ -389,6 +387,14 @@ pub(crate) fn file_of<'a>(tool: &str, input: &'a Value) -> Option<&'a str> {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What the model must not do about a denial.
+const NOT_AGAIN: &str = "Do not try it another way.";
+
+/// A call that may not run: the reason is for both, the advice for the model alone.
+fn denied(reason: String, advice: &str) -> Outcome {
+    Outcome { summary: reason.clone(), ..Outcome::failed(format!("{reason}. {advice}")) }
 }
 
 fn refused(call: ToolCall, outcome: Outcome) -> Ended {

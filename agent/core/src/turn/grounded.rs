@@ -2,9 +2,11 @@
 //! Uses `ground` and `answer`.
 //! Never lets a worded answer cite a place that no result named.
 
-use loci_inference::provider::{Compose, ToolSpec};
+use loci_inference::provider::{Compose, FinishReason, ToolSpec};
+use loci_protocol::Event;
 
 use super::Turn;
+use super::step::Answer;
 use crate::session::Session;
 use crate::tools::Outcome;
 use crate::{answer, ground};
@@ -30,6 +32,18 @@ impl Session {
             tokio::task::spawn_blocking(move || ground::narrow(specs, &prompt, &earlier, &context));
         // Without grounding the model could produce arguments that do not exist: better no tools than these.
         narrowed.await.unwrap_or_default()
+    }
+
+    /// Once a call was denied, a very small model knows no other way than to call something else: the answer says
+    /// what was denied.
+    pub(crate) async fn answer_to_denial(&self, turn: &mut Turn) -> Option<Answer> {
+        let denied = turn.outcomes.iter().any(|(_, outcome)| outcome.summary.starts_with("denied"));
+        if self.provider.info().capabilities.composes || !denied {
+            return None;
+        }
+        let text = self.compose(turn, Compose::Answer).await;
+        self.control.emit(Event::TextDelta { text: text.clone() });
+        Some(Answer { text, reasoning: None, calls: Vec::new(), reason: FinishReason::Stop })
     }
 
     /// The words of an answer that the model leaves to the program.
