@@ -54,6 +54,8 @@ fn answer(request: &str, outcomes: &[(ToolCall, Outcome)]) -> Composed {
     for (at, (call, outcome)) in outcomes.iter().enumerate() {
         if is_worth_telling(at, outcomes) {
             page.paragraph();
+            // What a later call shows whole is not begun here.
+            page.shown_later = (at + 1..outcomes.len()).any(|later| focus(later, outcomes).is_some());
             narrate::tell(&mut page, request, call, outcome, focus(at, outcomes));
         }
     }
@@ -99,6 +101,8 @@ fn is_search(tool: &str) -> bool {
 pub(crate) struct Page {
     text: String,
     citations: Vec<Location>,
+    /// A later part shows the code that this one is about.
+    pub(crate) shown_later: bool,
 }
 
 impl Page {

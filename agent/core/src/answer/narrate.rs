@@ -16,7 +16,7 @@ const MAX_LISTED: usize = 12;
 const MAX_READ: usize = 80;
 /// Lines around a line that a file was opened for, and how many of them before it.
 const AROUND: usize = 40;
-const ABOVE: u32 = 6;
+const ABOVE: usize = 6;
 /// Lines of a diff that are shown.
 const MAX_DIFF: usize = 40;
 
@@ -104,7 +104,7 @@ fn definitions(page: &mut Page, request: &str, call: &ToolCall, outcome: &Outcom
         }
         let body: Vec<&Evidence> =
             outcome.evidence.iter().filter(|evidence| evidence.label == "body").collect();
-        if !body.is_empty() && (doc.is_none() || wants_body(request)) {
+        if !body.is_empty() && !page.shown_later && (doc.is_none() || wants_body(request)) {
             page.line("");
             page.line("It begins:");
             page.line("");
@@ -237,7 +237,7 @@ fn hits(page: &mut Page, request: &str, call: &ToolCall, outcome: &Outcome) {
         page.line("");
         page.line(sentence(&doc.text));
     }
-    if !lines.is_empty() && (doc.is_none() || asks_how(request)) {
+    if !lines.is_empty() && !page.shown_later && (doc.is_none() || asks_how(request)) {
         page.line("");
         page.line("Its telling lines:");
         page.line("");
@@ -304,9 +304,13 @@ fn excerpt(page: &mut Page, outcome: &Outcome, focus: Option<u32>) {
         return;
     }
     // Around the line that was wanted: its comment above, its body below.
-    let first = focus.map_or(0, |line| line.saturating_sub(ABOVE));
+    let first = focus.map_or(0, |line| comment_above(&outcome.evidence, line));
     let all: Vec<&Evidence> =
         outcome.evidence.iter().filter(|evidence| evidence.location.line >= first).collect();
+    let all = match focus {
+        Some(line) => &all[..block_end(&all, line)],
+        None => all.as_slice(),
+    };
     let limit = if focus.is_some() { AROUND } else { MAX_READ };
     let lines = &all[..all.len().min(limit)];
     match (focus, lines.first(), lines.last()) {
@@ -330,6 +334,48 @@ fn excerpt(page: &mut Page, outcome: &Outcome, focus: Option<u32>) {
     if all.len() > lines.len() {
         page.line(format!("… {} more lines; ask for a range of lines", all.len() - lines.len()));
     }
+}
+
+/// The first line of the comment and the attributes right above a line.
+fn comment_above(lines: &[Evidence], line: u32) -> u32 {
+    let is_above = |text: &str| {
+        ["//", "#", "@", "*", "/*", "--", ";;", "\"\"\""]
+            .iter()
+            .any(|start| text.trim_start().starts_with(start))
+    };
+    let above = lines.iter().rev().filter(|evidence| evidence.location.line < line);
+    let comment = above.take(ABOVE).take_while(|evidence| is_above(&evidence.text)).last();
+    comment.map_or(line, |evidence| evidence.location.line)
+}
+
+/// How many of `lines` there are up to the end of the block that begins at `line`: what is deeper than that line, and
+/// what closes it.
+fn block_end(lines: &[&Evidence], line: u32) -> usize {
+    let depth = |text: &str| text.len() - text.trim_start().len();
+    let Some(at) = lines.iter().position(|evidence| evidence.location.line == line) else {
+        return lines.len();
+    };
+    let start = depth(&lines[at].text);
+    let mut has_body = false;
+    for (offset, evidence) in lines[at + 1..].iter().enumerate() {
+        let text = evidence.text.trim();
+        if text.is_empty() {
+            continue;
+        }
+        if depth(&evidence.text) > start {
+            has_body = true;
+            continue;
+        }
+        let end = at + 1 + offset;
+        match text.starts_with(['}', ')', ']']) || text == "end" {
+            // `) -> Result {` goes on.
+            true if text.ends_with(['{', ':']) => {}
+            true => return end + 1,
+            false if !has_body && text.starts_with(['{', 'w']) => {}
+            false => return end,
+        }
+    }
+    lines.len()
 }
 
 fn outline(page: &mut Page, outcome: &Outcome) {

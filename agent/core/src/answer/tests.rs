@@ -206,17 +206,47 @@ fn what_adds_nothing_is_not_told() {
 
 #[test]
 fn a_file_opened_for_a_line_is_shown_there() {
-    let found = outcome("1 definition", vec![evidence("a.rs", 30, "fn load()", "function")]);
-    let lines = (1..=90).map(|line| evidence("a.rs", line, &format!("line {line}"), "line")).collect();
+    let lines = [
+        "use x;",
+        "",
+        "/// Loads.",
+        "#[must_use]",
+        "fn load(",
+        "    path: &str,",
+        ") -> Config {",
+        "    let text = read(path);",
+        "",
+        "    parse(text)",
+        "}",
+        "",
+        "fn other() {}",
+    ];
+    let read: Vec<Evidence> =
+        (1..).zip(lines).map(|(line, text)| evidence("a.rs", line, text, "line")).collect();
+    let check = |line: u32, expect: &str| {
+        let found = outcome(
+            "1 definition",
+            vec![evidence("a.rs", line, "load", "function"), evidence("a.rs", line + 1, "body", "body")],
+        );
+        let told = answer_to(
+            "show me the code of load",
+            &[
+                (call("where", json!({"symbol": "load"})), found),
+                (call("read", json!({"path": "a.rs"})), outcome("lines 1-13 of 13 in a.rs", read.clone())),
+            ],
+        );
+        assert!(told.contains(expect), "{told}");
+        assert!(!told.contains("It begins"), "{told}");
+    };
+    check(5, "a.rs, lines 3-11:\n\n     3  /// Loads.\n");
+    check(13, "a.rs, lines 13-13:\n\n    13  fn other() {}");
+    check(8, "a.rs, lines 8-9:");
+    // A range that was asked for is shown as it is.
     let told = answer_to(
-        "open the implementation of load",
-        &[
-            (call("where", json!({"symbol": "load"})), found),
-            (call("read", json!({"path": "a.rs"})), outcome("lines 1-90 of 90 in a.rs", lines)),
-        ],
+        "lines 1 to 13 of a.rs",
+        &[(call("read", json!({"path": "a.rs", "start": 1})), outcome("lines 1-13 of 13 in a.rs", read))],
     );
-    assert!(told.contains("a.rs, lines 24-63:\n\n    24  line 24\n"), "{told}");
-    assert!(told.ends_with("    63  line 63\n… 27 more lines; ask for a range of lines"), "{told}");
+    assert!(told.starts_with("lines 1-13 of 13 in a.rs:\n\n     1  use x;"), "{told}");
 }
 
 #[test]
