@@ -12,6 +12,7 @@ mod walk;
 mod workspace_edits;
 mod wrappers;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
@@ -135,16 +136,16 @@ impl Judge<'_, '_> {
         let pieces: HashSet<&str> = pieces.filter(|piece| !piece.is_empty()).collect();
         for piece in pieces {
             let bare: String = piece.chars().filter(|c| !matches!(c, '\'' | '"' | '\\')).collect();
-            self.match_commands(&[piece, &bare]);
+            self.match_commands(&[piece, bare.as_str()]);
         }
     }
 
     /// Deny and ask rules about commands.
-    fn match_commands(&mut self, texts: &[&str]) {
+    fn match_commands(&mut self, texts: &[impl AsRef<str>]) {
         for (list, rule) in self.rules.restrictions() {
             if let Spec::Command(pattern) = &rule.spec
                 && rule.names("Bash", list)
-                && texts.iter().any(|text| pattern.matches(text))
+                && texts.iter().any(|text| pattern.matches(text.as_ref()))
             {
                 self.verdicts.add(by_list(list, rule));
             }
@@ -167,23 +168,24 @@ impl Judge<'_, '_> {
         for &start in starts {
             let words = &simple.words[start..];
             if rules_on_commands {
-                let texts = [
-                    line(words),
-                    render(words, |word| word.text.clone()),
-                    render(words, |word| word.raw.clone()),
-                ];
-                self.match_commands(&[&texts[0], &texts[1], &texts[2]]);
+                let mut texts = vec![line(words)];
+                if words.iter().any(|word| word.written.is_some()) {
+                    texts.push(render(words, |word| &word.text));
+                    texts.push(render(words, Word::raw));
+                }
+                self.match_commands(&texts);
                 let name = basename(&words[0].text);
                 if name.len() < words[0].text.len() {
                     let named = [name, &texts[0][words[0].bare().len()..]].concat();
-                    self.match_commands(&[&named]);
+                    self.match_commands(&[named]);
                 }
             }
             if let Some(why) = removal::of_everything(&here, words) {
                 self.verdicts.add(Finding::firm(why).changing());
             }
-            if self.restricts_files || start == 0 {
-                for file in files::of(words) {
+            let mut seen = HashSet::new();
+            for file in files::of(words) {
+                if seen.insert((file.text.clone(), file.touch == Touch::Write, file.certain)) {
                     self.restrict_file(&here, &file);
                 }
             }
@@ -248,7 +250,7 @@ impl Judge<'_, '_> {
         for place in here.places(text, file.tilde) {
             if self.restricts_files {
                 if !file.glob
-                    && let Some(finding) = restricted(self.world, self.rules, tool, file.touch, &place)
+                    && let Some(finding) = restricted(self.rules, tool, file.touch, &place)
                 {
                     self.verdicts.add(if file.certain {
                         finding
@@ -275,7 +277,7 @@ impl Judge<'_, '_> {
         for (list, rule) in self.rules.restrictions() {
             if let Spec::Path(pattern) = &rule.spec
                 && rule.names(tool, list)
-                && pattern.may_reach_below(self.world, place)
+                && pattern.may_reach_below(place)
             {
                 self.verdicts.add(Finding::firm("it may reach a path that a rule is about").by(&rule.source));
             }
@@ -287,13 +289,13 @@ impl Judge<'_, '_> {
         let here = Here { world: self.world, bases };
         let mut seen: HashSet<(bool, bool, &str)> = HashSet::new();
         for Redirect { direction, target } in &simple.redirects {
-            if seen.insert((*direction == Direction::Read, *direction == Direction::Write, &target.raw)) {
+            if seen.insert((*direction == Direction::Read, *direction == Direction::Write, target.raw())) {
                 self.redirect(&here, *direction, target);
             }
         }
         let Some(first) = simple.words.first() else { return };
         if first.dynamic || first.glob || first.tilde {
-            let why = format!("which program `{}` is, is not known", escape(&first.raw));
+            let why = format!("which program `{}` is, is not known", escape(first.raw()));
             let finding = if self.restricted { Finding::firm(why) } else { Finding::ask(why) };
             self.verdicts.add(finding.changing());
             return;
@@ -339,7 +341,7 @@ impl Judge<'_, '_> {
             };
             if texts.is_empty() {
                 texts.push(line(words));
-                texts.push(render(words, |word| word.raw.clone()));
+                texts.push(render(words, Word::raw));
                 if let Some(name) = name.filter(|name| name.len() < words[0].text.len()) {
                     texts.push([name, &texts[0][words[0].bare().len()..]].concat());
                 }
@@ -366,7 +368,7 @@ impl Judge<'_, '_> {
             return;
         }
         if target.dynamic || target.glob || here.bases.is_empty() || is_other_home(target) {
-            let why = format!("where `{}` leads is not known", escape(&target.raw));
+            let why = format!("where `{}` leads is not known", escape(target.raw()));
             let finding = if self.restricts_files { Finding::firm(why) } else { Finding::ask(why) };
             self.verdicts.add(finding.changing());
             return;
@@ -394,9 +396,9 @@ fn is_other_home(word: &Word) -> bool {
     word.tilde && word.text != "~" && !word.text.starts_with("~/")
 }
 
-fn redirected(direction: Direction, target: &Word) -> FileArgument {
+fn redirected(direction: Direction, target: &Word) -> FileArgument<'_> {
     FileArgument {
-        text: target.text.clone(),
+        text: Cow::Borrowed(&target.text),
         tilde: target.tilde,
         glob: target.glob,
         dynamic: target.dynamic,
@@ -540,13 +542,6 @@ fn risky_argument(here: &Here, words: &[Word]) -> Option<String> {
 }
 
 /// The words as one line.
-fn render(words: &[Word], each: impl Fn(&Word) -> String) -> String {
-    let mut line = String::new();
-    for word in words {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(&each(word));
-    }
-    line
+fn render<'words>(words: &'words [Word], each: impl Fn(&'words Word) -> &'words str) -> String {
+    words.iter().map(each).collect::<Vec<_>>().join(" ")
 }

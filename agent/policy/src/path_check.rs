@@ -25,14 +25,14 @@ pub(crate) fn judge(
     place: &Place,
 ) -> Finding {
     let write = touch == Touch::Write;
-    if let Some(finding) = restricted(world, rules, tool, touch, place) {
+    if let Some(finding) = restricted(rules, tool, touch, place) {
         return if write { finding.changing() } else { finding };
     }
     let finding = if place.names.iter().any(|name| contains_hidden(&name.to_string_lossy())) {
         Finding::firm("the path has hidden characters")
     } else if write && world.is_protected(place) {
         Finding::firm("the path is protected: what stands there decides what is run or allowed later")
-    } else if let Some(rule) = allowing(world, rules, tool, place) {
+    } else if let Some(rule) = allowing(rules, tool, place) {
         Finding::allow("a rule allows it").by(&rule.source)
     } else {
         match (touch, world.is_inside(place)) {
@@ -49,13 +49,7 @@ pub(crate) fn judge(
 }
 
 /// The deny or ask rule that holds for the path. What must not be read must not be edited either: an edit shows it.
-pub(crate) fn restricted(
-    world: &World,
-    rules: &RuleSet,
-    tool: &str,
-    touch: Touch,
-    place: &Place,
-) -> Option<Finding> {
+pub(crate) fn restricted(rules: &RuleSet, tool: &str, touch: Touch, place: &Place) -> Option<Finding> {
     let found = rules.restrictions().filter_map(|(list, rule)| {
         let about = rule.names(tool, list)
             || (touch == Touch::Write && matches!(rule.spec, Spec::Path(_)) && rule.names("Read", list));
@@ -63,7 +57,7 @@ pub(crate) fn restricted(
             return None;
         }
         match &rule.spec {
-            Spec::Path(pattern) if pattern.matches(world, list, place) => Some(by_list(list, rule)),
+            Spec::Path(pattern) if pattern.matches(list, place) => Some(by_list(list, rule)),
             Spec::All => Some(by_list(list, rule)),
             Spec::Broken(why) => {
                 Some(Finding::firm(format!("a rule cannot be read: {why}")).by(&rule.source))
@@ -83,17 +77,12 @@ pub(crate) fn by_list(list: List, rule: &Rule) -> Finding {
     }
 }
 
-fn allowing<'rules>(
-    world: &World,
-    rules: &'rules RuleSet,
-    tool: &str,
-    place: &Place,
-) -> Option<&'rules Rule> {
+fn allowing<'rules>(rules: &'rules RuleSet, tool: &str, place: &Place) -> Option<&'rules Rule> {
     rules.allow.iter().find(|rule| {
         rule.names(tool, List::Allow)
             && match &rule.spec {
                 Spec::All => true,
-                Spec::Path(pattern) => pattern.matches(world, List::Allow, place),
+                Spec::Path(pattern) => pattern.matches(List::Allow, place),
                 _ => false,
             }
     })

@@ -72,6 +72,21 @@ impl RuleSet {
         }
     }
 
+    /// The same for one call.
+    pub(crate) fn bound(rules: &Rules, world: &World) -> Self {
+        let mut set = Self::new(rules);
+        for (list, rules) in
+            [(List::Deny, &mut set.deny), (List::Ask, &mut set.ask), (List::Allow, &mut set.allow)]
+        {
+            for rule in rules {
+                if let Spec::Path(pattern) = &mut rule.spec {
+                    pattern.bind(world, list);
+                }
+            }
+        }
+        set
+    }
+
     /// Deny and ask rules with the word for what they do.
     pub(crate) fn restrictions(&self) -> impl Iterator<Item = (List, &Rule)> {
         let deny = self.deny.iter().map(|rule| (List::Deny, rule));
@@ -290,6 +305,8 @@ enum Anchor {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PathPattern {
     anchor: Anchor,
+    /// The folders that it starts from: none before the pattern is bound to a call.
+    bases: Vec<PathBuf>,
     components: Vec<String>,
 }
 
@@ -316,37 +333,48 @@ impl PathPattern {
             (Anchor::Anywhere, spec)
         };
         let components = rest.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned);
-        Ok(Self { anchor, components: components.collect() })
+        Ok(Self { anchor, bases: Vec::new(), components: components.collect() })
     }
 
-    fn bases(&self, world: &World, list: List) -> Vec<PathBuf> {
+    /// Find out where the pattern starts in this call.
+    fn bind(&mut self, world: &World, list: List) {
         let context = world.context;
-        match self.anchor {
+        self.bases = match self.anchor {
             Anchor::FileSystem => vec![PathBuf::from("/")],
             Anchor::Home => world.both(&context.home),
             Anchor::Root => world.both(&context.root),
             Anchor::Current => world.both(&context.cwd),
             // A denied name is denied wherever it is; an allowed one is meant inside the workspace.
             Anchor::Anywhere if list != List::Allow => vec![PathBuf::from("/")],
-            Anchor::Anywhere => std::iter::once(&context.root)
-                .chain(&context.additional)
-                .flat_map(|path| world.both(path))
-                .collect(),
+            Anchor::Anywhere => {
+                let inside = std::iter::once(&context.root).chain(&context.additional);
+                inside.flat_map(|path| world.both(path)).collect()
+            }
+        };
+        while self.components.first().is_some_and(|first| first == "..") {
+            self.components.remove(0);
+            for base in &mut self.bases {
+                base.pop();
+            }
+        }
+        if self.anchor == Anchor::Anywhere {
+            self.components.insert(0, "**".to_owned());
         }
     }
 
     /// Whether a name of a place matches.
-    fn matches_name(&self, world: &World, list: List, name: &Path) -> bool {
-        self.bases(world, list).into_iter().any(|mut base| {
-            let mut components: Vec<&str> = self.components.iter().map(String::as_str).collect();
-            while components.first() == Some(&"..") {
-                components.remove(0);
-                base.pop();
-            }
-            if self.anchor == Anchor::Anywhere {
-                components.insert(0, "**");
-            }
-            let Ok(rest) = name.strip_prefix(fold(&base)) else { return false };
+    fn matches_name(&self, name: &Path) -> bool {
+        // Most patterns are a bare name, and most paths do not have it.
+        if let [any, literal] = self.components.as_slice()
+            && any == "**"
+            && !literal.contains(['*', '?', '[', '\\'])
+            && !name.components().any(|part| part.as_os_str() == literal.as_str())
+        {
+            return false;
+        }
+        let components: Vec<&str> = self.components.iter().map(String::as_str).collect();
+        self.bases.iter().any(|base| {
+            let Ok(rest) = name.strip_prefix(base) else { return false };
             let texts: Vec<_> = rest.components().map(|part| part.as_os_str().to_string_lossy()).collect();
             let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
             path_matches(&components, &texts)
@@ -354,22 +382,22 @@ impl PathPattern {
     }
 
     /// For deny and ask any name is enough; for allow every name must match.
-    pub(crate) fn matches(&self, world: &World, list: List, place: &Place) -> bool {
+    pub(crate) fn matches(&self, list: List, place: &Place) -> bool {
         let mut names = place.names.iter();
         match list {
-            List::Allow => names.all(|name| self.matches_name(world, list, name)),
-            List::Deny | List::Ask => names.any(|name| self.matches_name(world, list, name)),
+            List::Allow => names.all(|name| self.matches_name(name)),
+            List::Deny | List::Ask => names.any(|name| self.matches_name(name)),
         }
     }
 
     /// Whether something below a folder could match. Errs towards yes.
-    pub(crate) fn may_reach_below(&self, world: &World, place: &Place) -> bool {
+    pub(crate) fn may_reach_below(&self, place: &Place) -> bool {
         let wild = |part: &&String| part.contains(['*', '?', '[', '\\']);
         if self.anchor == Anchor::Anywhere {
             return true;
         }
         let literal: PathBuf = self.components.iter().take_while(|part| !wild(part)).collect();
-        self.bases(world, List::Deny).into_iter().any(|base| {
+        self.bases.iter().any(|base| {
             let start = fold(&base.join(&literal));
             place.names.iter().any(|name| start.starts_with(name) || name.starts_with(&start))
         })

@@ -17,8 +17,8 @@ pub(crate) const DEPTH: usize = 48;
 pub(crate) struct Word {
     /// Without quotes; expansions stand as they were written.
     pub(crate) text: String,
-    /// As it was written.
-    pub(crate) raw: String,
+    /// As it was written, where that differs.
+    pub(crate) written: Option<String>,
     /// It has an expansion, so that its value is not known.
     pub(crate) dynamic: bool,
     /// It has an expansion outside quotes, so that it may become no word or several.
@@ -39,6 +39,11 @@ impl Word {
         (!self.dynamic && !self.glob).then_some(self.text.as_str())
     }
 
+    /// As it was written.
+    pub(crate) fn raw(&self) -> &str {
+        self.written.as_deref().unwrap_or(&self.text)
+    }
+
     /// The word with quotes only where they matter.
     pub(crate) fn bare(&self) -> String {
         if !self.text.is_empty()
@@ -52,7 +57,17 @@ impl Word {
 
 /// Words as one line, with quotes only where they matter.
 pub(crate) fn line(words: &[Word]) -> String {
-    words.iter().map(Word::bare).collect::<Vec<_>>().join(" ")
+    let mut line = String::new();
+    for word in words {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        match &word.written {
+            None => line.push_str(&word.text),
+            Some(_) => line.push_str(&word.bare()),
+        }
+    }
+    line
 }
 
 /// A variable that is set before a command, or by itself.

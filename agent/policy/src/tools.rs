@@ -21,8 +21,8 @@ pub(crate) fn decide(
     input: &Value,
     files: &dyn Files,
 ) -> Decision {
-    let rules = RuleSet::new(rules);
     let world = World::new(context, files);
+    let rules = RuleSet::bound(rules, &world);
     let mut call = Call {
         world: &world,
         rules: &rules,
@@ -247,9 +247,9 @@ impl<'call> Call<'call> {
 }
 
 pub(crate) fn may_show(rules: &Rules, context: &Context, path: &Path, files: &dyn Files) -> bool {
-    let rules = RuleSet::new(rules);
     let world = World::new(context, files);
+    let rules = RuleSet::bound(rules, &world);
     let place = world.locate(&context.cwd, &path.to_string_lossy());
-    let found = restricted(&world, &rules, "Read", Touch::Read, &place);
+    let found = restricted(&rules, "Read", Touch::Read, &place);
     found.is_none_or(|finding| finding.level != Level::Deny)
 }

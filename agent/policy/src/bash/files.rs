@@ -2,14 +2,16 @@
 //! Uses nothing.
 //! Never says that an unknown program leaves its arguments alone: they come back as uncertain.
 
+use std::borrow::Cow;
+
 use super::wrappers::basename;
 use crate::path_check::Touch;
 use crate::shell::Word;
 
 /// An argument that is, or may be, a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct FileArgument {
-    pub(super) text: String,
+pub(super) struct FileArgument<'words> {
+    pub(super) text: Cow<'words, str>,
     pub(super) tilde: bool,
     pub(super) glob: bool,
     pub(super) dynamic: bool,
@@ -21,7 +23,7 @@ pub(super) struct FileArgument {
 }
 
 /// The files among the arguments of a command.
-pub(super) fn of(words: &[Word]) -> Vec<FileArgument> {
+pub(super) fn of(words: &[Word]) -> Vec<FileArgument<'_>> {
     let Some((first, arguments)) = words.split_first() else { return Vec::new() };
     let program = basename(&first.text);
     let operands = || arguments.iter().filter(|word| !word.text.starts_with('-'));
@@ -91,7 +93,7 @@ pub(super) fn of(words: &[Word]) -> Vec<FileArgument> {
         let touch = if writes { Touch::Write } else { Touch::Read };
         let certain = program == "dd" || program == "git" || writes;
         found.push(FileArgument {
-            text: value.to_owned(),
+            text: Cow::Borrowed(value),
             tilde: false,
             ..argument(word, touch, certain, false)
         });
@@ -111,9 +113,9 @@ pub(super) fn of(words: &[Word]) -> Vec<FileArgument> {
     found
 }
 
-fn argument(word: &Word, touch: Touch, certain: bool, descends: bool) -> FileArgument {
+fn argument(word: &Word, touch: Touch, certain: bool, descends: bool) -> FileArgument<'_> {
     FileArgument {
-        text: word.text.clone(),
+        text: Cow::Borrowed(&word.text),
         tilde: word.tilde,
         glob: word.glob,
         dynamic: word.dynamic,
@@ -124,7 +126,7 @@ fn argument(word: &Word, touch: Touch, certain: bool, descends: bool) -> FileArg
 }
 
 /// `cp a/b dir` writes `dir/b` when `dir` is a folder; both names are looked at.
-fn into_folder(found: &mut Vec<FileArgument>) {
+fn into_folder(found: &mut Vec<FileArgument<'_>>) {
     let Some((target, sources)) = found.split_last() else { return };
     let mut more = Vec::new();
     for source in sources {
@@ -132,7 +134,7 @@ fn into_folder(found: &mut Vec<FileArgument>) {
         if !name.is_empty() && !source.dynamic {
             let text = format!("{}/{name}", target.text.trim_end_matches('/'));
             more.push(FileArgument {
-                text,
+                text: text.into(),
                 touch: Touch::Write,
                 glob: source.glob || target.glob,
                 ..target.clone()

@@ -52,7 +52,7 @@ impl Here<'_, '_> {
             return Ok(());
         }
         if word.dynamic {
-            return Err(format!("what `{}` stands for is not known", word.raw));
+            return Err(format!("what `{}` stands for is not known", word.raw()));
         }
         if word.tilde && text.starts_with('~') && text.len() > 1 && !text.starts_with("~/") {
             return Err(format!("where `{text}` leads is not known"));
@@ -92,7 +92,7 @@ impl Here<'_, '_> {
     pub(super) fn judge(&self, words: &[Word]) -> Harmless {
         let Some((first, arguments)) = words.split_first() else { return Harmless::Yes };
         let Some(program) = first.known().and_then(bare_name) else {
-            return Harmless::No(format!("`{}` is not known to only read", first.raw));
+            return Harmless::No(format!("`{}` is not known to only read", first.raw()));
         };
         let result = match program {
             "echo" => Ok(Harmless::Yes),
@@ -171,7 +171,7 @@ impl Here<'_, '_> {
             Some((pattern, others)) if pattern.glob || pattern.splits => {
                 match self.all_inside(others.iter().copied()) {
                     Harmless::Yes if pattern.splits => {
-                        Harmless::Elsewhere(format!("`{}` could become several words", pattern.raw))
+                        Harmless::Elsewhere(format!("`{}` could become several words", pattern.raw()))
                     }
                     Harmless::Yes => self.all_inside([*pattern]),
                     other => other,
@@ -340,7 +340,7 @@ impl Here<'_, '_> {
 
     fn find(&self, arguments: &[Word]) -> Result<Harmless, Refusal> {
         if let Some(word) = arguments.iter().find(|word| word.glob || word.dynamic) {
-            return Err(format!("`{}` could become an action of `find`", word.raw));
+            return Err(format!("`{}` could become an action of `find`", word.raw()));
         }
         let mut words = arguments.iter();
         let mut places = Vec::new();
@@ -372,7 +372,7 @@ impl Here<'_, '_> {
         while let Some(word) = words.get(at) {
             let text = word.text.as_str();
             if !double && (word.splits || word.glob) {
-                return Err(format!("`{}` could become an operator", word.raw));
+                return Err(format!("`{}` could become an operator", word.raw()));
             }
             let operator = word.known().is_some() && !word.quoted;
             if operator && matches!(text, "!" | "(" | ")" | "&&" | "||" | "-a" | "-o") {
@@ -395,7 +395,7 @@ impl Here<'_, '_> {
                     _ => return Err(format!("`{text}` in a test is not known to be harmless")),
                 }
                 if !double && (operand.splits || operand.glob) {
-                    return Err(format!("`{}` could become an operator", operand.raw));
+                    return Err(format!("`{}` could become an operator", operand.raw()));
                 }
                 at += 2;
                 continue;
@@ -428,7 +428,7 @@ impl Here<'_, '_> {
                 _ => return Err("a test that is not understood".into()),
             }
             if !double && (right.splits || right.glob) {
-                return Err(format!("`{}` could become an operator", right.raw));
+                return Err(format!("`{}` could become an operator", right.raw()));
             }
             at += 3;
         }

@@ -61,7 +61,7 @@ impl Row {
         while let Some(word) = words.next() {
             let text = word.text.as_str();
             if self.sharp && (word.splits || word.glob || (word.dynamic && !text.starts_with('-'))) {
-                return Err(format!("`{}` could become an option", word.raw));
+                return Err(format!("`{}` could become an option", word.raw()));
             }
             if text == "--" {
                 sorted.operands.extend(words);

@@ -36,7 +36,7 @@ pub(super) fn of_everything(here: &Here, words: &[Word]) -> Option<String> {
     operands
         .into_iter()
         .find(|word| reaches_everything(here, word))
-        .map(|word| format!("`{}` may remove `/` or the home directory", crate::hidden::escape(&word.raw)))
+        .map(|word| format!("`{}` may remove `/` or the home directory", crate::hidden::escape(word.raw())))
 }
 
 fn reaches_everything(here: &Here, word: &Word) -> bool {

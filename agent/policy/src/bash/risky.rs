@@ -99,7 +99,7 @@ pub(super) fn find(words: &[Word]) -> Option<String> {
         if program != "git"
             && let Some(word) = arguments.iter().find(turns)
         {
-            return Some(word.raw.clone());
+            return Some(word.raw().to_owned());
         }
     }
     by_program(program, arguments)

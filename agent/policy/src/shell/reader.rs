@@ -477,6 +477,10 @@ impl<'text> Reader<'text> {
             if self.redirect(&mut simple)? {
                 continue;
             }
+            if let Some(word) = self.plain_word() {
+                simple.words.push(word);
+                continue;
+            }
             let lexed = self.word()?;
             match lexed.assignment() {
                 Some((name, array)) if simple.words.is_empty() || declares(&simple.words[0]) => {
@@ -500,7 +504,7 @@ impl<'text> Reader<'text> {
             return self.stop("a command is missing");
         }
         if let Some(first) = simple.words.first()
-            && RESERVED.contains(&first.raw.as_str())
+            && RESERVED.contains(&first.raw())
         {
             return self.stop("it is not complete shell syntax");
         }
@@ -662,7 +666,7 @@ impl<'text> Reader<'text> {
 
     /// `[[ … ]]`, kept as one command whose words are its operators and operands.
     fn test_command(&mut self, begin: usize) -> Step<()> {
-        let operator = |text: &str| Word { text: text.into(), raw: text.into(), ..Word::default() };
+        let operator = |text: &str| Word { text: text.into(), ..Word::default() };
         let mut words = vec![operator("[[")];
         loop {
             self.lines()?;
@@ -698,6 +702,7 @@ impl<'text> Reader<'text> {
     /// The right side of `=~`, in which parentheses and bars need no quotes.
     fn regular_expression(&mut self) -> Step<Word> {
         let mut whole = Word::default();
+        let begin = self.at;
         let mut open = 0usize;
         loop {
             match self.byte() {
@@ -712,16 +717,15 @@ impl<'text> Reader<'text> {
                 Some(_) => {
                     let piece = self.word()?.word();
                     whole.text.push_str(&piece.text);
-                    whole.raw.push_str(&piece.raw);
                     whole.dynamic |= piece.dynamic;
                     continue;
                 }
             }
             let symbol = &self.rest()[..1];
             whole.text.push_str(symbol);
-            whole.raw.push_str(symbol);
             self.at += 1;
         }
+        whole.written = Some(self.text[begin..self.at].to_owned());
         Ok(whole)
     }
 }

@@ -32,7 +32,7 @@ impl Lexed {
 
     /// The word after quote removal.
     pub(super) fn word(self) -> Word {
-        let mut word = Word { raw: self.raw, ..Word::default() };
+        let mut word = Word::default();
         let single = self.pieces.len() == 1;
         let mut class = false;
         for (position, piece) in self.pieces.into_iter().enumerate() {
@@ -67,6 +67,7 @@ impl Lexed {
                 word.text.push_str(&text);
             }
         }
+        word.written = (self.raw != word.text).then_some(self.raw);
         word
     }
 
@@ -109,6 +110,20 @@ impl Lexed {
 }
 
 impl Reader<'_> {
+    /// A word of letters and other characters that mean nothing to the shell, if one stands here.
+    pub(super) fn plain_word(&mut self) -> Option<Word> {
+        let rest = &self.text.as_bytes()[self.at..];
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:,@%+^".contains(byte);
+        let length = rest.iter().take_while(|byte| plain(byte)).count();
+        let ends = matches!(rest.get(length), None | Some(b' ' | b'\t' | b'\n' | b';' | b'|' | b'&' | b')'));
+        if length == 0 || !ends {
+            return None;
+        }
+        let text = self.text[self.at..self.at + length].to_owned();
+        self.at += length;
+        Some(Word { text, ..Word::default() })
+    }
+
     /// One word, which must begin here.
     pub(super) fn word(&mut self) -> Step<Lexed> {
         let begin = self.at;
