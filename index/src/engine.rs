@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::manifest::{Manifest, Record, Unusable};
 use crate::refresh::{CacheLock, lock};
-use crate::store::{Failure, Store, View, folder};
+use crate::store::{Failure, STORES, Store, View, folder};
 use crate::walk::Deny;
 use crate::{IndexError, Options};
 
@@ -204,10 +204,21 @@ fn lock_to_create(cache: &Path) -> std::io::Result<Option<CacheLock>> {
     let begun = std::time::Instant::now();
     while !created.exists() && begun.elapsed() < REPAIR_PATIENCE {
         if let Some(lock) = lock(cache, Duration::from_millis(50))? {
+            remove_other_versions(cache)?;
             return Ok(Some(lock));
         }
     }
     Ok(None)
+}
+
+/// What other versions left is of no use to this one. A process that still reads it keeps its open files.
+fn remove_other_versions(cache: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(cache)?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(STORES) && entry.path() != folder(cache) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn manifest_name(generation: u64) -> String {

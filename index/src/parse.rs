@@ -6,10 +6,10 @@ pub(crate) mod languages;
 mod signature;
 
 use std::collections::HashSet;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
-use tree_sitter::{ParseOptions, Parser, QueryCursor, QueryCursorOptions, StreamingIterator, Tree};
+use tree_sitter::{ParseOptions, Parser, Point, QueryCursor, QueryCursorOptions, StreamingIterator, Tree};
 
 use crate::codec::{Decoder, Encoder};
 use languages::{Language, Role};
@@ -80,13 +80,33 @@ pub(crate) fn tags(text: &str, language: &Language, path_is_test: bool) -> Tags 
         return Tags::default();
     }
     let mut budget = Budget::of(text);
-    let Some(tree) = parse(text, &compiled.grammar, &mut budget) else { return Tags::default() };
-    collect(text, language, compiled, &tree, &mut budget, path_is_test)
+    let lines = LineIndex::new(text);
+    let mut gathered = Gathered::default();
+    // The whole text first, then what stands inside macros such as `cfg_net! { … }`.
+    let mut pending = vec![None];
+    while let Some(part) = pending.pop() {
+        let Some(tree) = parse(text, &lines, part, &compiled.grammar, &mut budget) else { break };
+        gather(text, compiled, &tree, &mut budget, &mut gathered);
+        pending.extend(gathered.inner.drain(..).map(Some));
+    }
+    let definitions = place(text, language, &lines, gathered.raws, path_is_test);
+    Tags { uses: settle_uses(&lines, gathered.found, &definitions.1), definitions: definitions.0 }
 }
 
-fn parse(text: &str, grammar: &tree_sitter::Language, budget: &mut Budget) -> Option<Tree> {
+fn parse(
+    text: &str,
+    lines: &LineIndex,
+    part: Option<Range<usize>>,
+    grammar: &tree_sitter::Language,
+    budget: &mut Budget,
+) -> Option<Tree> {
     let mut parser = Parser::new();
     parser.set_language(grammar).ok()?;
+    if let Some(part) = part {
+        let (start_point, end_point) = (lines.point(part.start), lines.point(part.end));
+        let range = tree_sitter::Range { start_byte: part.start, end_byte: part.end, start_point, end_point };
+        parser.set_included_ranges(&[range]).ok()?;
+    }
     let mut late = |_: &tree_sitter::ParseState| budget.step();
     let bytes = text.as_bytes();
     parser.parse_with_options(
@@ -128,18 +148,25 @@ struct Raw<'a> {
     pattern: usize,
 }
 
-fn collect(
-    text: &str,
-    language: &Language,
+/// What the matches of a query say, in the order they came.
+#[derive(Default)]
+struct Gathered<'a> {
+    raws: Vec<Raw<'a>>,
+    /// Uses: where, which name, what kind.
+    found: Vec<(usize, &'a str, u8)>,
+    /// The insides of macros that hold items.
+    inner: Vec<Range<usize>>,
+}
+
+fn gather<'a>(
+    text: &'a str,
     compiled: &languages::Compiled,
     tree: &Tree,
     budget: &mut Budget,
-    path_is_test: bool,
-) -> Tags {
+    gathered: &mut Gathered<'a>,
+) {
     let bytes = text.as_bytes();
-    let lines = LineIndex::new(text);
-    let mut raws: Vec<Raw<'_>> = Vec::new();
-    let mut found: Vec<(usize, &str, u8)> = Vec::new();
+    let Gathered { raws, found, inner } = gathered;
     let mut cursor = QueryCursor::new();
     let mut late = |_: &tree_sitter::QueryCursorState| budget.step();
     let options = QueryCursorOptions::new().progress_callback(&mut late);
@@ -156,6 +183,12 @@ fn collect(
                 Role::Path => {
                     if piece.starts_with(char::is_uppercase) {
                         found.push((capture.node.start_byte(), piece, 2));
+                    }
+                }
+                Role::Inner => {
+                    let inside = capture.node.start_byte() + 1..capture.node.end_byte().saturating_sub(1);
+                    if text.get(inside.clone()).is_some_and(holds_items) {
+                        inner.push(inside);
                     }
                 }
                 Role::Token => {
@@ -188,9 +221,13 @@ fn collect(
             });
         }
     }
-    drop(matches);
-    let definitions = place(text, language, &lines, raws, path_is_test);
-    Tags { uses: settle_uses(&lines, found, &definitions.1), definitions: definitions.0 }
+}
+
+/// Whether the inside of a macro looks like items rather than arguments.
+fn holds_items(inside: &str) -> bool {
+    ["fn ", "struct ", "enum ", "trait ", "impl ", "mod ", "const ", "static ", "type "]
+        .iter()
+        .any(|word| inside.contains(word))
 }
 
 /// Sort, drop doubles and locals, and give each definition its parent. Returns the tags and the places of their names.
@@ -363,6 +400,12 @@ impl LineIndex {
         let Some(&start) = self.starts.get((first as usize).saturating_sub(1)) else { return "" };
         let end = self.starts.get(last as usize).copied().unwrap_or(text.len());
         text.get(start..end).unwrap_or_default()
+    }
+
+    /// A byte as tree-sitter counts it: row and column from 0.
+    fn point(&self, byte: usize) -> Point {
+        let line = self.line(byte);
+        Point { row: line as usize - 1, column: byte - self.start(line) }
     }
 
     /// Where a line starts, in bytes.

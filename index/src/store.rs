@@ -528,7 +528,10 @@ impl TokenStream for SplitterStream<'_> {
     }
 }
 
-/// Where the store lives below the cache folder.
+/// Where the store lives below the cache folder. Another version has another place, so that it is never taken for damaged.
 pub(crate) fn folder(cache: &Path) -> PathBuf {
-    cache.join("store")
+    cache.join(format!("{STORES}{}", crate::manifest::FORMAT))
 }
+
+/// How the folders of all versions begin.
+pub(crate) const STORES: &str = "store-";

@@ -414,6 +414,16 @@ fn another_root_does_not_answer_from_the_same_cache() {
 }
 
 #[test]
+fn what_another_version_left_is_no_damage() {
+    let stage = project();
+    fs::create_dir_all(stage.cache().join("store-1")).expect("a folder");
+    fs::write(stage.cache().join("store-1/meta.json"), "{}").expect("a file");
+    let (index, report) = stage.built();
+    assert_eq!((report.indexed, report.rebuilt), (4, false));
+    assert!(index.defines("load_config") && !stage.cache().join("store-1").exists());
+}
+
+#[test]
 fn two_at_once_agree() {
     let stage = project();
     for number in 0..40 {

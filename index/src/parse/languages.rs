@@ -47,6 +47,8 @@ pub(crate) enum Role {
     Path,
     /// A word inside a macro call: a call when a parenthesis follows.
     Token,
+    /// A piece that is parsed once more, as a text of its own.
+    Inner,
 }
 
 /// One row of the table.
@@ -220,6 +222,7 @@ fn role(capture: &str) -> Role {
         "ref.import" => Role::Use(3),
         "ref.path" => Role::Path,
         "ref.token" => Role::Token,
+        "inner" => Role::Inner,
         other => {
             let kind = other.rsplit('.').next().unwrap_or(other);
             Role::Definition(KINDS.iter().find(|known| **known == kind).unwrap_or(&KINDS[0]))

@@ -32,3 +32,8 @@
 (use_list (scoped_identifier name: (identifier) @ref.import))
 (use_as_clause path: (scoped_identifier name: (identifier) @ref.import))
 (token_tree (identifier) @ref.token)
+
+; Items inside macros, `cfg_net! { pub fn … }`.
+(source_file (macro_invocation (token_tree) @inner))
+(source_file (expression_statement (macro_invocation (token_tree) @inner)))
+(declaration_list (macro_invocation (token_tree) @inner))

@@ -103,6 +103,53 @@ mod tests {
 }
 
 #[test]
+fn items_in_macros_count() {
+    check(
+        "a.rs",
+        "\
+cfg_rt! {
+    /// Spawns.
+    pub fn spawn<F>(future: F) -> Handle { start(future) }
+
+    cfg_net! {
+        mod net { pub struct Socket; }
+    }
+}
+impl Pool {
+    cfg_rt! {
+        pub(crate) fn get(&self) -> Guard { self.lock() }
+    }
+}
+thread_local! { static CURRENT: Cell<u8> = const { Cell::new(0) }; }
+assert_eq!(one, other(2));
+",
+        &[
+            "3 function spawn",
+            "6 module net",
+            "6 struct Socket < mod net",
+            "9 impl Pool",
+            "11 method get < impl Pool",
+            "14 static CURRENT",
+        ],
+        &[
+            "1 call cfg_rt",
+            "3 type Handle",
+            "3 call start",
+            "5 call cfg_net",
+            "9 type Pool",
+            "10 call cfg_rt",
+            "11 type Guard",
+            "11 call lock",
+            "14 type Cell",
+            "14 call new",
+            "14 call thread_local",
+            "15 call assert_eq",
+            "15 call other",
+        ],
+    );
+}
+
+#[test]
 fn python() {
     check(
         "a.py",
