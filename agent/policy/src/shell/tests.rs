@@ -37,7 +37,7 @@ fn every_command_is_listed() {
     check("a 2>&1 >/dev/null <&- 3<x", &["a"]);
     check("x=1 y=2 a", &["a"]);
     check("x=$(a)", &["a"]);
-    check("[[ a == b && ( -f c || $d =~ ^(x|y)$ ) ]]", &["[[ a == b '&&' '(' -f c '||' $d =~ '^(x|y)$' ')'"]);
+    check("[[ a == b && ( -f c || $d =~ ^(x|y)$ ) ]]", &["[[ a == b && ( -f c || $d =~ '^(x|y)$' )"]);
     check("time -p a", &["a"]);
     check("if a\nthen\n b # c\nfi", &["a", "b"]);
     check("a#b #c", &["a#b"]);
