@@ -102,6 +102,19 @@ pub fn refers_back(request: &str) -> bool {
         && !words.names.iter().any(|name| name.shape == Shape::Code)
 }
 
+/// Whether the request asks how something works, in words that need not be in the code: what the index ranks, and a
+/// search for one of the words does not.
+fn asks_for_meaning(words: &Words<'_>) -> bool {
+    const MEANING: &str =
+        "how why explain computed calculated implemented handled works decides determined happens logic";
+    const TEXT: &str = "grep regex regexp mention mentions mentioned contain contains containing occurrence occurrences text \
+                        string strings message lines line match matches matching todo todos fixme comment comments \
+                        appear appears occur occurs say says";
+    let lower = words.lower();
+    let any = |list: &str| lower.iter().any(|word| words::among(word, list));
+    words.quoted.is_empty() && any(MEANING) && !any(TEXT)
+}
+
 struct Ground<'a> {
     intent: Intent,
     words: &'a Words<'a>,
@@ -173,6 +186,7 @@ impl Ground<'_> {
             "write" | "edit" | "insert" | "delete" | "rename" => self.intent.edits,
             "run" | "bash" => self.intent.runs,
             "undo" => self.intent.undoes,
+            "grep" => !asks_for_meaning(self.words),
             // A question is not a quotation of the user's words.
             "ask_user" => false,
             _ => true,

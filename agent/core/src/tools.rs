@@ -112,6 +112,8 @@ pub struct Access {
 pub struct Outcome {
     /// Whether it did what was asked.
     pub ok: bool,
+    /// True when it was not allowed to run, and so never did.
+    pub denied: bool,
     /// What the model reads: head, tail and a note of what was left out.
     pub text: String,
     /// The same in at most 200 characters, for models with a very small window.

@@ -33,6 +33,8 @@ pub(crate) struct Turn {
     pub(crate) answer: String,
     /// Places that the program itself cited when it worded the answer.
     pub(crate) composed: Option<Vec<Location>>,
+    /// The program said in the model's place that the request was not carried out.
+    pub(crate) declined: bool,
     pub(crate) changed: Vec<String>,
     pub(crate) tool_calls: u32,
     pub(crate) usage: Usage,
@@ -100,6 +102,7 @@ impl Session {
             breaker: CallBreaker::default(),
             answer: String::new(),
             composed: None,
+            declined: false,
             changed: Vec::new(),
             tool_calls: 0,
             usage: Usage::default(),
@@ -107,6 +110,7 @@ impl Session {
             started: Instant::now(),
         };
         let stop = match self.steps(&mut turn).await {
+            Ok(()) if turn.declined => Stop { status: TurnStatus::Declined, failure: None },
             Ok(()) => Stop { status: TurnStatus::Completed, failure: None },
             Err(stop) => stop,
         };

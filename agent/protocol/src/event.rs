@@ -206,6 +206,8 @@ pub struct TurnReport {
 pub enum TurnStatus {
     /// The model answered.
     Completed,
+    /// It was not done: it needs a larger model, or an approval that was not given. The answer says which.
+    Declined,
     /// A provider or the store failed.
     Failed,
     /// The user cancelled.

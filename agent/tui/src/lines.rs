@@ -218,7 +218,7 @@ impl Transcript {
     fn turn_finished(&self, report: &TurnReport) -> Vec<Line> {
         let mut lines = Vec::new();
         match report.status {
-            TurnStatus::Completed => {}
+            TurnStatus::Completed | TurnStatus::Declined => {}
             TurnStatus::Interrupted => lines.push(Line::new("interrupted", Style::Warning)),
             TurnStatus::MaxTurns if report.failure.is_none() => lines.extend(self.said(
                 "warning",

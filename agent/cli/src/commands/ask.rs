@@ -137,7 +137,10 @@ impl<'a> Once<'a> {
                     return Ok(match report.status {
                         TurnStatus::Completed => Outcome::Done,
                         TurnStatus::Interrupted => Outcome::Interrupted,
-                        TurnStatus::Failed | TurnStatus::MaxTurns | TurnStatus::Looping => Outcome::Failed,
+                        TurnStatus::Declined
+                        | TurnStatus::Failed
+                        | TurnStatus::MaxTurns
+                        | TurnStatus::Looping => Outcome::Failed,
                     });
                 }
                 _ => {}

@@ -24,6 +24,9 @@ const MAX_DIFF: usize = 40;
 ///
 /// `focus` is the line a whole file was opened for.
 pub(crate) fn tell(page: &mut Page, request: &str, call: &ToolCall, outcome: &Outcome, focus: Option<u32>) {
+    if outcome.denied {
+        return page.line(format!("`{}` was not run: {}.", call.name, outcome.summary.trim_end_matches('.')));
+    }
     let known = [
         "where", "callers", "search", "read", "outline", "glob", "grep", "edit", "insert", "write", "delete",
         "rename", "undo", "run", "bash", "git", "todo", "ask_user",
@@ -63,9 +66,7 @@ fn sentence(text: &str) -> String {
 }
 
 fn failure(page: &mut Page, call: &ToolCall, outcome: &Outcome) {
-    // The text of a denial goes on with advice for the model.
-    let for_people = outcome.text.is_empty() || outcome.summary.starts_with("denied");
-    let what = if for_people { &outcome.summary } else { &outcome.text };
+    let what = if outcome.text.is_empty() { &outcome.summary } else { &outcome.text };
     let line = what.lines().next().unwrap_or_default();
     page.line(format!(
         "{} failed: {}",
@@ -94,7 +95,8 @@ fn definitions(page: &mut Page, request: &str, call: &ToolCall, outcome: &Outcom
     };
     if let [only] = found.as_slice() {
         let place = page.cite(&only.location);
-        page.line(format!("`{symbol}` is a {} defined at {place}:", only.label));
+        let article = if only.label.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+        page.line(format!("`{symbol}` is {article} {} defined at {place}:", only.label));
         page.line("");
         page.line(format!("    {}", only.text.trim()));
         let doc = doc_of(&only.location);
@@ -182,7 +184,22 @@ fn uses(page: &mut Page, call: &ToolCall, outcome: &Outcome) {
         }
         return similar(page, outcome);
     }
-    page.line(format!("`{symbol}` has {}{where_}:", outcome.summary));
+    // Whoever asks for uses wants code that uses it; comments and strings that mention it are counted.
+    let (found, mentions): (Vec<&Evidence>, Vec<&Evidence>) =
+        found.into_iter().partition(|evidence| !evidence.label.starts_with("mention"));
+    let (found, mentions) = if found.is_empty() {
+        page.line(format!("`{symbol}` has {}{where_}, all in text:", outcome.summary));
+        (mentions, found)
+    } else {
+        let times = match found.len() {
+            1 => "1 place".to_owned(),
+            // The result itself left some out.
+            count if outcome.text.contains("\n… and ") => format!("more than {count} places"),
+            count => format!("{count} places"),
+        };
+        page.line(format!("`{symbol}` is used in {times}{where_}:"));
+        (found, mentions)
+    };
     let mut files: BTreeMap<&str, Vec<&Evidence>> = BTreeMap::new();
     for evidence in found.iter().take(MAX_LISTED * 2) {
         files.entry(&evidence.location.path).or_default().push(evidence);
@@ -200,10 +217,17 @@ fn uses(page: &mut Page, call: &ToolCall, outcome: &Outcome) {
             page.line(format!("- {place}  `{}`{label}", evidence.text.trim()));
         }
     }
-    let all = outcome.locations.len().max(found.len());
-    if all > MAX_LISTED * 2 {
-        page.line(format!("… and {} more", all - MAX_LISTED * 2));
+    if found.len() > MAX_LISTED * 2 {
+        page.line(format!("… and {} more", found.len() - MAX_LISTED * 2));
     }
+    if !mentions.is_empty() {
+        page.line("");
+        page.line(format!("It is also mentioned in {} of text.", lines_of(mentions.len())));
+    }
+}
+
+fn lines_of(count: usize) -> String {
+    if count == 1 { "1 line".into() } else { format!("{count} lines") }
 }
 
 fn hits(page: &mut Page, request: &str, call: &ToolCall, outcome: &Outcome) {

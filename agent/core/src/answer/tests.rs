@@ -103,7 +103,7 @@ fn uses_by_file() {
         ],
     );
     insta::assert_snapshot!(answer_to("who calls load?", &[(call("callers", json!({"symbol": "load"})), found)]), @r#"
-    `load` has 3 uses in 2 files:
+    `load` is used in 3 places:
 
     src/a.rs:
     - src/a.rs:3  `use crate::load;`  (import)

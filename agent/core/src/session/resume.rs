@@ -197,6 +197,7 @@ pub(crate) fn restore(records: &[Record], brief: bool) -> Restored {
                     evidence: outcome.evidence.clone(),
                     diff: outcome.diff.clone(),
                     changed: outcome.changed.clone(),
+                    ..Outcome::default()
                 });
                 restored.named.add(&outcome.locations);
                 restored.named.add(outcome.evidence.iter().map(|evidence| &evidence.location));

@@ -60,8 +60,9 @@ fn find(input: &Value, context: &ToolContext) -> Result<Outcome, String> {
     if tests {
         uses.retain(|used| used.is_test);
     }
-    // What runs comes before what tests it; the index has sorted by path and line.
-    uses.sort_by_key(|used| used.is_test);
+    // What runs comes before what tests it, and both before text that only mentions the name; the index has sorted by
+    // path and line.
+    uses.sort_by_key(|used| (used.kind == "mention", used.is_test));
     if uses.is_empty() {
         return Ok(nothing(context, symbol, tests));
     }

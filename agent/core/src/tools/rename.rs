@@ -169,6 +169,28 @@ fn plan(input: &Value, context: &ToolContext) -> Result<Plan, Box<Outcome>> {
     if same_name > 1 && !one_file {
         plan.notes.push(format!("{same_name} definitions share the name {symbol}, and all were renamed"));
     }
+    if one_file {
+        let renamed: BTreeSet<&str> = plan.changes.iter().map(|change| change.shown.as_str()).collect();
+        let references = context.index.references(symbol).unwrap_or_default();
+        let others: BTreeSet<String> = definitions
+            .iter()
+            .filter(|definition| definition.name == symbol)
+            .map(|definition| &definition.path)
+            .chain(
+                references
+                    .iter()
+                    .filter(|used| used.name == symbol && used.kind != "mention")
+                    .map(|used| &used.path),
+            )
+            .filter(|path| !renamed.contains(path.as_str()))
+            .cloned()
+            .collect();
+        if !others.is_empty() {
+            let listed: Vec<String> = others.iter().take(5).cloned().collect();
+            let more = if others.len() > 5 { ", …" } else { "" };
+            plan.notes.push(format!("{symbol} still occurs in {}{more}", listed.join(", ")));
+        }
+    }
     if context.index.defines(to) {
         plan.notes.push(format!("{to} was defined before; check for clashes"));
     }

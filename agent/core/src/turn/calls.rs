@@ -173,7 +173,7 @@ impl Session {
                 Err(Box::new(denied("denied by the user".into(), NOT_AGAIN)))
             }
             Some(Reply::Approval(Approval::Deny { reason })) => {
-                Err(Box::new(Outcome::failed(format!("denied by the user, who says: {}", reason.trim()))))
+                Err(Box::new(denied(format!("denied by the user, who says: {}", reason.trim()), "")))
             }
             Some(Reply::Answer(_)) => Err(Box::new(denied("denied by the user".into(), NOT_AGAIN))),
             None => Err(Box::new(Outcome::failed("not run: the turn was cancelled"))),
@@ -394,7 +394,7 @@ const NOT_AGAIN: &str = "Do not try it another way.";
 
 /// A call that may not run: the reason is for both, the advice for the model alone.
 fn denied(reason: String, advice: &str) -> Outcome {
-    Outcome { summary: reason.clone(), ..Outcome::failed(format!("{reason}. {advice}")) }
+    Outcome { denied: true, summary: reason.clone(), ..Outcome::failed(format!("{reason}. {advice}").trim_end()) }
 }
 
 fn refused(call: ToolCall, outcome: Outcome) -> Ended {

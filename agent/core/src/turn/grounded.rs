@@ -37,7 +37,7 @@ impl Session {
     /// Once a call was denied, a very small model knows no other way than to call something else: the answer says
     /// what was denied.
     pub(crate) async fn answer_to_denial(&self, turn: &mut Turn) -> Option<Answer> {
-        let denied = turn.outcomes.iter().any(|(_, outcome)| outcome.summary.starts_with("denied"));
+        let denied = turn.outcomes.iter().any(|(_, outcome)| outcome.denied);
         if self.provider.info().capabilities.composes || !denied {
             return None;
         }
@@ -52,6 +52,8 @@ impl Session {
             model: self.provider.info().model.clone(),
             tasks: self.tasks.iter().map(|task| task.name.clone()).collect(),
         };
+        let denied = turn.outcomes.iter().any(|(_, outcome)| outcome.denied);
+        turn.declined = denied || compose == Compose::Decline;
         let composed = answer::compose(compose, &turn.prompt, &turn.outcomes, &facts);
         turn.composed = Some(composed.citations);
         composed.text
