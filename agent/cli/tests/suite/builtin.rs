@@ -6,6 +6,17 @@ use serde_json::{Value, json};
 
 use super::world::{LIB, PRICE, World};
 
+/// The result of a request that is not carried out: it ends with 1 and changes nothing.
+#[track_caller]
+fn declined(world: &World, request: &str, more: &[&str]) -> Value {
+    let mut arguments = vec!["-p", request, "--output-format", "json"];
+    arguments.extend(more);
+    let value = world.loci(&arguments).ended(1).json();
+    assert_eq!((&value["status"], &value["changed"]), (&json!("declined"), &json!([])), "{value}");
+    unchanged(world);
+    value
+}
+
 /// The result, once every place it cites is seen to exist.
 #[track_caller]
 fn ask(world: &World, request: &str, more: &[&str]) -> Value {
@@ -61,12 +72,10 @@ fn rename_in_a_file() {
     let world = World::with_crate();
     let request = "rename discount_for to rebate_for in src/price.rs";
     // Nobody is there to approve it.
-    let value = ask(&world, request, &[]);
-    assert_eq!(value["changed"], json!([]), "{value}");
+    let value = declined(&world, request, &[]);
     assert_eq!(value["tool_calls"], 1, "denied, it tries nothing else: {value}");
     let answer = value["answer"].as_str().expect("a text");
     assert!(answer.contains("needs the user's approval") && !answer.contains("Do not"), "{value}");
-    unchanged(&world);
     let value = ask(&world, request, &["--permission-mode", "acceptEdits"]);
     assert_eq!(value["changed"], json!(["src/price.rs"]), "{value}");
     assert_eq!(world.read("src/price.rs"), PRICE.replace("discount_for", "rebate_for"));
@@ -87,11 +96,9 @@ fn run_the_tests() {
 #[test]
 fn what_is_too_much_is_declined() {
     let world = World::with_crate();
-    let value =
-        ask(&world, "design a plugin system and write it in Go", &["--permission-mode", "bypassPermissions"]);
+    let more = ["--permission-mode", "bypassPermissions"];
+    let value = declined(&world, "design a plugin system and write it in Go", &more);
     assert!(value["answer"].as_str().is_some_and(|answer| answer.contains("larger model")), "{value}");
-    assert_eq!(value["changed"], json!([]));
-    unchanged(&world);
 }
 
 #[test]

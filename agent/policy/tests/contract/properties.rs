@@ -171,7 +171,8 @@ fn wrap(kind: usize, inner: &str) -> String {
         16 => format!("! {{ {inner}; }}"),
         17 => format!("f() {{ {inner}; }}"),
         18 => format!("bash -c '{}'", inner.replace('\'', r"'\''")),
-        19 => format!("cat <<E\n$( {inner})\nE\n"),
+        // A delimiter of its own at each depth: the first line that reads like the outer one would end it.
+        19 => format!("cat <<E{0}\n$( {inner})\nE{0}\n", inner.len()),
         20 => format!("echo ${{x:-$( {inner})}}"),
         _ => format!("eval '{}'", inner.replace('\'', r"'\''")),
     }
