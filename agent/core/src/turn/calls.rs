@@ -394,7 +394,11 @@ const NOT_AGAIN: &str = "Do not try it another way.";
 
 /// A call that may not run: the reason is for both, the advice for the model alone.
 fn denied(reason: String, advice: &str) -> Outcome {
-    Outcome { denied: true, summary: reason.clone(), ..Outcome::failed(format!("{reason}. {advice}").trim_end()) }
+    Outcome {
+        denied: true,
+        summary: reason.clone(),
+        ..Outcome::failed(format!("{reason}. {advice}").trim_end())
+    }
 }
 
 fn refused(call: ToolCall, outcome: Outcome) -> Ended {
