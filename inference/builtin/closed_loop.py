@@ -65,7 +65,7 @@ def state(root):
 
 def ask(loci, root, home, words):
     environment = {**os.environ, "HOME": home, "XDG_CACHE_HOME": home + "/cache", "XDG_DATA_HOME": home + "/data", "XDG_CONFIG_HOME": home + "/config", "XDG_STATE_HOME": home + "/state"}
-    run = subprocess.run([loci, "-p", words, "-C", root, "--output-format", "stream-json", "--permission-mode", "bypass"], capture_output=True, text=True, timeout=120, env=environment, stdin=subprocess.DEVNULL)
+    run = subprocess.run([loci, "-p", words, "-C", root, "--output-format", "stream-json", "--permission-mode", "bypassPermissions"], capture_output=True, text=True, timeout=120, env=environment, stdin=subprocess.DEVNULL)
     return [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")], run
 
 
