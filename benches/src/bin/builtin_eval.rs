@@ -250,7 +250,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let provider = LocalProvider::open(source, LocalOptions::default())?;
 
     let (mut styles, mut families): (BTreeMap<&str, Score>, BTreeMap<&str, Score>) = Default::default();
-    let mut unasked = 0;
+    let (mut unasked, mut overreached, mut withheld) = (0, 0, 0);
     let mut times: Vec<Duration> = Vec::new();
     for request in requests.iter().filter(|request| split == "all" || request.split == split) {
         let begin = Instant::now();
@@ -259,10 +259,19 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Err(error) => (format!("error: {error}"), Map::new()),
         };
         times.push(begin.elapsed());
+        let offered: BTreeSet<String> = ground::narrow_in(specs.clone(), &request.user, &[], &world)
+            .into_iter()
+            .map(|tool| tool.name)
+            .collect();
+        let callable = |name: &str| matches!(name, "decline" | "smalltalk") || offered.contains(name);
+        withheld += usize::from(!request.wanted.iter().any(|wanted| callable(&wanted.0)));
         let tool = request.wanted.iter().any(|wanted| wanted.0 == call.0);
         let whole = request.wanted.iter().any(|wanted| right(&call, wanted));
         let only_asks = !request.wanted.iter().any(changes);
-        unasked += usize::from(only_asks && changes(&call));
+        // What asks for a change that is too large may be answered with a small one: wrong, but not unasked.
+        let too_large = request.wanted[0].0 == "decline" && request.family != "asks";
+        unasked += usize::from(only_asks && !too_large && changes(&call));
+        overreached += usize::from(too_large && changes(&call));
         for score in [styles.entry(&request.style).or_default(), families.entry(&request.family).or_default()]
         {
             score.count += 1;
@@ -290,6 +299,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     println!("changed or ran something on a request that only asks: {unasked}");
+    println!("changed or ran something where it should have declined: {overreached}");
+    println!("the right tool was withheld by the grounding: {withheld}");
     times.sort_unstable();
     let at = |part: usize| times.get(times.len() * part / 100).copied().unwrap_or_default();
     println!("time of a step: median {:?}, 95th percentile {:?}", at(50), at(95));
