@@ -300,6 +300,19 @@ impl Judge<'_, '_> {
             self.verdicts.add(finding.changing());
             return;
         }
+        // Inside a wrapper a word that is not known may be the program that a rule is about.
+        let hidden = starts
+            .iter()
+            .skip(1)
+            .take(2)
+            .map(|&start| &simple.words[start])
+            .find(|word| word.known().is_none());
+        if let Some(word) = hidden
+            && self.restricted
+        {
+            let why = format!("which program `{}` is, is not known", escape(word.raw()));
+            self.verdicts.add(Finding::firm(why).changing());
+        }
         if let Some(why) = unreadable(simple, starts) {
             let finding = if self.restricted { Finding::firm(why) } else { Finding::ask(why) };
             self.verdicts.add(finding.changing());

@@ -107,7 +107,7 @@ impl Here<'_, '_> {
                 Some((last, inner)) if last.text == "]" => self.test(inner, false),
                 _ => Err("`[` without `]`".into()),
             },
-            "[[" => self.test(arguments, true),
+            "[[" if first.written.as_deref() == Some("[[") => self.test(arguments, true),
             "command" => match arguments {
                 [option, names @ ..]
                     if matches!(option.text.as_str(), "-v" | "-V")

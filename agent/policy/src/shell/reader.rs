@@ -538,7 +538,10 @@ impl<'text> Reader<'text> {
             match self.byte() {
                 Some(b')') => {
                     self.at += 1;
-                    return Ok(());
+                    // What follows at once would belong to the same word.
+                    let ends =
+                        matches!(self.byte(), None | Some(b' ' | b'\t' | b'\n' | b';' | b'&' | b'|' | b')'));
+                    return if ends { Ok(()) } else { self.stop("text behind an array") };
                 }
                 None | Some(b';' | b'&' | b'|' | b'(') => return self.stop("an array does not close"),
                 Some(_) => {
@@ -667,7 +670,8 @@ impl<'text> Reader<'text> {
     /// `[[ … ]]`, kept as one command whose words are its operators and operands.
     fn test_command(&mut self, begin: usize) -> Step<()> {
         let operator = |text: &str| Word { text: text.into(), ..Word::default() };
-        let mut words = vec![operator("[[")];
+        // Told apart from a program of that name by what is written.
+        let mut words = vec![Word { written: Some("[[".into()), ..operator("[[") }];
         loop {
             self.lines()?;
             if self.keyword("]]") {
