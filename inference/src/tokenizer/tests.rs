@@ -7,8 +7,8 @@ use super::*;
 use crate::gguf::Source;
 use crate::gguf::testing::{Raw, Shape, model};
 
-/// Names the folder with `ggml-vocab-*.gguf`, `.inp` and `.out` (llama.cpp's `models/`).
-const VOCABULARIES: &str = "LOCI_TEST_VOCABULARIES";
+/// Names llama.cpp's sources; `models/` in them holds `ggml-vocab-*.gguf`, `.inp` and `.out`.
+const SOURCES: &str = "LOCI_LLAMA_CPP_DIR";
 
 fn build(raw: &Raw) -> Arc<Tokenizer> {
     let header = Header::read(&mut Source::owned(raw.bytes())).unwrap();
@@ -231,13 +231,11 @@ fn a_byte_without_token_is_not_dropped_in_silence() {
 /// Real vocabularies of other families against the ids their own implementations gave.
 #[test]
 fn real_vocabularies_give_the_published_ids() {
-    let Some(folder) = std::env::var_os(VOCABULARIES) else {
-        eprint_skip(&format!(
-            "set {VOCABULARIES} to llama.cpp's `models` folder to compare real vocabularies"
-        ));
+    let Some(folder) = std::env::var_os(SOURCES) else {
+        eprint_skip(&format!("set {SOURCES} to llama.cpp's sources to compare real vocabularies"));
         return;
     };
-    let folder = std::path::PathBuf::from(folder);
+    let folder = std::path::PathBuf::from(folder).join("models");
     let names = [
         "llama-bpe",
         "qwen2",

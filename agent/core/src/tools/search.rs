@@ -17,6 +17,8 @@ const MAX_HITS: usize = 8;
 const QUOTED: [usize; 2] = [6, 3];
 /// Lines of a span that are looked at for quoting.
 const MAX_SPAN: u32 = 400;
+/// Definitions of at most this many lines below their first are quoted whole, for the best hit.
+const SHORT: u32 = 24;
 
 pub(crate) struct Search;
 
@@ -130,6 +132,13 @@ fn quote(outcome: &mut Outcome, context: &ToolContext, hit: &Hit, words: &HashSe
             let text = place::signature(definition);
             outcome.evidence.push(Evidence { location, text, label: definition.kind.clone() });
         }
+    }
+    // A short definition says best itself what it does.
+    if let Some(definition) = definition.filter(|found| {
+        limit == QUOTED[0] && (1..=SHORT).contains(&found.end_line.saturating_sub(found.line))
+    }) {
+        let body = excerpt::lines(context, &hit.path, definition.line + 1, definition.end_line);
+        return excerpt::add_lines(outcome, &hit.path, body, "telling");
     }
     let mut scored: Vec<(usize, u32, String)> = excerpt::lines(context, &hit.path, hit.start_line, end)
         .into_iter()
