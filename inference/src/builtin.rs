@@ -11,7 +11,7 @@ pub const NAME: &str = "loci-builtin";
 pub static GGUF: &[u8] = include_bytes!("../builtin/loci-builtin.gguf");
 
 /// The SHA-256 of [`GGUF`], in hexadecimal.
-pub const SHA256: &str = "41c28b37c486308654ff26bc8aa1f6f0c9ba916b29658ca94b27a3ae1e654347";
+pub const SHA256: &str = "537b0f45c5f968ddb08903edbcb676d1890aa2628ea55a88d9eda5293cffe16a";
 
 /// The model, ready to be opened.
 #[must_use]
