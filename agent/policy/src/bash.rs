@@ -22,7 +22,7 @@ use crate::hidden::{contains_hidden, escape};
 use crate::path_check::{Touch, by_list, judge as judge_path, restricted};
 use crate::place::World;
 use crate::rule::{List, RuleSet, Spec};
-use crate::shell::{DEPTH, Direction, Event, Reading, Redirect, Simple, Word, line, read};
+use crate::shell::{DEPTH, Direction, Event, Reading, Redirect, Simple, Word, line, line_as, read};
 use files::FileArgument;
 use harmless::{Harmless, Here, bare_name, is_sink, is_stream};
 use walk::Walk;
@@ -176,7 +176,7 @@ impl Judge<'_, '_> {
                 self.match_commands(&texts);
                 let name = basename(&words[0].text);
                 if name.len() < words[0].text.len() {
-                    let named = [name, &texts[0][words[0].bare().len()..]].concat();
+                    let named = line_as(name, words);
                     self.match_commands(&[named]);
                 }
             }
@@ -356,7 +356,7 @@ impl Judge<'_, '_> {
                 texts.push(line(words));
                 texts.push(render(words, Word::raw));
                 if let Some(name) = name.filter(|name| name.len() < words[0].text.len()) {
-                    texts.push([name, &texts[0][words[0].bare().len()..]].concat());
+                    texts.push(line_as(name, words));
                 }
                 risk = risky_argument(here, words);
             }

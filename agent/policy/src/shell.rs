@@ -7,6 +7,8 @@ mod braces;
 mod reader;
 mod word;
 
+use std::borrow::Cow;
+
 pub(crate) use reader::read;
 
 /// How deep constructs may nest before the reader gives up.
@@ -45,13 +47,12 @@ impl Word {
     }
 
     /// The word with quotes only where they matter.
-    pub(crate) fn bare(&self) -> String {
-        if !self.text.is_empty()
-            && !self.text.contains([' ', '\t', '\n', ';', '|', '&', '(', ')', '<', '>', '\'', '"'])
-        {
-            return self.text.clone();
+    fn bare(&self) -> Cow<'_, str> {
+        let special = [' ', '\t', '\n', ';', '|', '&', '(', ')', '<', '>', '\'', '"'];
+        if self.written.is_none() || (!self.text.is_empty() && !self.text.contains(special)) {
+            return Cow::Borrowed(&self.text);
         }
-        format!("'{}'", self.text.replace('\'', r"'\''"))
+        Cow::Owned(format!("'{}'", self.text.replace('\'', r"'\''")))
     }
 }
 
@@ -62,12 +63,15 @@ pub(crate) fn line(words: &[Word]) -> String {
         if !line.is_empty() {
             line.push(' ');
         }
-        match &word.written {
-            None => line.push_str(&word.text),
-            Some(_) => line.push_str(&word.bare()),
-        }
+        line.push_str(&word.bare());
     }
     line
+}
+
+/// The same with another name for the program.
+pub(crate) fn line_as(name: &str, words: &[Word]) -> String {
+    let arguments = words.get(1..).unwrap_or_default();
+    if arguments.is_empty() { name.to_owned() } else { format!("{name} {}", line(arguments)) }
 }
 
 /// A variable that is set before a command, or by itself.

@@ -319,3 +319,26 @@ fn every_part_is_shown_with_hidden_text_written_out() {
     );
     assert_eq!(decision.parts, ["/srv/repo/link-file -> /etc/passwd"]);
 }
+
+/// What bash itself ran (see `cases/bash_ran.py`): none of it may slip through.
+#[test]
+fn whatever_bash_ran_is_found() {
+    let (mut denied, mut asked) = (0, 0);
+    for line in include_str!("cases/bash_ran.jsonl").lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let command = case["cmd"].as_str().unwrap();
+        assert_ne!(bash(&Rules::default(), Mode::Default, command).decision, Verdict::Allow, "{command:?}");
+        for program in case["ran"].as_array().unwrap() {
+            let deny = format!("Bash({}:*)", program.as_str().unwrap());
+            for mode in [Mode::Default, Mode::BypassPermissions] {
+                match bash(&rules(&[&deny], &[], &["Bash"]), mode, command).decision {
+                    Verdict::Deny => denied += 1,
+                    Verdict::Ask => asked += 1,
+                    Verdict::Allow => panic!("{command:?} runs {program}"),
+                }
+            }
+        }
+    }
+    // Some commands name their program only when they run (`$X`): those ask.
+    assert!(denied > asked * 3, "{denied} denied, {asked} asked");
+}

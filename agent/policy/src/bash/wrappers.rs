@@ -230,7 +230,7 @@ pub(super) fn peel(words: &[Word]) -> Option<Peeled<'_>> {
         },
         "stdbuf" => {
             while let Some(option) = text(at).filter(|option| option.starts_with('-')) {
-                let known = option.len() > 2 && matches!(&option[..2], "-i" | "-o" | "-e");
+                let known = option.len() > 2 && matches!(option.get(..2), Some("-i" | "-o" | "-e"));
                 if !known {
                     return None;
                 }

@@ -2,6 +2,7 @@
 
 use loci_policy::{Mode, Rules, Verdict, decide};
 use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
 use crate::described::{context, tree};
@@ -13,6 +14,38 @@ const MODES: [Mode; 5] =
 /// Pieces that hostile and benign commands are made of.
 fn piece() -> impl Strategy<Value = String> {
     let pieces = [
+        "-é",
+        "--é=",
+        "=é",
+        "stdbuf",
+        "timeout",
+        "nice",
+        "sed -n",
+        "sed",
+        "git log",
+        "git",
+        "printf",
+        "cp",
+        "mv",
+        "dd of=",
+        "head",
+        "grep",
+        "sort",
+        "date",
+        "test",
+        "uniq",
+        "env -S",
+        "mkdir -p",
+        "touch",
+        "xargs",
+        "~é",
+        "@é",
+        "'1p'",
+        "{é,",
+        "${é}",
+        "$'\\u00e9'",
+        ":é",
+        "éé/",
         "ls",
         "cat",
         "rm",
@@ -242,4 +275,21 @@ proptest! {
             }
         }
     }
+}
+
+/// The long loop: `cargo test --release -p loci-policy -- --ignored a_hundred_thousand`. About a minute.
+#[test]
+#[ignore = "the long loop; run it in a release build"]
+fn a_hundred_thousand_commands_have_an_answer() {
+    let config = Config { cases: 100_000, failure_persistence: None, ..Config::default() };
+    let answered = TestRunner::new(config).run(&(command(), rule_set(), rule()), |(command, rules, more)| {
+        for mode in MODES {
+            let before = bash(&rules, mode, &command).decision;
+            let mut tighter = rules.clone();
+            tighter.deny.push(more.clone());
+            prop_assert!(bash(&tighter, mode, &command).decision >= before);
+        }
+        Ok(())
+    });
+    assert_eq!(answered, Ok(()));
 }
