@@ -4,7 +4,11 @@
 
 mod arithmetic;
 mod braces;
+mod compound;
+mod names;
 mod reader;
+mod redirects;
+mod simple;
 mod word;
 
 use std::borrow::Cow;

@@ -2,7 +2,8 @@
 //! Uses the reader again for command and process substitution.
 //! Never drops a command that an expansion would run.
 
-use super::reader::{Reader, Step, is_name_character, read_into};
+use super::names::is_name_character;
+use super::reader::{Reader, Step, read_into};
 use super::{Scope, Word, braces};
 
 /// A word as it was read, before brace expansion.
