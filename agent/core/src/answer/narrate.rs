@@ -351,9 +351,10 @@ fn excerpt(page: &mut Page, outcome: &Outcome, focus: Option<u32>) {
     for evidence in lines {
         page.line(format!("    {:>width$}  {}", evidence.location.line, evidence.text.trim_end()).trim_end());
     }
-    // The first line is the place; each line as a citation would drown it.
-    if let Some(first) = lines.first() {
-        page.cite(&first.location);
+    // The line that was wanted is the place, or the first: those the results name. Each line as a citation would drown it.
+    let wanted = lines.iter().find(|evidence| Some(evidence.location.line) == focus);
+    if let Some(place) = wanted.or(lines.first()) {
+        page.cite(&place.location);
     }
     if all.len() > lines.len() {
         page.line(format!("… {} more lines; ask for a range of lines", all.len() - lines.len()));
