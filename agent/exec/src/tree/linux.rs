@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rustix::process::{Pid, Signal, WaitOptions, getpid, getsid, kill_process, set_child_subreaper, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
 
 use super::{Blow, Tree};
 
@@ -33,7 +33,8 @@ struct Entry {
 pub(super) fn strike(tree: &Tree, blow: Blow, others: &HashSet<i32>) -> usize {
     let table = read_table();
     let ours = getpid().as_raw_pid();
-    let session = getsid(None).map_or(0, Pid::as_raw_pid);
+    // From the table and not from `getsid`: in a container our session may have begun outside, and then its id is 0.
+    let session = table.get(&ours).map_or(0, |entry| entry.session);
     let mut members: HashSet<i32> = HashSet::new();
     for (&pid, entry) in &table {
         let orphan = entry.parent == ours
