@@ -343,3 +343,34 @@ async fn no_zombies_pile_up() {
         assert!(!Path::new(&format!("/proc/{pid}")).exists(), "{pid} was never waited for");
     }
 }
+
+/// As in a container that was entered from outside: the session of this process began where we cannot see, and has the id 0.
+#[tokio::test]
+async fn a_session_that_began_outside_the_container_is_no_obstacle() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = |program: OsString, arguments: Vec<OsString>| {
+        let flags = ["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"];
+        let mut all: Vec<OsString> = vec!["unshare".into()];
+        all.extend(flags.iter().map(OsString::from));
+        all.push(program);
+        all.extend(arguments);
+        Command {
+            program: Program::Argv(all),
+            cwd: folder.path().to_owned(),
+            timeout: LONG,
+            keep_bytes: 1 << 16,
+            spool: None,
+            spool_bytes: 0,
+            env: Vec::new(),
+        }
+    };
+    let possible = run(inside("true".into(), Vec::new()), CancellationToken::new()).await;
+    if !possible.is_ok_and(|output| output.ended == Ended::Code(0)) {
+        eprintln!("SKIPPED: this system lets nobody make a namespace");
+        return;
+    }
+    let this = std::env::current_exe().unwrap().into_os_string();
+    let test = ["--exact", "a_daemon_ends_with_its_command"].iter().map(Into::into).collect();
+    let output = finish(inside(this, test)).await;
+    assert!(text(&output).contains("1 passed"), "{}", text(&output));
+}
