@@ -11,7 +11,8 @@ use toml::{Table, Value};
 /// Which of our crates each of them may depend on. A new edge is a decision about the architecture: it belongs in
 /// `docs/design/` before it belongs here.
 const EDGES: &[(&str, &str, &[&str])] = &[
-    ("inference", "loci-inference", &[]),
+    ("inference/kernels", "loci-kernels", &[]),
+    ("inference", "loci-inference", &["loci-kernels"]),
     ("index", "loci-index", &[]),
     ("agent/protocol", "loci-protocol", &[]),
     ("agent/policy", "loci-policy", &[]),

@@ -1,0 +1,3 @@
+//! Owns.
+//! Uses.
+//! Never.
