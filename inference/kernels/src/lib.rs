@@ -4,6 +4,7 @@
 
 pub mod attention;
 pub mod format;
+pub mod level;
 pub mod mapping;
 pub mod matmul;
 pub mod pool;

@@ -1,0 +1,70 @@
+//! Owns the question which vector units a machine has.
+//! Uses the processor's own answer, asked once.
+//! Never names a unit that a kernel here does not use.
+
+use std::sync::OnceLock;
+
+/// Which vector instructions a kernel may use. A later one includes the earlier ones of its machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Plain code, as the compiler makes it for any machine of the target.
+    Scalar,
+    /// AVX2, FMA and F16C: x86-64 since 2013.
+    Avx2,
+    /// AVX-512 F, BW, DQ, VL and VNNI: Intel servers since 2019, AMD since Zen 4.
+    Avx512,
+}
+
+impl Level {
+    /// The best that this machine has.
+    pub fn best() -> Self {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(detect)
+    }
+
+    /// All that this machine has, the plain one first: what tests compare with each other.
+    pub fn supported() -> impl Iterator<Item = Self> {
+        [Self::Scalar, Self::Avx2, Self::Avx512].into_iter().filter(|level| *level <= Self::best())
+    }
+
+    /// This level, or the best of the machine where that is less: what a kernel may run.
+    pub fn clamped(self) -> Self {
+        self.min(Self::best())
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Level {
+    let avx2 = is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("f16c");
+    let avx512 = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512vnni");
+    match (avx2, avx512) {
+        (true, true) => Level::Avx512,
+        (true, false) => Level::Avx2,
+        _ => Level::Scalar,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> Level {
+    Level::Scalar
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Level;
+
+    #[test]
+    fn plain_code_runs_everywhere_and_the_best_is_the_last() {
+        let levels: Vec<Level> = Level::supported().collect();
+        assert_eq!(levels.first(), Some(&Level::Scalar));
+        assert_eq!(levels.last(), Some(&Level::best()));
+        assert!(levels.is_sorted());
+        assert_eq!(Level::Avx512.clamped(), Level::best());
+    }
+}
