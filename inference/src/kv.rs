@@ -1,40 +1,117 @@
-//! Owns the keys and values of the tokens a model has seen, page by page.
-//! Uses memory as the sequence grows; nothing is ever copied to grow or to shrink.
-//! Never repeats a head: grouped queries read the same rows.
+//! Owns the keys and values of the tokens that models have seen, in pages that sequences share.
+//! Uses one allocation for each page, counted against a budget; a fork copies a page when it first writes to it.
+//! Never writes a page that another sequence reads, and never copies anything to grow or to shrink.
 
-/// Tokens of one page. Large enough that a page's rows are read in one sweep, small enough that a
-/// short prompt of a large model wastes little.
-pub(crate) const PAGE: usize = 256;
+mod page;
+mod rows;
 
-/// There is no memory for another page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use std::ops::Range;
+use std::sync::Arc;
+
+use half::f16;
+
+/// Tokens of one page: what the attention kernels read in one sweep.
+pub(crate) use loci_kernels::attention::PAGE;
+pub(crate) use page::{Budget, Page};
+pub(crate) use rows::Cache;
+
+/// There is no memory for another page: the machine has none left, or the budget is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no memory for the state of more tokens")]
 pub(crate) struct OutOfMemory;
 
-/// The state of one sequence.
-pub(crate) struct Cache {
-    layers: Vec<Layer>,
-    heads: usize,
-    head_dim: usize,
-    /// The ids behind the state, one for each position.
-    tokens: Vec<u32>,
+/// What one layer keeps of each token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct LayerShape {
+    /// Heads of keys and values; several heads of queries may read one of them.
+    pub(crate) kv_heads: usize,
+    /// Numbers in a key.
+    pub(crate) key_dim: usize,
+    /// Numbers in a value.
+    pub(crate) value_dim: usize,
 }
 
-#[derive(Default)]
-struct Layer {
-    keys: Vec<Page>,
-    values: Vec<Page>,
+/// What a model keeps of each token, and where it lies in a page.
+///
+/// A page holds [`PAGE`] tokens of all layers, layer after layer: the keys, `[kv_heads, key_dim, PAGE]`, then the
+/// values, `[kv_heads, PAGE, value_dim]`. Keys are transposed so that scores are computed for many keys at once.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    layers: Vec<LayerShape>,
+    /// Where each layer's keys and values begin; one more than there are layers.
+    starts: Vec<usize>,
 }
 
-/// `[heads, PAGE, head_dim]`
-type Page = Box<[f32]>;
-
-impl Cache {
-    pub(crate) fn new(layers: usize, heads: usize, head_dim: usize) -> Self {
-        let layers = (0..layers).map(|_| Layer::default()).collect();
-        Self { layers, heads, head_dim, tokens: Vec::new() }
+impl Geometry {
+    pub(crate) fn new(layers: Vec<LayerShape>) -> Self {
+        let mut starts = vec![0];
+        for shape in &layers {
+            let numbers = shape.kv_heads * (shape.key_dim + shape.value_dim) * PAGE;
+            starts.push(starts[starts.len() - 1] + numbers);
+        }
+        Self { layers, starts }
     }
 
-    /// Tokens in the cache.
+    /// The shapes, layer by layer.
+    pub(crate) fn layers(&self) -> &[LayerShape] {
+        &self.layers
+    }
+
+    /// Numbers in a page.
+    pub(crate) fn page_len(&self) -> usize {
+        self.starts[self.layers.len()]
+    }
+
+    /// Bytes of a page.
+    pub(crate) fn page_bytes(&self) -> u64 {
+        (self.page_len() * size_of::<f16>()) as u64
+    }
+
+    fn keys(&self, layer: usize) -> Range<usize> {
+        let shape = self.layers[layer];
+        self.starts[layer]..self.starts[layer] + shape.kv_heads * shape.key_dim * PAGE
+    }
+
+    fn values(&self, layer: usize) -> Range<usize> {
+        self.keys(layer).end..self.starts[layer + 1]
+    }
+}
+
+/// The state of one sequence: token ids and the pages behind them.
+#[derive(Debug)]
+pub(crate) struct Sequence {
+    geometry: Arc<Geometry>,
+    budget: Arc<Budget>,
+    /// The ids behind the state, one for each position.
+    tokens: Vec<u32>,
+    /// At least enough for the tokens; those behind are room that [`Sequence::reserve`] made.
+    pages: Vec<Arc<Page>>,
+}
+
+/// One page of one layer, to be written.
+#[derive(Debug)]
+pub(crate) struct LayerPage<'a> {
+    /// The position of the page's first token.
+    pub(crate) first: usize,
+    /// `[kv_heads, key_dim, PAGE]`
+    pub(crate) keys: &'a mut [f16],
+    /// `[kv_heads, PAGE, value_dim]`
+    pub(crate) values: &'a mut [f16],
+}
+
+impl Sequence {
+    /// An empty sequence whose pages are not limited.
+    pub(crate) fn new(geometry: &Arc<Geometry>) -> Self {
+        Self::within(geometry, &Arc::new(Budget::new(u64::MAX)))
+    }
+
+    /// An empty sequence that takes its pages from a budget.
+    pub(crate) fn within(geometry: &Arc<Geometry>, budget: &Arc<Budget>) -> Self {
+        let (geometry, budget) = (Arc::clone(geometry), Arc::clone(budget));
+        Self { geometry, budget, tokens: Vec::new(), pages: Vec::new() }
+    }
+
+    /// Tokens whose state is there.
     pub(crate) fn len(&self) -> usize {
         self.tokens.len()
     }
@@ -44,100 +121,140 @@ impl Cache {
         &self.tokens
     }
 
-    /// Forget everything from position `length` on. The memory stays.
-    pub(crate) fn truncate(&mut self, length: usize) {
-        self.tokens.truncate(length);
+    pub(crate) fn geometry(&self) -> &Arc<Geometry> {
+        &self.geometry
     }
 
-    /// Make room for `length` tokens in all.
+    /// The pages that hold the state; the last one may be filled in part.
+    pub(crate) fn pages(&self) -> &[Arc<Page>] {
+        &self.pages[..self.len().div_ceil(PAGE)]
+    }
+
+    /// Forget everything from position `length` on. One page more than needed stays, so that a sequence that is cut
+    /// back again and again at a page's edge does not ask for memory each time.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.tokens.truncate(length);
+        self.pages.truncate(self.len().div_ceil(PAGE) + 1);
+    }
+
+    /// Another sequence with the first `length` tokens of this one. Pages are shared until one of the two writes.
+    pub(crate) fn fork(&self, length: usize) -> Self {
+        let length = length.min(self.len());
+        Self {
+            geometry: Arc::clone(&self.geometry),
+            budget: Arc::clone(&self.budget),
+            tokens: self.tokens[..length].to_vec(),
+            pages: self.pages[..length.div_ceil(PAGE)].to_vec(),
+        }
+    }
+
+    /// Put full pages with their tokens, `PAGE` for each, behind what is there, which must end at a page's edge.
+    ///
+    /// # Panics
+    /// When the lengths do not agree.
+    pub(crate) fn append(&mut self, tokens: &[u32], pages: impl IntoIterator<Item = Arc<Page>>) {
+        assert!(self.len().is_multiple_of(PAGE), "whole pages follow whole pages");
+        self.pages.truncate(self.len() / PAGE);
+        self.pages.extend(pages);
+        self.tokens.extend_from_slice(tokens);
+        assert_eq!(self.pages.len() * PAGE, self.len(), "every page is full");
+        assert!(self.pages.iter().all(|page| page.numbers().len() == self.geometry.page_len()), "pages fit");
+    }
+
+    /// Make room for `length` tokens in all, all of it writable: a page that others read, or that lies in a file, is
+    /// copied if it holds the last token and replaced otherwise. After an error the sequence is as it was.
     pub(crate) fn reserve(&mut self, length: usize) -> Result<(), OutOfMemory> {
-        let pages = length.div_ceil(PAGE);
-        let size = self.heads * PAGE * self.head_dim;
-        for layer in &mut self.layers {
-            for side in [&mut layer.keys, &mut layer.values] {
-                while side.len() < pages {
-                    let mut page = Vec::new();
-                    page.try_reserve_exact(size).map_err(|_| OutOfMemory)?;
-                    page.resize(size, 0.0);
-                    side.push(page.into_boxed_slice());
-                }
+        for index in self.len() / PAGE..length.div_ceil(PAGE) {
+            let used = self.len() > index * PAGE;
+            let page = self.pages.get_mut(index);
+            if let Some(page) = page
+                && Arc::get_mut(page).is_some_and(|page| page.numbers_mut().is_some())
+            {
+                continue;
+            }
+            let mut fresh = Page::zeroed(self.geometry.page_len(), &self.budget)?;
+            if let (true, Some(numbers)) = (used, fresh.numbers_mut()) {
+                numbers.copy_from_slice(self.pages[index].numbers());
+            }
+            match self.pages.get_mut(index) {
+                Some(page) => *page = Arc::new(fresh),
+                None => self.pages.push(Arc::new(fresh)),
             }
         }
         Ok(())
     }
 
-    /// Write one token's rows of one layer, `[heads, head_dim]` each, at a reserved position.
-    pub(crate) fn write(&mut self, layer: usize, position: usize, keys: &[f32], values: &[f32]) {
-        let (page, row) = (position / PAGE, position % PAGE);
-        let layer = &mut self.layers[layer];
-        let dim = self.head_dim;
-        for (side, rows) in [(&mut layer.keys, keys), (&mut layer.values, values)] {
-            for (head, values) in rows.chunks_exact(dim).enumerate() {
-                let start = (head * PAGE + row) * dim;
-                side[page][start..start + dim].copy_from_slice(values);
-            }
-        }
-    }
-
     /// Note that the state of `tokens` has been written behind the others in every layer.
+    ///
+    /// # Panics
+    /// When there was no room for them.
     pub(crate) fn commit(&mut self, tokens: &[u32]) {
         self.tokens.extend_from_slice(tokens);
+        assert!(self.len() <= self.pages.len() * PAGE, "what is committed was reserved");
     }
 
-    /// The keys of one head in one layer, page by page: `[at most PAGE, head_dim]`, `length` rows in all.
-    pub(crate) fn keys(&self, layer: usize, head: usize, length: usize) -> impl Iterator<Item = &[f32]> {
-        rows(&self.layers[layer].keys, head, self.head_dim, length)
+    /// The keys of one layer, page by page, `[kv_heads, key_dim, PAGE]` each, enough for `length` tokens: those that
+    /// are committed and those that were written behind them.
+    pub(crate) fn keys(&self, layer: usize, length: usize) -> impl Iterator<Item = &[f16]> {
+        let range = self.geometry.keys(layer);
+        self.pages[..length.div_ceil(PAGE)].iter().map(move |page| &page.numbers()[range.clone()])
     }
 
-    /// The values of one head in one layer, like [`Cache::keys`].
-    pub(crate) fn values(&self, layer: usize, head: usize, length: usize) -> impl Iterator<Item = &[f32]> {
-        rows(&self.layers[layer].values, head, self.head_dim, length)
+    /// The values of one layer, page by page, `[kv_heads, PAGE, value_dim]` each, like [`Sequence::keys`].
+    pub(crate) fn values(&self, layer: usize, length: usize) -> impl Iterator<Item = &[f16]> {
+        let range = self.geometry.values(layer);
+        self.pages[..length.div_ceil(PAGE)].iter().map(move |page| &page.numbers()[range.clone()])
     }
-}
 
-fn rows(pages: &[Page], head: usize, dim: usize, length: usize) -> impl Iterator<Item = &[f32]> {
-    pages.iter().take(length.div_ceil(PAGE)).enumerate().map(move |(index, page)| {
-        let rows = (length - index * PAGE).min(PAGE);
-        &page[head * PAGE * dim..(head * PAGE + rows) * dim]
-    })
+    /// The reserved pages of one layer from the one on that holds the next token. Positions from [`Sequence::len`] on
+    /// may be written.
+    pub(crate) fn room(&mut self, layer: usize) -> impl Iterator<Item = LayerPage<'_>> {
+        let (keys, values) = (self.geometry.keys(layer), self.geometry.values(layer));
+        let from = self.tokens.len() / PAGE;
+        // A page that cannot be written was not reserved: room ends there.
+        let pages = self.pages.iter_mut().enumerate().skip(from);
+        pages.map_while(move |(index, page)| {
+            let numbers = Arc::get_mut(page)?.numbers_mut()?;
+            let (_, rest) = numbers.split_at_mut(keys.start);
+            let (key_part, rest) = rest.split_at_mut(keys.len());
+            Some(LayerPage { first: index * PAGE, keys: key_part, values: &mut rest[..values.len()] })
+        })
+    }
+
+    /// Write one layer's rows of the tokens from position `start` on: `keys` is `[count, kv_heads * key_dim]`,
+    /// `values` `[count, kv_heads * value_dim]`.
+    ///
+    /// # Panics
+    /// When `start` is before [`Sequence::len`], or a row has no room.
+    pub(crate) fn write(&mut self, layer: usize, start: usize, keys: &[f32], values: &[f32]) {
+        let LayerShape { kv_heads, key_dim, value_dim } = self.geometry.layers[layer];
+        assert!(start >= self.len(), "what is committed stays as it is");
+        let (key_width, value_width) = (kv_heads * key_dim, kv_heads * value_dim);
+        let count = keys.len() / key_width;
+        assert_eq!((count * key_width, count * value_width), (keys.len(), values.len()), "rows are whole");
+        let mut written = 0;
+        for page in self.room(layer) {
+            let from = start.max(page.first);
+            let end = (start + count).min(page.first + PAGE);
+            for position in from..end {
+                let (row, at) = (position - page.first, position - start);
+                let key_row = &keys[at * key_width..(at + 1) * key_width];
+                for (column, key) in page.keys.chunks_exact_mut(PAGE).zip(key_row) {
+                    column[row] = f16::from_f32(*key);
+                }
+                let value_row = &values[at * value_width..(at + 1) * value_width];
+                for (head, row_of) in value_row.chunks_exact(value_dim).enumerate() {
+                    let first = (head * PAGE + row) * value_dim;
+                    for (slot, value) in page.values[first..first + value_dim].iter_mut().zip(row_of) {
+                        *slot = f16::from_f32(*value);
+                    }
+                }
+                written += 1;
+            }
+        }
+        assert_eq!(written, count, "every row has its room");
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_come_back_across_pages_and_heads() {
-        let mut cache = Cache::new(2, 3, 2);
-        let length = PAGE + 7;
-        cache.reserve(length).expect("memory");
-        for position in 0..length {
-            let rows: Vec<f32> = (0..6).map(|part| (position * 10 + part) as f32).collect();
-            cache.write(1, position, &rows, &rows.iter().map(|value| -value).collect::<Vec<_>>());
-        }
-        for head in 0..3 {
-            let keys: Vec<f32> = cache.keys(1, head, length).flatten().copied().collect();
-            let values: Vec<f32> = cache.values(1, head, length).flatten().copied().collect();
-            assert_eq!(keys.len(), length * 2);
-            for position in 0..length {
-                let expect = (position * 10 + head * 2) as f32;
-                assert_eq!(keys[position * 2], expect);
-                assert_eq!(values[position * 2 + 1], -(expect + 1.0));
-            }
-        }
-        assert!(cache.keys(0, 0, length).flatten().all(|&value| value == 0.0));
-    }
-
-    #[test]
-    fn truncating_forgets_tokens_and_keeps_memory() {
-        let mut cache = Cache::new(1, 1, 2);
-        cache.reserve(PAGE + 1).expect("memory");
-        cache.commit(&[1, 2, 3, 4]);
-        cache.truncate(2);
-        cache.commit(&[9]);
-        assert_eq!((cache.len(), cache.tokens()), (3, &[1, 2, 9][..]));
-        cache.truncate(50);
-        assert_eq!(cache.len(), 3);
-        assert_eq!(cache.keys(0, 0, PAGE + 1).count(), 2);
-    }
-}
+mod tests;
