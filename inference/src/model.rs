@@ -252,5 +252,4 @@ fn fit_context(
 }
 
 #[cfg(test)]
-#[path = "model/tests.rs"]
 mod tests;

@@ -2,6 +2,8 @@
 //! Uses the format's description only.
 //! Never used outside tests.
 
+pub(crate) mod families;
+
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 
@@ -170,34 +172,33 @@ fn code(dtype: GgmlDType) -> u32 {
     }
 }
 
-/// SplitMix64 seeded with FNV-1a of the name, as in tests/reference/make.py.
-fn uniform(name: &str, count: usize) -> Vec<f32> {
+/// SplitMix64 seeded with FNV-1a of the name, as in tests/reference/make.py and families.py.
+fn random_bits(name: &str) -> impl Iterator<Item = u64> {
     let mut state = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |seed, byte| {
         (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    let mut next = || {
+    std::iter::repeat_with(move || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = state;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (bits ^ (bits >> 31)) >> 40
-    };
-    (0..count).map(|_| (next() as f64 / f64::from(1 << 23) - 1.0) as f32).collect()
+        bits ^ (bits >> 31)
+    })
 }
 
-/// The weights that make.py draws under the same name.
+/// The weights that make.py and families.py draw under the same name.
 fn weights(name: &str, shape: &[usize]) -> Vec<f32> {
-    let mut values = uniform(name, shape.iter().product());
-    for value in &mut values {
-        *value = match name {
-            name if name.ends_with("norm.weight") => 1.0 + *value / 4.0,
-            "rope_freqs.weight" => 2.0 + *value,
-            name if name.ends_with(".bias") => *value / 2.0,
-            "token_embd.weight" => *value,
-            _ => *value / 8.0,
-        };
-    }
-    values
+    let uniform = |bits: u64| ((bits >> 40) as f64 / f64::from(1 << 23) - 1.0) as f32;
+    let shaped = |value: f32| match name {
+        name if name.ends_with("norm.weight") => 1.0 + value / 4.0,
+        name if name.starts_with("rope_") => 2.0 + value,
+        name if name.ends_with("ssm_a") => -1.0 + value / 2.0,
+        name if name.ends_with(".bias") => value / 2.0,
+        name if name.ends_with("attn_sinks.weight") || name.ends_with("ssm_conv1d.weight") => value,
+        "token_embd.weight" => value,
+        _ => value / 8.0,
+    };
+    random_bits(name).take(shape.iter().product()).map(uniform).map(shaped).collect()
 }
 
 /// The shape of a random model.

@@ -3,6 +3,8 @@
 //! Never compares the program with itself only.
 #![expect(clippy::unwrap_used, reason = "a failure here is the test's result")]
 
+mod families;
+
 use std::io::Cursor;
 
 use candle_core::quantized::{GgmlDType, gguf_file};
@@ -32,6 +34,11 @@ impl Runner {
         let decoder = Decoder::load(&mut source, &header, config, &mut |_| true).unwrap();
         let cache = decoder.cache();
         Self { decoder, cache }
+    }
+
+    /// Forget every token.
+    fn restart(&mut self) {
+        self.cache.truncate(0);
     }
 
     /// Run `tokens` behind the cache in runs of at most `chunk`, and return the last logits.
@@ -101,7 +108,7 @@ fn every_family_computes_what_its_definition_says() {
         for (position, expect) in case["logits"].as_object().unwrap() {
             let position: usize = position.parse().unwrap();
             let expect: Vec<f32> = serde_json::from_value(expect.clone()).unwrap();
-            runner.cache.truncate(0);
+            runner.restart();
             let found = runner.run(&tokens[..=position], usize::MAX);
             let difference = largest_difference(&found, &expect);
             assert!(difference < 1e-3, "{name} at {position}: {difference}");
