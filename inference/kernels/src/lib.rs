@@ -8,4 +8,5 @@ pub mod level;
 pub mod mapping;
 pub mod matmul;
 pub mod pool;
+mod simd;
 pub mod vector;

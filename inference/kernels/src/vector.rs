@@ -4,7 +4,11 @@
 
 use half::f16;
 
+use crate::level::Level;
 use crate::pool::Pool;
+use kernels::{Binary, Unary};
+
+mod kernels;
 
 /// The function of a gated feed-forward block: `f(gate) * up`, elementwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,106 +30,135 @@ pub enum Pairs {
     Halves,
 }
 
+/// Below this many numbers one thread is done before another has woken up: about 4 microseconds.
+const PARALLEL: usize = 1 << 15;
+
+/// How many numbers a thread takes at once of `total` in rows of `row`: whole rows, four parts for each thread.
+fn part_len(pool: &Pool, total: usize, row: usize) -> usize {
+    if total < PARALLEL || pool.threads() == 1 {
+        return total;
+    }
+    (total / row).div_ceil(4 * pool.threads()) * row
+}
+
+/// Call `work(offset, part)` for parts of `values` in whole rows.
+fn by_rows(pool: &Pool, values: &mut [f32], row: usize, work: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+    if values.is_empty() {
+        return;
+    }
+    assert!(row > 0 && values.len().is_multiple_of(row), "{} numbers are not rows of {row}", values.len());
+    let len = part_len(pool, values.len(), row);
+    if len >= values.len() {
+        work(0, values);
+    } else {
+        pool.run_parts(values, len, &|index, part| work(index * len, part));
+    }
+}
+
+/// Elementwise work is cut at whole chunks of the vector units and lines of the cache.
+fn by_lines(pool: &Pool, values: &mut [f32], work: &(dyn Fn(usize, &mut [f32]) + Sync)) {
+    let len = part_len(pool, values.len(), 1).next_multiple_of(64);
+    if len >= values.len() {
+        work(0, values);
+    } else {
+        pool.run_parts(values, len, &|index, part| work(index * len, part));
+    }
+}
+
+fn binary(pool: &Pool, op: Binary, target: &mut [f32], other: &[f32]) {
+    assert_eq!(target.len(), other.len());
+    by_lines(pool, target, &|at, part| kernels::binary(Level::best(), op, part, &other[at..][..part.len()]));
+}
+
 /// `output = input / sqrt(mean(input^2) + eps) * weight` by row; `input` `[n, weight.len()]`.
 pub fn rms_norm(pool: &Pool, input: &[f32], weight: &[f32], eps: f32, output: &mut [f32]) {
     assert_eq!(input.len(), output.len());
-    output.copy_from_slice(input);
-    rms_norm_in_place(pool, output, weight, eps);
+    by_rows(pool, output, weight.len(), &|at, part| {
+        kernels::rms_norm(Level::best(), &input[at..][..part.len()], weight, eps, part);
+    });
 }
 
 /// [`rms_norm`] of `values` `[n, weight.len()]` where they are, as for the heads of queries and keys.
-pub fn rms_norm_in_place(_pool: &Pool, values: &mut [f32], weight: &[f32], eps: f32) {
-    for row in values.chunks_exact_mut(weight.len()) {
-        let square: f32 = row.iter().map(|x| x * x).sum();
-        let factor = 1.0 / (square / weight.len() as f32 + eps).sqrt();
-        row.iter_mut().zip(weight).for_each(|(x, w)| *x *= factor * w);
-    }
+pub fn rms_norm_in_place(pool: &Pool, values: &mut [f32], weight: &[f32], eps: f32) {
+    by_rows(pool, values, weight.len(), &|_, part| {
+        kernels::rms_norm_in_place(Level::best(), part, weight, eps)
+    });
 }
 
 /// `output = (input - mean) / sqrt(variance + eps) * weight + bias` by row; `input` `[n, weight.len()]`.
 pub fn layer_norm(
-    _pool: &Pool,
+    pool: &Pool,
     input: &[f32],
     weight: &[f32],
     bias: Option<&[f32]>,
     eps: f32,
     output: &mut [f32],
 ) {
-    let width = weight.len();
-    for (input, output) in input.chunks_exact(width).zip(output.chunks_exact_mut(width)) {
-        let mean = input.iter().sum::<f32>() / width as f32;
-        let variance = input.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / width as f32;
-        let factor = 1.0 / (variance + eps).sqrt();
-        for index in 0..width {
-            output[index] =
-                (input[index] - mean) * factor * weight[index] + bias.map_or(0.0, |bias| bias[index]);
-        }
-    }
+    assert_eq!(input.len(), output.len());
+    assert!(bias.is_none_or(|bias| bias.len() == weight.len()));
+    by_rows(pool, output, weight.len(), &|at, part| {
+        kernels::layer_norm(Level::best(), &input[at..][..part.len()], weight, bias, eps, part);
+    });
 }
 
 /// `target += other`.
-pub fn add(_pool: &Pool, target: &mut [f32], other: &[f32]) {
-    assert_eq!(target.len(), other.len());
-    target.iter_mut().zip(other).for_each(|(a, b)| *a += b);
+pub fn add(pool: &Pool, target: &mut [f32], other: &[f32]) {
+    binary(pool, Binary::Add, target, other);
 }
 
 /// `target += row` for every row of `target` `[n, row.len()]`: a bias.
-pub fn add_row(_pool: &Pool, target: &mut [f32], row: &[f32]) {
-    for line in target.chunks_exact_mut(row.len()) {
-        line.iter_mut().zip(row).for_each(|(a, b)| *a += b);
-    }
+pub fn add_row(pool: &Pool, target: &mut [f32], row: &[f32]) {
+    by_rows(pool, target, row.len(), &|_, part| {
+        for line in part.chunks_exact_mut(row.len()) {
+            kernels::binary(Level::best(), Binary::Add, line, row);
+        }
+    });
 }
 
 /// `target += other * factor`.
-pub fn add_scaled(_pool: &Pool, target: &mut [f32], other: &[f32], factor: f32) {
-    assert_eq!(target.len(), other.len());
-    target.iter_mut().zip(other).for_each(|(a, b)| *a += b * factor);
+pub fn add_scaled(pool: &Pool, target: &mut [f32], other: &[f32], factor: f32) {
+    binary(pool, Binary::AddScaled(factor), target, other);
 }
 
 /// `target *= other`.
-pub fn mul(_pool: &Pool, target: &mut [f32], other: &[f32]) {
-    assert_eq!(target.len(), other.len());
-    target.iter_mut().zip(other).for_each(|(a, b)| *a *= b);
+pub fn mul(pool: &Pool, target: &mut [f32], other: &[f32]) {
+    binary(pool, Binary::Mul, target, other);
 }
 
 /// `values *= factor`.
-pub fn scale(_pool: &Pool, values: &mut [f32], factor: f32) {
-    values.iter_mut().for_each(|x| *x *= factor);
+pub fn scale(pool: &Pool, values: &mut [f32], factor: f32) {
+    by_lines(pool, values, &|_, part| kernels::unary(Level::best(), Unary::Scale(factor), part));
 }
 
 /// `values = cap * tanh(values / cap)`.
-pub fn softcap(_pool: &Pool, values: &mut [f32], cap: f32) {
-    values.iter_mut().for_each(|x| *x = cap * (*x / cap).tanh());
+pub fn softcap(pool: &Pool, values: &mut [f32], cap: f32) {
+    by_lines(pool, values, &|_, part| kernels::unary(Level::best(), Unary::Softcap(cap), part));
 }
 
 /// `gate = f(gate) * up`.
-pub fn gated(_pool: &Pool, function: Gate, gate: &mut [f32], up: &[f32]) {
-    assert_eq!(gate.len(), up.len());
-    gate.iter_mut().zip(up).for_each(|(gate, up)| *gate = function.apply(*gate, *up));
+pub fn gated(pool: &Pool, function: Gate, gate: &mut [f32], up: &[f32]) {
+    binary(pool, function.binary(), gate, up);
 }
 
 /// `output = f(gate) * up` where one matrix made both: `both` `[n, 2 * width]` holds a row's gates and then its ups,
 /// `output` is `[n, width]` (Phi-3, GLM-4).
-pub fn gated_rows(_pool: &Pool, function: Gate, width: usize, both: &[f32], output: &mut [f32]) {
+pub fn gated_rows(pool: &Pool, function: Gate, width: usize, both: &[f32], output: &mut [f32]) {
     assert_eq!(both.len(), 2 * output.len());
-    for (both, output) in both.chunks_exact(2 * width).zip(output.chunks_exact_mut(width)) {
-        let (gate, up) = both.split_at(width);
-        for (output, (gate, up)) in output.iter_mut().zip(gate.iter().zip(up)) {
-            *output = function.apply(*gate, *up);
+    by_rows(pool, output, width, &|at, part| {
+        let both = &both[2 * at..][..2 * part.len()];
+        for (both, output) in both.chunks_exact(2 * width).zip(part.chunks_exact_mut(width)) {
+            let (gate, up) = both.split_at(width);
+            kernels::gated_row(Level::best(), function.binary(), gate, up, output);
         }
-    }
+    });
 }
 
 impl Gate {
-    fn apply(self, gate: f32, up: f32) -> f32 {
-        let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
+    fn binary(self) -> Binary {
         match self {
-            Self::Silu => gate * sigmoid(gate) * up,
-            Self::GeluTanh => gate * sigmoid(1.595_769 * (gate + 0.044_715 * gate * gate * gate)) * up,
-            Self::SwigluOai => {
-                let gate = gate.min(7.0);
-                gate * sigmoid(1.702 * gate) * (up.clamp(-7.0, 7.0) + 1.0)
-            }
+            Self::Silu => Binary::Silu,
+            Self::GeluTanh => Binary::GeluTanh,
+            Self::SwigluOai => Binary::SwigluOai,
         }
     }
 }
@@ -133,7 +166,7 @@ impl Gate {
 /// Turn the first `dims` numbers of every head of `values` `[n, heads, head_dim]` by the angles of its row, whose
 /// cosines and sines are in `cos` and `sin`, `[n, dims / 2]`.
 pub fn rope(
-    _pool: &Pool,
+    pool: &Pool,
     pairs: Pairs,
     heads: usize,
     head_dim: usize,
@@ -141,33 +174,27 @@ pub fn rope(
     cos: &[f32],
     sin: &[f32],
 ) {
-    let rows = values.len() / (heads * head_dim);
-    if rows == 0 {
+    let width = heads * head_dim;
+    if values.is_empty() {
         return;
     }
+    let rows = values.len() / width;
     let half = cos.len() / rows;
-    for (row, line) in values.chunks_exact_mut(heads * head_dim).enumerate() {
-        for head in line.chunks_exact_mut(head_dim) {
-            for i in 0..half {
-                let (first, second) = match pairs {
-                    Pairs::Interleaved => (2 * i, 2 * i + 1),
-                    Pairs::Halves => (i, i + half),
-                };
-                let (cos, sin) = (cos[row * half + i], sin[row * half + i]);
-                let (a, b) = (head[first], head[second]);
-                head[first] = a * cos - b * sin;
-                head[second] = a * sin + b * cos;
-            }
+    assert!(
+        cos.len() == rows * half && sin.len() == cos.len() && 2 * half <= head_dim,
+        "one angle for each pair"
+    );
+    by_rows(pool, values, width, &|at, part| {
+        for (index, line) in part.chunks_exact_mut(width).enumerate() {
+            let angles = (at / width + index) * half..(at / width + index + 1) * half;
+            kernels::rope(Level::best(), pairs, head_dim, line, &cos[angles.clone()], &sin[angles]);
         }
-    }
+    });
 }
 
-/// Softmax of one row.
+/// Softmax of one row. Of a row without any possibility (all minus infinity) it makes equal ones.
 pub fn softmax(row: &mut [f32]) {
-    let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    row.iter_mut().for_each(|x| *x = (*x - top).exp());
-    let sum: f32 = row.iter().sum();
-    row.iter_mut().for_each(|x| *x /= sum);
+    kernels::softmax(Level::best(), row);
 }
 
 /// The `k` largest of `row` with their places, largest first; of equal ones the earlier first. NaN is never chosen.
@@ -184,29 +211,27 @@ pub fn top_k(row: &[f32], k: usize, best: &mut Vec<(usize, f32)>) {
 
 /// The place of the largest of `row`, the first of equal ones; 0 of an empty row. NaN is never chosen over a number.
 pub fn argmax(row: &[f32]) -> usize {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (index, value) in row.iter().copied().enumerate() {
-        if value > best.1 {
-            best = (index, value);
-        }
-    }
-    best.0
+    let top = kernels::largest(Level::best(), row);
+    row.iter().position(|value| *value == top).unwrap_or(0)
 }
 
 /// The scalar product.
 pub fn dot(left: &[f32], right: &[f32]) -> f32 {
     assert_eq!(left.len(), right.len());
-    left.iter().zip(right).map(|(a, b)| a * b).sum()
+    kernels::dot(Level::best(), left, right)
 }
 
-/// Convert, rounding to the nearest even.
+/// Convert, rounding to the nearest, ties to even.
 pub fn to_f16(input: &[f32], output: &mut [f16]) {
     assert_eq!(input.len(), output.len());
-    output.iter_mut().zip(input).for_each(|(half, value)| *half = f16::from_f32(*value));
+    kernels::to_f16(Level::best(), input, output);
 }
 
 /// Convert, exactly.
 pub fn to_f32(input: &[f16], output: &mut [f32]) {
     assert_eq!(input.len(), output.len());
-    output.iter_mut().zip(input).for_each(|(value, half)| *value = half.to_f32());
+    kernels::to_f32(Level::best(), input, output);
 }
+
+#[cfg(test)]
+mod tests;
