@@ -3,7 +3,16 @@
 //! Never copies or repacks a matrix as a whole: its bytes stay where the file is mapped.
 
 mod activations;
+#[cfg(target_arch = "x86_64")]
+#[expect(
+    unsafe_code,
+    clippy::needless_range_loop,
+    reason = "vector instructions; accumulators are arrays of a constant length that must stay in registers"
+)]
+mod avx512;
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod scratch;
 #[cfg(test)]
 mod tests;
 
@@ -166,6 +175,12 @@ impl<'a, 'b> Plan<'a, 'b> {
     fn run(&self, level: Level, activations: &Activations, task: usize) {
         let start = task * self.rows_per_task;
         let rows = start..self.matrix.rows.min(start + self.rows_per_task);
+        #[cfg(target_arch = "x86_64")]
+        if level == Level::Avx512 {
+            // SAFETY: the level is at most that of the machine, and each task has rows of its own.
+            #[expect(unsafe_code, reason = "the one place that knows what the machine has")]
+            return unsafe { avx512::multiply(&self.matrix, rows, activations, &self.output) };
+        }
         let _ = level;
         scalar::multiply(&self.matrix, rows, activations, &self.output);
     }

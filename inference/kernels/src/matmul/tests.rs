@@ -79,3 +79,44 @@ fn products_are_as_accurate_as_eight_bits_allow() {
         }
     }
 }
+
+fn product(level: Level, matrix: Matrix<'_>, values: &[f32]) -> Vec<f32> {
+    let mut activations = Activations::default();
+    activations.set(matrix.columns(), values);
+    let mut output = vec![f32::NAN; activations.rows() * matrix.rows()];
+    let products = &mut [Product { matrix, output: &mut output }];
+    multiply_at(level, &Pool::new(2), &mut activations, products);
+    output
+}
+
+/// Compare a level with the plain code: the largest difference, as a part of the root mean square of the product.
+fn difference(level: Level, matrix: Matrix<'_>, values: &[f32]) -> f32 {
+    let (expect, output) = (product(Level::Scalar, matrix, values), product(level, matrix, values));
+    let square: f32 = expect.iter().map(|value| value * value).sum();
+    let size = (square / expect.len() as f32).sqrt();
+    expect.iter().zip(&output).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / size
+}
+
+#[test]
+fn every_level_gives_the_same_product() {
+    let mut random = Random(7);
+    for format in Format::ALL {
+        let block = format.block_len().max(16);
+        for (rows, blocks) in [(1, 1), (16, 2), (17, 5), (31, 3), (48, 1), (5, 4 * 256 / block + 1)] {
+            let columns = blocks * block;
+            // An address that is aligned to nothing.
+            let bytes = [vec![0], matrix_bytes(format, rows, columns, &mut random)].concat();
+            let matrix = Matrix::new(format, rows, columns, &bytes[1..]).expect("the size");
+            for lines in (1..=19).chain([64]) {
+                let values: Vec<f32> = (0..lines * columns).map(|_| random.normal()).collect();
+                for level in Level::supported() {
+                    let difference = difference(level, matrix, &values);
+                    assert!(
+                        difference < 2e-5,
+                        "{level:?} {format:?} {rows}x{columns}, {lines} lines: {difference}"
+                    );
+                }
+            }
+        }
+    }
+}

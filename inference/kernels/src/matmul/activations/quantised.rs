@@ -11,7 +11,7 @@ pub(crate) const MOST_ROWS: usize = 8;
 /// A cache line, so that tiles start on one.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
-#[expect(dead_code, reason = "the vector kernels read it")]
+#[expect(dead_code, reason = "read as words")]
 struct Line([u32; 16]);
 
 /// Rows as signed bytes, in tiles.
@@ -99,25 +99,21 @@ impl<'a> Tile<'a> {
     }
 
     /// `[group][row]` i32.
-    #[expect(dead_code, reason = "the vector kernels read it")]
     pub(crate) fn negative_sums(&self) -> &'a [u32] {
         self.part(self.shape.sums_at(), self.shape.rest_at())
     }
 
     /// `[columns / 32][row]`, two i16 each, where blocks have 256 numbers.
-    #[expect(dead_code, reason = "the vector kernels read it")]
     pub(crate) fn narrow_pairs(&self) -> &'a [u32] {
         self.part(self.shape.rest_at(), self.shape.wide_at())
     }
 
     /// `[columns / 64][row]`, two i16 each, where blocks have 256 numbers.
-    #[expect(dead_code, reason = "the vector kernels read it")]
     pub(crate) fn wide_pairs(&self) -> &'a [u32] {
         self.part(self.shape.wide_at(), self.shape.words())
     }
 
     /// `[block][row]` f32, where blocks have 32 numbers.
-    #[expect(dead_code, reason = "the vector kernels read it")]
     pub(crate) fn products(&self) -> &'a [u32] {
         self.part(self.shape.rest_at(), self.shape.wide_at())
     }
@@ -151,6 +147,11 @@ impl Quantised {
     /// Lines from one tile to the next.
     fn tile_lines(&self) -> usize {
         (self.shape.words() * MOST_ROWS.min(self.rows)).div_ceil(16)
+    }
+
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// How many tiles there are.
