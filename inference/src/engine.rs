@@ -52,6 +52,14 @@ pub trait Constraint: Send {
     /// Tokens that are the only possible continuation. They are not sampled; each is passed to
     /// [`Constraint::accept`] like any other.
     fn forced(&mut self) -> Vec<u32>;
+
+    /// How many of `tokens`, in a row and from the present state, may be written. The state stays as
+    /// it is: this judges a draft before the model does. A token that ends the text counts when it may
+    /// stand where it is, and nothing behind it does.
+    fn accepts(&mut self, tokens: &[u32]) -> usize {
+        let _ = tokens;
+        0
+    }
 }
 
 /// One generation.

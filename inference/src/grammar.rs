@@ -51,6 +51,7 @@ pub enum GrammarError {
 /// Builds constraints for one tokenizer. The trie is built once; keep this beside the model.
 pub struct GrammarCompiler {
     factory: ParserFactory,
+    vocabulary: u32,
     /// The newest grammar and its fresh matcher: steps of a turn often repeat it.
     newest: Mutex<Option<(Grammar, Matcher)>>,
 }
@@ -91,7 +92,7 @@ impl GrammarCompiler {
         limits.initial_lexer_fuel = COMPILE_FUEL;
         limits.step_lexer_fuel = MASK_FUEL;
         limits.verbose_errors = false;
-        Ok(Self { factory, newest: Mutex::new(None) })
+        Ok(Self { factory, vocabulary: size, newest: Mutex::new(None) })
     }
 
     /// A fresh constraint for a grammar.
@@ -100,7 +101,7 @@ impl GrammarCompiler {
         if let Some((known, matcher)) = newest.as_ref()
             && known == grammar
         {
-            return Ok(GrammarConstraint { matcher: matcher.deep_clone() });
+            return Ok(GrammarConstraint { matcher: matcher.deep_clone(), vocabulary: self.vocabulary });
         }
         let parsed = TopLevelGrammar::from_lark(grammar.lark.clone());
         let matcher = Matcher::new(self.factory.create_parser(parsed));
@@ -108,7 +109,7 @@ impl GrammarCompiler {
             return Err(GrammarError::Grammar { message });
         }
         *newest = Some((grammar.clone(), matcher.deep_clone()));
-        Ok(GrammarConstraint { matcher })
+        Ok(GrammarConstraint { matcher, vocabulary: self.vocabulary })
     }
 }
 
@@ -128,6 +129,8 @@ fn trie_word(tokenizer: &Tokenizer, id: u32) -> Vec<u8> {
 /// Enforces a grammar.
 pub struct GrammarConstraint {
     matcher: Matcher,
+    /// Ids the matcher knows are smaller.
+    vocabulary: u32,
 }
 
 impl std::fmt::Debug for GrammarConstraint {
@@ -168,6 +171,12 @@ impl Constraint for GrammarConstraint {
 
     fn forced(&mut self) -> Vec<u32> {
         if self.matcher.is_stopped() { Vec::new() } else { self.matcher.compute_ff_tokens() }
+    }
+
+    fn accepts(&mut self, tokens: &[u32]) -> usize {
+        // An id behind the vocabulary would put the library into an error for good.
+        let known = tokens.iter().take_while(|&&id| id < self.vocabulary).count();
+        self.matcher.validate_tokens(&tokens[..known]).unwrap_or(0)
     }
 }
 

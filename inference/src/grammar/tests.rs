@@ -341,3 +341,31 @@ fn ten_thousand_names_compile() {
         constraint.accept(id).expect("the name is known");
     }
 }
+
+#[test]
+fn a_draft_is_judged_without_being_taken() {
+    let bench = Bench::new(true);
+    let mut request =
+        request(vec![spec("read", json!({"path": {"type": "string", "enum": ["src/main.rs"]}}), &["path"])]);
+    request.tool_choice = ToolChoice::Required;
+    let whole = "<tool_call>\n{\"name\": \"read\", \"arguments\": {\"path\": \"src/main.rs\"}}\n</tool_call>";
+    let encode = |text: &str| bench.tokenizer.encode_prompt(text, &[]).expect("encodes");
+    let mut constraint = bench.constraint(&Hermes, &request, ReplyStart::Answer).expect("a grammar");
+    let tokens = encode(whole);
+    for _ in 0..2 {
+        assert_eq!(constraint.accepts(&tokens), tokens.len());
+        let ended: Vec<u32> = tokens.iter().copied().chain([bench.eos[0], tokens[0]]).collect();
+        assert_eq!(constraint.accepts(&ended), tokens.len() + 1);
+        let early = [&tokens[..3], &[bench.eos[0]]].concat();
+        assert_eq!(constraint.accepts(&early), 3);
+        let wrong = encode(&whole.replace("main", "lib"));
+        let common = wrong.iter().zip(&tokens).take_while(|(a, b)| a == b).count();
+        assert!((common..wrong.len()).contains(&constraint.accepts(&wrong)));
+        assert_eq!(constraint.accepts(&[u32::MAX]), 0);
+        assert_eq!(constraint.accepts(&[]), 0);
+    }
+    for &token in &tokens {
+        constraint.accept(token).expect("the state is as it was");
+    }
+    assert!(constraint.is_accepting().expect("a state"));
+}
