@@ -9,6 +9,9 @@ use half::f16;
 use loci_kernels::attention::{Options, PAGE, Run, attend};
 use loci_kernels::pool::Pool;
 
+/// Pages of keys and pages of values.
+type Layer<'a> = (Vec<&'a [f16]>, Vec<&'a [f16]>);
+
 fn main() {
     let threads = std::env::args().nth(1).and_then(|threads| threads.parse().ok()).unwrap_or(2);
     let pool = Pool::new(threads);
@@ -44,7 +47,7 @@ fn measure(pool: &Pool, heads: usize, kv_heads: usize, dim: usize, context: usiz
     let cache: Vec<f16> = (0..layers * pages * page_len)
         .map(|i| f16::from_f32(((i * 7919) % 1000) as f32 / 500.0 - 1.0))
         .collect();
-    let layers: Vec<(Vec<&[f16]>, Vec<&[f16]>)> = cache
+    let layers: Vec<Layer<'_>> = cache
         .chunks_exact(pages * page_len)
         .map(|layer| layer.chunks_exact(page_len).map(|page| page.split_at(options.keys_len())).unzip())
         .collect();

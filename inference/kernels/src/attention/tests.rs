@@ -24,8 +24,10 @@ fn numbers(seed: u64, len: usize) -> Vec<f32> {
 struct Cache {
     keys: Vec<Vec<f16>>,
     values: Vec<Vec<f16>>,
-    plain_keys: Vec<f32>,
-    plain_values: Vec<f32>,
+    /// The same after rounding, `[positions, kv_heads, head_dim]`.
+    plain_keys: Vec<f64>,
+    /// `[positions, kv_heads, value_dim]`.
+    plain_values: Vec<f64>,
 }
 
 impl Cache {
@@ -35,11 +37,13 @@ impl Cache {
         let plain_keys = numbers(seed, len * key).iter().map(|x| x * 3.0).collect::<Vec<_>>();
         let plain_values = numbers(seed + 1, len * value);
         let pages = len.div_ceil(PAGE);
+        let rounded =
+            |numbers: &[f32]| numbers.iter().map(|x| f64::from(f16::from_f32(*x).to_f32())).collect();
         let mut cache = Self {
             keys: vec![vec![f16::INFINITY; options.keys_len()]; pages],
             values: vec![vec![f16::INFINITY; options.values_len()]; pages],
-            plain_keys,
-            plain_values,
+            plain_keys: rounded(&plain_keys),
+            plain_values: rounded(&plain_values),
         };
         let mut at = 0;
         while at < len {
@@ -49,8 +53,8 @@ impl Cache {
                 &mut cache.keys[at / PAGE],
                 &mut cache.values[at / PAGE],
                 at % PAGE,
-                &cache.plain_keys[at * key..(at + count) * key],
-                &cache.plain_values[at * value..(at + count) * value],
+                &plain_keys[at * key..(at + count) * key],
+                &plain_values[at * value..(at + count) * value],
             );
             at += count;
         }
@@ -61,7 +65,6 @@ impl Cache {
 /// The definition, in f64, from the floats as they are after rounding to halves.
 fn expected(options: &Options<'_>, cache: &Cache, queries: &[f32], start: usize) -> Vec<f64> {
     let Options { heads, kv_heads, head_dim, value_dim, .. } = *options;
-    let half = |x: f32| f64::from(f16::from_f32(x).to_f32());
     let mut output = Vec::new();
     for (index, query) in queries.chunks_exact(head_dim).enumerate() {
         let (row, head) = (index / heads, index % heads);
@@ -71,18 +74,19 @@ fn expected(options: &Options<'_>, cache: &Cache, queries: &[f32], start: usize)
         let scores: Vec<f64> = (begin..end)
             .map(|position| {
                 let key = &cache.plain_keys[(position * kv_heads + kv_head) * head_dim..][..head_dim];
-                let product: f64 = query.iter().zip(key).map(|(q, k)| f64::from(*q) * half(*k)).sum();
+                let product: f64 = query.iter().zip(key).map(|(q, k)| f64::from(*q) * k).sum();
                 let score = product * f64::from(options.scale);
                 options.softcap.map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh())
             })
             .collect();
+        let weights: Vec<f64> = scores.iter().map(|score| score.exp()).collect();
         let sink = options.sinks.map_or(0.0, |sinks| f64::from(sinks[head]).exp());
-        let sum: f64 = scores.iter().map(|score| score.exp()).sum::<f64>() + sink;
+        let sum: f64 = weights.iter().sum::<f64>() + sink;
         for d in 0..value_dim {
             let weighed: f64 = (begin..end)
-                .zip(&scores)
-                .map(|(position, score)| {
-                    score.exp() * half(cache.plain_values[(position * kv_heads + kv_head) * value_dim + d])
+                .zip(&weights)
+                .map(|(position, weight)| {
+                    weight * cache.plain_values[(position * kv_heads + kv_head) * value_dim + d]
                 })
                 .sum();
             output.push(if sum > 0.0 { weighed / sum } else { 0.0 });
