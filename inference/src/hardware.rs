@@ -1,6 +1,8 @@
 //! Owns what this machine has, and whether a model fits it.
-//! Uses `sysinfo` for memory and the limit of the control group.
+//! Uses `sysinfo` for memory, and on Linux the files of the control groups.
 //! Never decides what is run: it gives a verdict and the figures behind it.
+
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -39,13 +41,14 @@ impl Hardware {
         if let Ok(mut system) = sysinfo::System::new() {
             system.refresh_memory();
             (total, available) = (system.total_memory(), system.available_memory());
-            if let Some(limits) = system.cgroup_limits()
-                && limits.total_memory < total
-            {
-                total = limits.total_memory;
-                available = available.min(limits.free_memory);
-                limited = true;
-            }
+        }
+        let memberships = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let groups = memory_groups(Path::new("/sys/fs/cgroup"), &memberships);
+        let whole = total;
+        for group in groups.filter(|group| group.limit < whole) {
+            limited = true;
+            total = total.min(group.limit);
+            available = available.min(group.free());
         }
         Self {
             total_bytes: total,
@@ -67,6 +70,70 @@ impl Hardware {
         } else {
             Fit::No
         }
+    }
+}
+
+/// What one control group allows and has taken, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct MemoryGroup {
+    limit: u64,
+    used: u64,
+    /// The part of `used` that holds pages of files. They go when memory is needed, and a mapped model is among
+    /// them: counted as taken, a model would stand in its own way at the second start.
+    files: u64,
+}
+
+impl MemoryGroup {
+    fn free(self) -> u64 {
+        self.limit.saturating_sub(self.used.saturating_sub(self.files))
+    }
+}
+
+/// Every group with a limit that the process is in, from its own up to the root of `mount`, for both versions of the
+/// interface. A path that is not there (a container sees its own group as the root) is left out.
+/// Format: `Documentation/admin-guide/cgroup-v2.rst` and `cgroup-v1/memory.rst` of Linux.
+fn memory_groups(mount: &Path, memberships: &str) -> impl Iterator<Item = MemoryGroup> {
+    memberships.lines().flat_map(move |line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let version = match controllers {
+            "" => Some((mount.to_owned(), &V2)),
+            names if names.split(',').any(|name| name == "memory") => Some((mount.join("memory"), &V1)),
+            _ => None,
+        };
+        version.into_iter().flat_map(move |(root, files)| {
+            let own = Path::new(path.trim_start_matches('/'));
+            own.ancestors().filter_map(|path| files.read(&root.join(path))).collect::<Vec<_>>()
+        })
+    })
+}
+
+/// Names of a version's files and of the lines in its statistics.
+struct Interface {
+    limit: &'static str,
+    used: &'static str,
+    pages: [&'static str; 2],
+}
+
+const V1: Interface = Interface {
+    limit: "memory.limit_in_bytes",
+    used: "memory.usage_in_bytes",
+    pages: ["total_inactive_file", "total_active_file"],
+};
+const V2: Interface =
+    Interface { limit: "memory.max", used: "memory.current", pages: ["inactive_file", "active_file"] };
+
+impl Interface {
+    /// `None` where the folder has no limit; version 2 writes `max` for that.
+    fn read(&self, folder: &Path) -> Option<MemoryGroup> {
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
+        let number = |name: &str| read(name)?.trim().parse::<u64>().ok();
+        let (limit, used) = (number(self.limit)?, number(self.used)?);
+        let statistics = read("memory.stat").unwrap_or_default();
+        let lines = statistics.lines().filter_map(|line| line.split_once(' '));
+        let pages = lines.filter(|(name, _)| self.pages.contains(name));
+        let files = pages.filter_map(|(_, bytes)| bytes.trim().parse::<u64>().ok()).sum();
+        Some(MemoryGroup { limit, used, files })
     }
 }
 
@@ -94,6 +161,38 @@ mod tests {
         assert_eq!(machine.fit(11), Fit::Tight);
         assert_eq!(machine.fit(16), Fit::Tight);
         assert_eq!(machine.fit(17), Fit::No);
+    }
+
+    #[test]
+    fn control_groups_are_read_up_to_the_root() {
+        let mount = tempfile::tempdir().expect("a folder");
+        let write = |path: &str, text: &str| {
+            let path = mount.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("created");
+            std::fs::write(path, text).expect("written");
+        };
+        let check = |memberships: &str, expect: &[(u64, u64)]| {
+            let found: Vec<_> =
+                memory_groups(mount.path(), memberships).map(|group| (group.limit, group.free())).collect();
+            assert_eq!(found, expect, "{memberships}");
+        };
+        check("", &[]);
+        check("0::/\n", &[]);
+        write("memory.max", "max\n");
+        write("memory.current", "900\n");
+        write("user/memory.max", "1000\n");
+        write("user/memory.current", "700\n");
+        write("user/memory.stat", "anon 100\ninactive_file 200\nactive_file 300\nfile_mapped 500\n");
+        write("user/job/memory.max", "400\n");
+        write("user/job/memory.current", "500\n");
+        // Pages of files count as free, a group that is over its limit has nothing, `max` is no limit.
+        check("0::/user/job\n", &[(400, 0), (1000, 800)]);
+        check("0::/user/gone\n", &[(1000, 800)]);
+        check("2:cpu,cpuacct:/user\nnonsense\n", &[]);
+        write("memory/box/memory.limit_in_bytes", "2000\n");
+        write("memory/box/memory.usage_in_bytes", "1500\n");
+        write("memory/box/memory.stat", "inactive_file 1\ntotal_inactive_file 250\ntotal_active_file 250\n");
+        check("4:cpu,memory:/box\n0::/user\n", &[(2000, 1000), (1000, 800)]);
     }
 
     #[test]
