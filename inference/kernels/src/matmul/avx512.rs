@@ -4,6 +4,7 @@
 
 mod unpack;
 mod vector;
+mod wide;
 
 use super::activations::{Activations, Quantised, Tile};
 use super::scratch::{CHUNK, Lanes, Scratch, TILE, with_scratch};
@@ -11,6 +12,7 @@ use super::{Matrix, Output};
 use crate::format::{Layout, with_layout};
 use std::arch::x86_64::*;
 use std::ops::Range;
+use wide::Wide;
 
 /// Multiply `rows` of `matrix` with all activations.
 ///
@@ -43,7 +45,7 @@ pub(super) unsafe fn multiply(
 /// # Safety
 /// As for [`multiply`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,f16c,fma")]
-unsafe fn tiles<L: Layout>(
+unsafe fn tiles<L: Wide>(
     matrix: &Matrix<'_>,
     rows: Range<usize>,
     activations: &Quantised,

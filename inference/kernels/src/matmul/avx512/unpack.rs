@@ -4,7 +4,7 @@
 
 use super::super::Matrix;
 use super::super::scratch::{Lanes, Scratch, TILE};
-use crate::format::Layout;
+use super::wide::Wide;
 use std::arch::x86_64::*;
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use std::ops::Range;
 /// # Safety
 /// The machine has AVX-512 F, BW, DQ and VL.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,f16c,fma")]
-pub(super) unsafe fn unpack<L: Layout>(
+pub(super) unsafe fn unpack<L: Wide>(
     matrix: &Matrix<'_>,
     first: usize,
     columns: Range<usize>,
@@ -24,40 +24,118 @@ pub(super) unsafe fn unpack<L: Layout>(
         let row = matrix.row_at((first + lane).min(matrix.rows - 1));
         &row[blocks.start * L::BYTES..blocks.end * L::BYTES]
     });
-    // Blocks of 32 are taken two at a time.
-    let step = if L::LEN == 256 { 1 } else { 2 };
-    for block in (0..blocks.len()).step_by(step) {
-        for (lane, row) in rows.iter().enumerate() {
-            for part in 0..step.min(blocks.len() - block) {
-                let bytes = &row[(block + part) * L::BYTES..(block + part + 1) * L::BYTES];
-                L::levels(bytes, &mut scratch.rows[lane][part * L::LEN..(part + 1) * L::LEN]);
-                let factors = L::factors(bytes);
-                let groups = L::LEN / L::GROUP;
-                for group in 0..groups {
-                    scratch.scales[(block + part) * groups + group].0[lane] =
-                        factors.scale * f32::from(factors.scales[group]);
-                }
-                if L::MINIMA {
-                    scratch.minimum[block + part].0[lane] = factors.minimum;
-                    for pair in 0..groups / 2 {
-                        let (low, high) = (factors.minima[2 * pair], factors.minima[2 * pair + 1]);
-                        scratch.minima[(block + part) * (groups / 2) + pair].0[lane] =
-                            u32::from(low.cast_unsigned()) | u32::from(high.cast_unsigned()) << 16;
-                    }
-                }
+    // The next tile is as far away as this one is long, and its rows are too short to be foreseen by the hardware.
+    let ahead = TILE * matrix.row_bytes();
+    if L::LEN == 256 {
+        for block in 0..blocks.len() {
+            for row in rows {
+                prefetch(row.as_ptr().wrapping_add(ahead + block * L::BYTES), L::BYTES);
+            }
+            // SAFETY: the rows have this many blocks.
+            unsafe { unpack_256::<L>(rows.map(|row| row[block * L::BYTES..].as_ptr()), block, scratch) };
+        }
+    } else {
+        for block in (0..blocks.len()).step_by(2) {
+            for row in rows {
+                prefetch(row.as_ptr().wrapping_add(ahead + block * L::BYTES), 2 * L::BYTES);
+            }
+            let firsts = rows.map(|row| row[block * L::BYTES..].as_ptr());
+            // A missing second block repeats the first: nobody reads what becomes of it.
+            let distance = if block + 1 < blocks.len() { L::BYTES } else { 0 };
+            // SAFETY: the rows have this many blocks.
+            unsafe { unpack_pair::<L>(firsts, distance, block, scratch) };
+        }
+    }
+}
+
+/// Ask for memory that will be read soon, into the second-level cache.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn prefetch(at: *const u8, len: usize) {
+    for line in (0..len).step_by(64) {
+        // An address is only a hint and may lie outside of the matrix.
+        _mm_prefetch::<_MM_HINT_T1>(at.wrapping_add(line).cast());
+    }
+}
+
+/// # Safety
+/// As for [`unpack`]; a whole block is at each of the addresses.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,f16c,fma")]
+unsafe fn unpack_256<L: Wide>(rows: [*const u8; TILE], block: usize, scratch: &mut Scratch) {
+    let mut scales = [_mm512_setzero_ps(); TILE];
+    let mut minima = [_mm512_setzero_si512(); TILE];
+    for lane in 0..TILE {
+        // SAFETY: a block is there; 256 levels are four times 64.
+        unsafe {
+            let levels = L::block(rows[lane]);
+            for (part, levels) in levels.into_iter().enumerate() {
+                _mm512_storeu_si512(scratch.rows[lane].as_mut_ptr().add(part * 64).cast(), levels);
+            }
+            let groups = L::groups(rows[lane]);
+            scales[lane] = _mm512_mul_ps(_mm512_cvtepi32_ps(groups.scales), _mm512_set1_ps(groups.scale));
+            if L::MINIMA {
+                minima[lane] = groups.minima;
+                scratch.minimum[block].0[lane] = groups.minimum;
             }
         }
-        for strip in 0..L::LEN * step / 64 {
-            let at = (block * L::LEN + strip * 64) / 4;
-            let target = (&mut scratch.levels[at..at + 16]).try_into().expect("sixteen");
-            transpose(&scratch.rows, strip * 64, target);
+    }
+    for strip in 0..4 {
+        let at = (block * 256 + strip * 64) / 4;
+        let target = (&mut scratch.levels[at..at + 16]).try_into().expect("sixteen");
+        transpose(&scratch.rows, strip * 64, target);
+    }
+    let groups = 256 / L::GROUP;
+    let scales = transposed(scales.map(|scales| _mm512_castps_si512(scales)));
+    for (target, scales) in scratch.scales[block * groups..(block + 1) * groups].iter_mut().zip(scales) {
+        // SAFETY: sixteen floats are 64 bytes, aligned to 64.
+        unsafe { _mm512_store_si512(target.0.as_mut_ptr().cast(), scales) };
+    }
+    if L::MINIMA {
+        let minima = transposed(minima);
+        for pair in 0..groups / 2 {
+            let (low, high) = (minima[2 * pair], minima[2 * pair + 1]);
+            let both = _mm512_or_si512(low, _mm512_slli_epi32::<16>(high));
+            let target = &mut scratch.minima[block * groups / 2 + pair];
+            // SAFETY: as above.
+            unsafe { _mm512_store_si512(target.0.as_mut_ptr().cast(), both) };
         }
+    }
+}
+
+/// # Safety
+/// As for [`unpack`]; a whole block is at each of the addresses, and another one `distance` behind it.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,f16c,fma")]
+unsafe fn unpack_pair<L: Wide>(
+    rows: [*const u8; TILE],
+    distance: usize,
+    block: usize,
+    scratch: &mut Scratch,
+) {
+    let mut levels = [_mm512_setzero_si512(); TILE];
+    for lane in 0..TILE {
+        // SAFETY: the blocks are there.
+        unsafe {
+            let (first, second) = (rows[lane], rows[lane].add(distance));
+            levels[lane] = L::pair(first, second);
+            let (scales, minima) = L::pair_factors(first, second);
+            scratch.scales[block].0[lane] = _mm_cvtss_f32(scales);
+            scratch.scales[block + 1].0[lane] = _mm_cvtss_f32(_mm_movehdup_ps(scales));
+            if L::MINIMA {
+                scratch.minimum[block].0[lane] = _mm_cvtss_f32(minima);
+                scratch.minimum[block + 1].0[lane] = _mm_cvtss_f32(_mm_movehdup_ps(minima));
+            }
+        }
+    }
+    for (target, levels) in scratch.levels[block * 8..block * 8 + 16].iter_mut().zip(transposed(levels)) {
+        // SAFETY: sixteen lanes of 32 bits are 64 bytes, aligned to 64.
+        unsafe { _mm512_store_si512(target.0.as_mut_ptr().cast(), levels) };
     }
 }
 
 /// Write 64 bytes of 16 rows, four bytes of all rows after the other.
 #[inline]
-#[expect(unsafe_code, reason = "vectors are loaded and stored through pointers")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 fn transpose(rows: &[[u8; 256]; TILE], from: usize, target: &mut [Lanes<u32>; TILE]) {
     assert!(from + 64 <= 256);
