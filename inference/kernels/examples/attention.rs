@@ -54,25 +54,27 @@ fn measure(pool: &Pool, heads: usize, kv_heads: usize, dim: usize, context: usiz
     let queries: Vec<f32> = (0..rows * heads * dim).map(|i| ((i * 31) % 200) as f32 / 100.0 - 1.0).collect();
     let mut output = vec![0.0; rows * heads * dim];
     let mut times = Vec::new();
-    for _ in 0..if rows < 64 { 9 } else { 5 } {
-        let start = Instant::now();
+    for _ in 0..5 {
         for (keys, values) in &layers {
+            let start = Instant::now();
             let run = Run { queries: &queries, keys, values, start: context - rows, output: &mut output };
             attend(pool, &options, &mut [run]);
+            times.push(start.elapsed().as_secs_f64());
         }
-        times.push(start.elapsed().as_secs_f64() / layers.len() as f64);
     }
     times.sort_by(f64::total_cmp);
-    let time = times[times.len() / 2];
-    // Every row sees what comes before it: two products of `dim` numbers for each pair.
-    let pairs: usize = (context - rows + 1..=context).sum();
-    let operations = (pairs * heads * dim * 4) as f64;
-    let bytes = (context * kv_heads * dim * 4) as f64;
-    println!(
-        "{:>26} {context:>7} {rows:>5} {:>7.3} ms {:>10.1} {:>10.2}",
-        format!("{heads}/{kv_heads}/{dim}"),
-        time * 1e3,
-        operations / time / 1e9,
-        bytes / time / 1e9
-    );
+    for quantile in [2, 10] {
+        let time = times[times.len() / quantile];
+        // Every row sees what comes before it: two products of `dim` numbers for each pair.
+        let pairs: usize = (context - rows + 1..=context).sum();
+        let operations = (pairs * heads * dim * 4) as f64;
+        let bytes = (context * kv_heads * dim * 4) as f64;
+        println!(
+            "{:>26} {context:>7} {rows:>5} {:>7.3} ms {:>10.1} {:>10.2}",
+            format!("{heads}/{kv_heads}/{dim}"),
+            time * 1e3,
+            operations / time / 1e9,
+            bytes / time / 1e9
+        );
+    }
 }

@@ -24,6 +24,8 @@ pub(crate) trait Simd: Copy {
 
     fn splat(self, x: f32) -> Self::V;
     fn load(self, from: &[f32; LANES]) -> Self::V;
+    /// Ask for the line of the cache at an address, which need not be valid.
+    fn prefetch(self, at: *const f16);
     fn store(self, v: Self::V, to: &mut [f32; LANES]);
     fn load_half(self, from: &[f16; LANES]) -> Self::V;
     /// Rounds to the nearest, ties to even.

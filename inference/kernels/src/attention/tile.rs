@@ -80,7 +80,10 @@ fn take_pages_kernel<S: Simd>(s: S, options: &Options<'_>, block: &Block<'_>, sc
     let stride = stride(options);
     for page in block.from..block.to {
         let keys = &block.keys[page][block.kv_head * head_dim * PAGE..][..head_dim * PAGE];
-        let mut values = &block.values[page][block.kv_head * PAGE * value_dim..][..PAGE * value_dim];
+        let own_values = &block.values[page][block.kv_head * PAGE * value_dim..][..PAGE * value_dim];
+        let next_keys =
+            if page + 1 < block.to { &block.keys[page + 1][block.kv_head * head_dim * PAGE..] } else { &[] };
+        let mut values = own_values;
         if stride != value_dim {
             scratch.values.resize(PAGE * stride, f16::ZERO);
             for (row, padded) in values.chunks_exact(value_dim).zip(scratch.values.chunks_exact_mut(stride)) {
@@ -94,8 +97,19 @@ fn take_pages_kernel<S: Simd>(s: S, options: &Options<'_>, block: &Block<'_>, sc
             let count = tile_rows(rows - row);
             let (_, end) = seen(options, block, group, page, row..row + count);
             let scores = &mut scratch.scores[row * PAGE..][..count * PAGE];
-            let queries = &scratch.queries[row * head_dim..][..count * head_dim];
-            products(s, queries, head_dim, 0..head_dim, keys, PAGE, None, scores, PAGE, end.div_ceil(LANES));
+            let product = Product {
+                left: &scratch.queries[row * head_dim..][..count * head_dim],
+                left_stride: head_dim,
+                depth: 0..head_dim,
+                right: keys,
+                right_stride: PAGE,
+                ahead: if row == 0 { own_values } else { &[] },
+                factors: None,
+                output: scores,
+                output_stride: PAGE,
+            };
+            product.tiles(s, end.div_ceil(LANES));
+            let scores = &mut scratch.scores[row * PAGE..][..count * PAGE];
             for index in 0..count {
                 let (first, last) = seen(options, block, group, page, row + index..row + index + 1);
                 let scores = &mut scores[index * PAGE..][..end.next_multiple_of(LANES)];
@@ -114,21 +128,18 @@ fn take_pages_kernel<S: Simd>(s: S, options: &Options<'_>, block: &Block<'_>, sc
             let count = tile_rows(rows - row);
             let (begin, end) = seen(options, block, group, page, row..row + count);
             if begin < end {
-                let weights = &scratch.scores[row * PAGE..][..count * PAGE];
-                let factors = &scratch.factor[row..row + count];
-                let output = &mut scratch.output[row * stride..][..count * stride];
-                products(
-                    s,
-                    weights,
-                    PAGE,
-                    begin..end,
-                    values,
-                    stride,
-                    Some(factors),
-                    output,
-                    stride,
-                    stride / LANES,
-                );
+                let product = Product {
+                    left: &scratch.scores[row * PAGE..][..count * PAGE],
+                    left_stride: PAGE,
+                    depth: begin..end,
+                    right: values,
+                    right_stride: stride,
+                    ahead: if row == 0 { next_keys } else { &[] },
+                    factors: Some(&scratch.factor[row..row + count]),
+                    output: &mut scratch.output[row * stride..][..count * stride],
+                    output_stride: stride,
+                };
+                product.tiles(s, stride / LANES);
             }
             row += count;
         }
@@ -197,94 +208,99 @@ fn weigh<S: Simd>(s: S, scores: &mut [f32], top: &mut f32, sum: &mut f32) -> f32
     factor
 }
 
-/// `output[r, ..] = factors[r] * output[r, ..] + sum over d in depth of left[r, d] * right[d, ..]`, for the first
-/// `width` chunks of lanes; without `factors` what was in `output` does not count. As many rows as `left` has.
-#[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "three matrices with their strides")]
-fn products<S: Simd>(
-    s: S,
-    left: &[f32],
+/// `output[r, ..] = factors[r] * output[r, ..] + sum over d in depth of left[r, d] * right[d, ..]`; without `factors`
+/// what was in `output` does not count.
+struct Product<'a> {
+    left: &'a [f32],
     left_stride: usize,
     depth: std::ops::Range<usize>,
-    right: &[f16],
+    right: &'a [f16],
     right_stride: usize,
-    factors: Option<&[f32]>,
-    output: &mut [f32],
+    /// Asked for, place by place as `right` is read: the next thing in memory that this thread needs.
+    ahead: &'a [f16],
+    factors: Option<&'a [f32]>,
+    output: &'a mut [f32],
     output_stride: usize,
-    width: usize,
-) {
-    macro_rules! strips {
-        ($rows:literal) => {{
-            let mut lane = 0;
-            while lane < width {
-                let (right, output) = (&right[lane * LANES..], &mut output[lane * LANES..]);
-                let args =
-                    (left, left_stride, depth.clone(), right, right_stride, factors, output, output_stride);
-                if S::WIDTH == 4 && width - lane >= 4 {
-                    tile::<S, $rows, 4>(s, args);
-                    lane += 4;
-                } else if S::WIDTH == 4 && width - lane >= 2 {
-                    tile::<S, $rows, 2>(s, args);
-                    lane += 2;
-                } else {
-                    tile::<S, $rows, 1>(s, args);
-                    lane += 1;
-                }
-            }
-        }};
-    }
-    match left.len() / left_stride {
-        1 => strips!(1),
-        2 => strips!(2),
-        3 => strips!(3),
-        4 => strips!(4),
-        TILE_ROWS => strips!(6),
-        rows => unreachable!("no tile has {rows} rows"),
-    }
 }
 
-type Operands<'a> =
-    (&'a [f32], usize, std::ops::Range<usize>, &'a [f16], usize, Option<&'a [f32]>, &'a mut [f32], usize);
+impl Product<'_> {
+    /// As many rows as `left` has, at most [`TILE_ROWS`], and `width` chunks of lanes.
+    #[inline(always)]
+    fn tiles<S: Simd>(mut self, s: S, width: usize) {
+        match self.left.len() / self.left_stride {
+            1 => self.strips::<S, 1>(s, width),
+            2 => self.strips::<S, 2>(s, width),
+            3 => self.strips::<S, 3>(s, width),
+            4 => self.strips::<S, 4>(s, width),
+            TILE_ROWS => self.strips::<S, TILE_ROWS>(s, width),
+            rows => unreachable!("no tile has {rows} rows"),
+        }
+    }
 
-/// [`products`] of `R` rows and `N` chunks, all of which stay in registers.
-#[inline(always)]
-#[expect(unsafe_code, reason = "a check of bounds for each operand takes as long as the product")]
-#[expect(clippy::needless_range_loop, reason = "the indices are those of three matrices")]
-fn tile<S: Simd, const R: usize, const N: usize>(
-    s: S,
-    (left, left_stride, depth, right, right_stride, factors, output, output_stride): Operands<'_>,
-) {
-    assert!(left.len() >= (R - 1) * left_stride + depth.end && !depth.is_empty());
-    assert!(right.len() >= (depth.end - 1) * right_stride + N * LANES);
-    assert!(output.len() >= (R - 1) * output_stride + N * LANES);
-    let mut sums = [[s.splat(0.0); N]; R];
-    if let Some(factors) = factors {
-        assert!(factors.len() >= R);
-        for r in 0..R {
-            let factor = s.splat(factors[r]);
-            for n in 0..N {
-                sums[r][n] = s.mul(factor, load(s, output, r * output_stride + n * LANES));
+    #[inline(always)]
+    fn strips<S: Simd, const R: usize>(&mut self, s: S, width: usize) {
+        let mut chunk = 0;
+        while chunk < width {
+            if S::WIDTH == 4 && width - chunk >= 4 {
+                self.tile::<S, R, 4>(s, chunk);
+                chunk += 4;
+            } else if S::WIDTH == 4 && width - chunk >= 2 {
+                self.tile::<S, R, 2>(s, chunk);
+                chunk += 2;
+            } else {
+                self.tile::<S, R, 1>(s, chunk);
+                chunk += 1;
             }
         }
     }
-    for d in depth {
-        let mut operands = [s.splat(0.0); N];
-        for (n, operand) in operands.iter_mut().enumerate() {
-            // SAFETY: `right` reaches `N` chunks from the start of row `depth.end - 1`, and `d` is before that end.
-            *operand = s.load_half(unsafe { &*right.as_ptr().add(d * right_stride + n * LANES).cast() });
-        }
-        for r in 0..R {
-            // SAFETY: `left` reaches to `depth.end` of row `R - 1`.
-            let factor = s.splat(unsafe { *left.get_unchecked(r * left_stride + d) });
-            for n in 0..N {
-                sums[r][n] = s.fma(factor, operands[n], sums[r][n]);
+
+    /// `R` rows and `N` chunks from `chunk` on, all of which stay in registers.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "a check of bounds for each operand takes as long as the product")]
+    #[expect(clippy::needless_range_loop, reason = "the indices are those of three matrices")]
+    fn tile<S: Simd, const R: usize, const N: usize>(&mut self, s: S, chunk: usize) {
+        let Self { left, left_stride, right_stride, factors, output_stride, .. } = *self;
+        let depth = self.depth.clone();
+        let right = &self.right[chunk * LANES..];
+        let ahead = self.ahead.get(chunk * LANES..).unwrap_or_default();
+        let output = &mut self.output[chunk * LANES..];
+        assert!(left.len() >= (R - 1) * left_stride + depth.end && !depth.is_empty());
+        assert!(right.len() >= (depth.end - 1) * right_stride + N * LANES);
+        assert!(output.len() >= (R - 1) * output_stride + N * LANES);
+        let mut sums = [[s.splat(0.0); N]; R];
+        if let Some(factors) = factors {
+            assert!(factors.len() >= R);
+            for r in 0..R {
+                let factor = s.splat(factors[r]);
+                for n in 0..N {
+                    sums[r][n] = s.mul(factor, load(s, output, r * output_stride + n * LANES));
+                }
             }
         }
-    }
-    for r in 0..R {
-        for n in 0..N {
-            if let Some(chunk) = output[r * output_stride + n * LANES..].first_chunk_mut() {
-                s.store(sums[r][n], chunk);
+        for d in depth {
+            if !ahead.is_empty() {
+                for line in 0..N.div_ceil(2) {
+                    s.prefetch(ahead.as_ptr().wrapping_add(d * right_stride + line * 2 * LANES));
+                }
+            }
+            let mut operands = [s.splat(0.0); N];
+            for (n, operand) in operands.iter_mut().enumerate() {
+                // SAFETY: `right` reaches `N` chunks from the start of row `depth.end - 1`, and `d` is before that end.
+                *operand = s.load_half(unsafe { &*right.as_ptr().add(d * right_stride + n * LANES).cast() });
+            }
+            for r in 0..R {
+                // SAFETY: `left` reaches to `depth.end` of row `R - 1`.
+                let factor = s.splat(unsafe { *left.get_unchecked(r * left_stride + d) });
+                for n in 0..N {
+                    sums[r][n] = s.fma(factor, operands[n], sums[r][n]);
+                }
+            }
+        }
+        for r in 0..R {
+            for n in 0..N {
+                if let Some(chunk) = output[r * output_stride + n * LANES..].first_chunk_mut() {
+                    s.store(sums[r][n], chunk);
+                }
             }
         }
     }

@@ -41,6 +41,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn prefetch(self, at: *const f16) {
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+
+    #[inline(always)]
     fn store(self, v: V, to: &mut [f32; LANES]) {
         unsafe {
             _mm256_storeu_ps(to.as_mut_ptr(), v[0]);

@@ -45,6 +45,9 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn prefetch(self, _at: *const f16) {}
+
+    #[inline(always)]
     fn store(self, v: V, to: &mut [f32; LANES]) {
         *to = v;
     }
