@@ -6,8 +6,8 @@ mod unpack;
 mod vector;
 mod wide;
 
-use super::activations::{Activations, Quantised, Tile};
-use super::scratch::{CHUNK, Lanes, Scratch, TILE, with_scratch};
+use super::activations::{Activations, FEW_ROWS, Quantised, Tile};
+use super::scratch::{Lanes, Scratch, TILE, chunks, with_scratch};
 use super::{Matrix, Output};
 use crate::format::{Layout, with_layout};
 use std::arch::x86_64::*;
@@ -31,8 +31,8 @@ pub(super) unsafe fn multiply(
             matrix.format,
             L => {
                 let quantised = activations.quantised(L::LEN);
-                if activations.rows() == 1 {
-                    vector::multiply::<L>(matrix, rows, &quantised.tile(0), output);
+                if activations.rows() <= FEW_ROWS {
+                    vector::multiply::<L>(matrix, rows, quantised, output);
                 } else {
                     with_scratch(|scratch| tiles::<L>(matrix, rows, quantised, output, scratch));
                 }
@@ -56,8 +56,7 @@ unsafe fn tiles<L: Wide>(
     scratch.sums.resize(scratch.sums.len().max(lines), Lanes::default());
     for first in rows.clone().step_by(TILE) {
         scratch.sums[..lines].fill(Lanes::default());
-        for start in (0..matrix.columns).step_by(CHUNK) {
-            let columns = start..matrix.columns.min(start + CHUNK);
+        for columns in chunks(matrix.columns) {
             // SAFETY: the machine has the instructions.
             unsafe { unpack::unpack::<L>(matrix, first, columns.clone(), scratch) };
             for tile in (0..activations.tiles()).map(|index| activations.tile(index)) {

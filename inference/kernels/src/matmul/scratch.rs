@@ -3,13 +3,20 @@
 //! Never is shared: a thread unpacks what it multiplies.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 /// Rows of a tile: the 32-bit lanes of a 512-bit register, or of two of 256 bits.
 pub(super) const TILE: usize = 16;
 
-/// Most columns that are unpacked at once: 16 KiB of levels, which with the activations of a tile stay in the
-/// first-level cache of 32 KiB.
-pub(super) const CHUNK: usize = 1024;
+/// Most columns that are unpacked at once: 24 KiB of levels, which with the activations of a tile stay in a
+/// first-level cache of 48 KiB.
+pub(super) const CHUNK: usize = 1536;
+
+/// The ranges in which `columns` are unpacked: as few as possible, of whole blocks of 256 and about equal length.
+pub(super) fn chunks(columns: usize) -> impl Iterator<Item = Range<usize>> {
+    let step = columns.div_ceil(columns.div_ceil(CHUNK).max(1)).next_multiple_of(256);
+    (0..columns).step_by(step.max(1)).map(move |start| start..columns.min(start + step))
+}
 
 /// One 32-bit number for each row of a tile.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,10 +34,24 @@ pub(super) struct Scratch {
     pub(super) minima: [Lanes<u32>; CHUNK / 32],
     /// `[block]`: the factor of the minima.
     pub(super) minimum: [Lanes<f32>; CHUNK / 32],
-    /// Levels of 64 columns before they are transposed, or of 256.
-    pub(super) rows: [[u8; 256]; TILE],
+    /// Levels, scales and minima as they are read, row by row.
+    pub(super) rows: [Row; TILE],
     /// `[line of activations]`.
     pub(super) sums: Vec<Lanes<f32>>,
+}
+
+/// What is read from a row before it becomes a lane.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(super) struct Row {
+    /// `[column]`.
+    pub(super) levels: [u8; CHUNK],
+    /// `[group]`.
+    pub(super) scales: [f32; CHUNK / 16],
+    /// `[pair of groups]`.
+    pub(super) minima: [u32; CHUNK / 32],
+    /// `[block]`.
+    pub(super) minimum: [f32; CHUNK / 32],
 }
 
 thread_local! {
@@ -39,7 +60,12 @@ thread_local! {
         scales: [Lanes([0.0; TILE]); CHUNK / 16],
         minima: [Lanes([0; TILE]); CHUNK / 32],
         minimum: [Lanes([0.0; TILE]); CHUNK / 32],
-        rows: [[0; 256]; TILE],
+        rows: [Row {
+            levels: [0; CHUNK],
+            scales: [0.0; CHUNK / 16],
+            minima: [0; CHUNK / 32],
+            minimum: [0.0; CHUNK / 32],
+        }; TILE],
         sums: Vec::new(),
     }));
 }

@@ -8,6 +8,9 @@ use crate::pool::Pool;
 /// Most rows of a tile: what the registers of a 512-bit machine hold accumulators for.
 pub(crate) const MOST_ROWS: usize = 8;
 
+/// Up to this many rows are tiles of their own: so few are multiplied with rows of a matrix as they lie in the file.
+pub(crate) const FEW_ROWS: usize = 4;
+
 /// A cache line, so that tiles start on one.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
@@ -133,7 +136,7 @@ impl Quantised {
         }
         self.shape = Shape { columns, block };
         self.rows = values.len() / columns;
-        self.tiles = self.rows.div_ceil(MOST_ROWS);
+        self.tiles = if self.rows <= FEW_ROWS { self.rows } else { self.rows.div_ceil(MOST_ROWS) };
         let (shape, rows, tiles, lines) = (self.shape, self.rows, self.tiles, self.tile_lines());
         self.lines.resize(lines * tiles, Line([0; 16]));
         pool.run_parts(&mut self.lines, lines, &|index, lines| {
@@ -146,7 +149,7 @@ impl Quantised {
 
     /// Lines from one tile to the next.
     fn tile_lines(&self) -> usize {
-        (self.shape.words() * MOST_ROWS.min(self.rows)).div_ceil(16)
+        (self.shape.words() * self.rows.div_ceil(self.tiles)).div_ceil(16)
     }
 
     /// How many rows there are.

@@ -1,8 +1,8 @@
-//! Owns products of a matrix with one line of activations.
+//! Owns products of a matrix with a few lines of activations.
 //! Uses the bytes of a row from front to back, once: such a product is bound by memory.
 //! Never unpacks more than a block.
 
-use super::super::activations::Tile;
+use super::super::activations::{Quantised, Tile};
 use super::super::{Matrix, Output};
 use super::wide::Wide;
 use std::arch::x86_64::*;
@@ -11,7 +11,7 @@ use std::ops::Range;
 /// How far ahead of the reading memory is asked for. The hardware does it too, but stops at the end of a page.
 const AHEAD: usize = 2048;
 
-/// Multiply `rows` of `matrix` with one line.
+/// Multiply `rows` of `matrix` with up to [`FEW_ROWS`](super::super::activations::FEW_ROWS) lines, each a tile.
 ///
 /// # Safety
 /// The machine has AVX-512 F, BW, DQ, VL and VNNI, and no other thread writes these rows of the output.
@@ -19,15 +19,38 @@ const AHEAD: usize = 2048;
 pub(super) unsafe fn multiply<L: Wide>(
     matrix: &Matrix<'_>,
     rows: Range<usize>,
-    line: &Tile<'_>,
+    activations: &Quantised,
+    output: &Output<'_>,
+) {
+    let line = |index| activations.tile(index);
+    // SAFETY: the caller's promise is that of each of these.
+    unsafe {
+        match activations.rows() {
+            1 => few::<L, 1>(matrix, rows, &[line(0)], output),
+            2 => few::<L, 2>(matrix, rows, &[line(0), line(1)], output),
+            3 => few::<L, 3>(matrix, rows, &[line(0), line(1), line(2)], output),
+            4 => few::<L, 4>(matrix, rows, &[line(0), line(1), line(2), line(3)], output),
+            _ => unreachable!("more lines are multiplied in tiles"),
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,f16c,fma")]
+unsafe fn few<L: Wide, const T: usize>(
+    matrix: &Matrix<'_>,
+    rows: Range<usize>,
+    lines: &[Tile<'_>; T],
     output: &Output<'_>,
 ) {
     for row in rows {
         // SAFETY: the machine has the instructions, and the caller writes this row alone.
         unsafe {
             let bytes = matrix.row_at(row);
-            let sum = if L::LEN == 256 { dot_256::<L>(bytes, line) } else { dot_32::<L>(bytes, line) };
-            output.set(row, &[sum]);
+            let sums =
+                if L::LEN == 256 { dot_256::<L, T>(bytes, lines) } else { dot_32::<L, T>(bytes, lines) };
+            for t in 0..T {
+                output.set(t * matrix.rows + row, &[sums[t]]);
+            }
         }
     }
 }
@@ -44,12 +67,9 @@ fn prefetch<L: Wide>(at: *const u8, len: usize) {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,f16c,fma")]
-unsafe fn dot_256<L: Wide>(row: &[u8], line: &Tile<'_>) -> f32 {
+unsafe fn dot_256<L: Wide, const T: usize>(row: &[u8], lines: &[Tile<'_>; T]) -> [f32; T] {
     let blocks = row.len() / L::BYTES;
-    let levels = &line.levels()[..blocks * 64];
-    let sums = &line.negative_sums()[..blocks * 16];
-    let scales = &line.scales()[..blocks];
-    let mut total = _mm512_setzero_ps();
+    let mut totals = [_mm512_setzero_ps(); T];
     // Which group a lane of a quarter belongs to, and a sum of 16 activations.
     let (index, spread) = if L::GROUP == 16 {
         (
@@ -62,52 +82,73 @@ unsafe fn dot_256<L: Wide>(row: &[u8], line: &Tile<'_>) -> f32 {
             _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7),
         )
     };
+    let mut levels = [std::ptr::null(); T];
+    let mut sums = [std::ptr::null(); T];
+    let mut scales = [std::ptr::null::<f32>(); T];
+    for t in 0..T {
+        levels[t] = lines[t].levels()[..blocks * 64].as_ptr();
+        sums[t] = lines[t].negative_sums()[..blocks * 16].as_ptr();
+        scales[t] = lines[t].scales()[..blocks].as_ptr().cast();
+    }
     for number in 0..blocks {
-        // SAFETY: the row has this many blocks, and the line 256 levels and 16 sums for each.
+        // SAFETY: the row has this many blocks, and each line 256 levels, 16 sums and a scale for each.
         unsafe {
             let block = row.as_ptr().add(number * L::BYTES);
             prefetch::<L>(block, 1);
             let weights = L::block(block);
             let groups = L::groups(block);
             let factors = _mm512_cvtepi32_ps(groups.scales);
-            let mut value = _mm512_setzero_ps();
-            for (part, weights) in weights.into_iter().enumerate() {
-                let activations = _mm512_loadu_si512(levels.as_ptr().add(number * 64 + part * 16).cast());
-                let dots = _mm512_dpbusd_epi32(_mm512_setzero_si512(), weights, activations);
+            let mut values = [_mm512_setzero_ps(); T];
+            for part in 0..4 {
                 let index = _mm512_add_epi32(index, _mm512_set1_epi32((part * (64 / L::GROUP)) as i32));
-                value =
-                    _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), _mm512_permutexvar_ps(index, factors), value);
+                let factors = _mm512_permutexvar_ps(index, factors);
+                for t in 0..T {
+                    let activations = _mm512_loadu_si512(levels[t].add(number * 64 + part * 16).cast());
+                    let dots = _mm512_dpbusd_epi32(_mm512_setzero_si512(), weights[part], activations);
+                    values[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), factors, values[t]);
+                }
             }
-            let sums = _mm512_cvtepi32_ps(_mm512_loadu_si512(sums.as_ptr().add(number * 16).cast()));
-            if L::OFFSET > 0 {
+            // What is added for each activation: the level that stands for zero, or a minimum.
+            let offsets = if L::OFFSET > 0 {
                 let factors = _mm512_permutexvar_ps(spread, factors);
-                let offset = _mm512_mul_ps(factors, _mm512_set1_ps(f32::from(L::OFFSET)));
-                value = _mm512_fmadd_ps(sums, offset, value);
-            }
-            let scale = f32::from_bits(scales[number]);
-            total = _mm512_fmadd_ps(value, _mm512_set1_ps(scale * groups.scale), total);
-            if L::MINIMA {
+                _mm512_mul_ps(factors, _mm512_set1_ps(groups.scale * f32::from(L::OFFSET)))
+            } else {
                 let minima = _mm512_permutexvar_ps(spread, _mm512_cvtepi32_ps(groups.minima));
-                let value = _mm512_mul_ps(sums, minima);
-                total = _mm512_fmadd_ps(value, _mm512_set1_ps(scale * groups.minimum), total);
+                _mm512_mul_ps(minima, _mm512_set1_ps(groups.minimum))
+            };
+            let scale = _mm512_set1_ps(groups.scale);
+            for t in 0..T {
+                let sums = _mm512_cvtepi32_ps(_mm512_loadu_si512(sums[t].add(number * 16).cast()));
+                let value = _mm512_fmadd_ps(values[t], scale, _mm512_mul_ps(sums, offsets));
+                totals[t] = _mm512_fmadd_ps(value, _mm512_set1_ps(*scales[t].add(number)), totals[t]);
             }
         }
     }
-    _mm512_reduce_add_ps(total)
+    let mut results = [0.0; T];
+    for t in 0..T {
+        results[t] = _mm512_reduce_add_ps(totals[t]);
+    }
+    results
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,f16c,fma")]
-unsafe fn dot_32<L: Wide>(row: &[u8], line: &Tile<'_>) -> f32 {
+unsafe fn dot_32<L: Wide, const T: usize>(row: &[u8], lines: &[Tile<'_>; T]) -> [f32; T] {
     let blocks = row.len() / L::BYTES;
-    let levels = &line.levels()[..blocks * 8];
-    let scales = &line.scales()[..blocks];
-    let products = &line.products()[..blocks];
     let index = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
     let offset = _mm_set1_ps(f32::from(L::OFFSET));
-    let (mut total, mut rest) = (_mm512_setzero_ps(), _mm_setzero_ps());
+    let mut totals = [_mm512_setzero_ps(); T];
+    let mut rests = [_mm_setzero_ps(); T];
+    let mut levels = [std::ptr::null(); T];
+    let mut scales = [std::ptr::null(); T];
+    let mut products = [std::ptr::null(); T];
+    for t in 0..T {
+        levels[t] = lines[t].levels()[..blocks * 8].as_ptr();
+        scales[t] = lines[t].scales()[..blocks].as_ptr();
+        products[t] = lines[t].products()[..blocks].as_ptr();
+    }
     for number in (0..blocks).step_by(2) {
-        // SAFETY: the row has this many blocks, and the line 32 levels, a scale and a product for each. Where the
+        // SAFETY: the row has this many blocks, and each line 32 levels, a scale and a product for each. Where the
         // second block of a pair is missing, its activations are read as zero.
         unsafe {
             let first = row.as_ptr().add(number * L::BYTES);
@@ -116,21 +157,23 @@ unsafe fn dot_32<L: Wide>(row: &[u8], line: &Tile<'_>) -> f32 {
             let weights = L::pair(first, second);
             let (factors, minima) = L::pair_factors(first, second);
             let lanes = if mask == 3 { 0xffff } else { 0x00ff };
-            let activations = _mm512_maskz_loadu_epi32(lanes, levels.as_ptr().add(number * 8).cast());
-            let scales = _mm_maskz_loadu_ps(mask, scales.as_ptr().add(number).cast());
-            let products = _mm_maskz_loadu_ps(mask, products.as_ptr().add(number).cast());
-            let dots = _mm512_dpbusd_epi32(_mm512_setzero_si512(), weights, activations);
-            let both = _mm512_castps128_ps512(_mm_mul_ps(factors, scales));
-            let both = _mm512_permutexvar_ps(index, both);
-            total = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), both, total);
-            if L::OFFSET > 0 {
-                rest = _mm_fmadd_ps(_mm_mul_ps(factors, offset), products, rest);
-            }
-            if L::MINIMA {
-                rest = _mm_fmadd_ps(minima, products, rest);
+            let offsets = _mm_fmadd_ps(factors, offset, minima);
+            for t in 0..T {
+                let activations = _mm512_maskz_loadu_epi32(lanes, levels[t].add(number * 8).cast());
+                let scales = _mm_maskz_loadu_ps(mask, scales[t].add(number).cast());
+                let products = _mm_maskz_loadu_ps(mask, products[t].add(number).cast());
+                let dots = _mm512_dpbusd_epi32(_mm512_setzero_si512(), weights, activations);
+                let both = _mm512_castps128_ps512(_mm_mul_ps(factors, scales));
+                let both = _mm512_permutexvar_ps(index, both);
+                totals[t] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), both, totals[t]);
+                rests[t] = _mm_fmadd_ps(offsets, products, rests[t]);
             }
         }
     }
-    let rest = _mm512_maskz_mov_ps(3, _mm512_castps128_ps512(rest));
-    _mm512_reduce_add_ps(_mm512_sub_ps(total, rest))
+    let mut results = [0.0; T];
+    for t in 0..T {
+        let rest = _mm512_maskz_mov_ps(3, _mm512_castps128_ps512(rests[t]));
+        results[t] = _mm512_reduce_add_ps(_mm512_sub_ps(totals[t], rest));
+    }
+    results
 }

@@ -13,6 +13,18 @@ pub(super) struct Groups {
     pub(super) minima: __m512i,
 }
 
+/// An array of four vectors. A closure given to `from_fn` would be called without the vector instructions, and not be
+/// inlined.
+macro_rules! four_parts {
+    ($part:ident => $value:expr) => {{
+        let mut parts = [_mm512_setzero_si512(); 4];
+        for $part in 0..4 {
+            parts[$part] = $value;
+        }
+        parts
+    }};
+}
+
 /// How blocks of a format are read with AVX-512.
 ///
 /// # Safety
@@ -26,7 +38,7 @@ pub(super) trait Wide: Layout {
         // SAFETY: a whole block is there; 256 bytes are four times 64.
         unsafe {
             Self::levels(std::slice::from_raw_parts(block, Self::BYTES), &mut levels);
-            std::array::from_fn(|part| _mm512_loadu_si512(levels.as_ptr().add(part * 64).cast()))
+            four_parts!(part => _mm512_loadu_si512(levels.as_ptr().add(part * 64).cast()))
         }
     }
 
@@ -280,10 +292,12 @@ impl Wide for f::Iq4Xs {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,f16c")]
     unsafe fn block(block: *const u8) -> [__m512i; 4] {
         // SAFETY: a whole block is there, says the caller.
-        std::array::from_fn(|part| unsafe {
-            let at = block.add(8 + 32 * part);
-            look_up(&f::IQ4_LEVELS, pair_of_nibbles(at, at.add(16)))
-        })
+        unsafe {
+            four_parts!(part => {
+                let at = block.add(8 + 32 * part);
+                look_up(&f::IQ4_LEVELS, pair_of_nibbles(at, at.add(16)))
+            })
+        }
     }
 }
 
@@ -326,7 +340,7 @@ unsafe fn pairs_of_bits(at: *const u8) -> [__m512i; 4] {
 unsafe fn upper_bits(levels: [__m512i; 4], bits: *const u8, value: i8) -> [__m512i; 4] {
     // SAFETY: 32 bytes are there, says the caller.
     let bits = unsafe { twice(bits) };
-    std::array::from_fn(|part| {
+    four_parts!(part => {
         let (low, high) = (1_u8 << (2 * part), 2_u8 << (2 * part));
         let wanted = _mm512_inserti64x4::<1>(
             _mm512_set1_epi8(low.cast_signed()),
@@ -342,7 +356,7 @@ impl Wide for f::Q4K {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,f16c")]
     unsafe fn block(block: *const u8) -> [__m512i; 4] {
         // SAFETY: a whole block is there, says the caller.
-        std::array::from_fn(|part| unsafe { nibbles(block.add(16 + 32 * part)) })
+        unsafe { four_parts!(part => nibbles(block.add(16 + 32 * part))) }
     }
 
     #[inline]
@@ -359,7 +373,7 @@ impl Wide for f::Q5K {
     unsafe fn block(block: *const u8) -> [__m512i; 4] {
         // SAFETY: a whole block is there, says the caller.
         unsafe {
-            let levels = std::array::from_fn(|part| nibbles(block.add(48 + 32 * part)));
+            let levels = four_parts!(part => nibbles(block.add(48 + 32 * part)));
             upper_bits(levels, block.add(16), 16)
         }
     }
