@@ -10,14 +10,26 @@ mod layers;
 pub const BUILT_IN: &str = include_str!("../../models.toml");
 
 /// The architectures (GGUF's `general.architecture`) that have a forward pass here.
-pub const SUPPORTED_ARCHITECTURES: [&str; 3] = ["llama", "qwen2", "qwen3"];
+pub const SUPPORTED_ARCHITECTURES: [&str; 15] = [
+    "llama",
+    "smollm3",
+    "granite",
+    "granitemoe",
+    "qwen2",
+    "qwen2moe",
+    "qwen3",
+    "qwen3moe",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "phi3",
+    "gpt-oss",
+    "glm4",
+    "glm4moe",
+];
 
-/// What a file takes in memory, in tenths of its size. The packed kernels keep 6 bits a weight beside the 4.5 of Q4_K,
-/// 10 beside the 6.6 of Q6_K and 9 beside the 8.5 of Q8_0; a file named Q4_K_M is a mixture of the first two.
-const RESIDENT_TENTHS: [(&str, u64); 3] = [("Q4_K", 24), ("Q6_K", 25), ("Q8_0", 21)];
-
-/// The cache holds keys and values as f32.
-const CACHE_VALUE_BYTES: u64 = 4;
+/// The cache holds keys and values as f16.
+const CACHE_VALUE_BYTES: u64 = 2;
 
 /// Where a value of the catalogue was set. Later layers win, key by key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -235,17 +247,12 @@ impl Entry {
         Some(2 * CACHE_VALUE_BYTES * fields.layers? * fields.kv_heads? * fields.head_dim?)
     }
 
-    /// Bytes needed to run it with a window of `context` tokens: weights with what the kernels keep beside
-    /// them, cache, and a tenth for activations.
-    /// `None` for what runs elsewhere.
+    /// Bytes needed to run it with a window of `context` tokens: weights, which stay as they are in the file, cache,
+    /// and a tenth for activations. `None` for what runs elsewhere.
     #[must_use]
     pub fn memory_needed(&self, context: usize) -> Option<u64> {
         let cache = self.cache_bytes_per_token().unwrap_or(0).saturating_mul(context as u64);
-        let quantisation = self.fields.quantisation.as_deref().unwrap_or_default();
-        let packed = RESIDENT_TENTHS.iter().find(|(name, _)| quantisation.starts_with(name));
-        let tenths = packed.map_or(10, |(_, tenths)| *tenths);
-        let weights = (self.fields.bytes? / 10).saturating_mul(tenths);
-        let sum = weights.saturating_add(cache);
+        let sum = self.fields.bytes?.saturating_add(cache);
         Some(sum.saturating_add(sum / 10))
     }
 
@@ -335,14 +342,13 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_resident_weights_cache_and_a_tenth() {
+    fn memory_is_weights_cache_and_a_tenth() {
         let catalog = Catalog::load(&[]).expect("parses");
         let entry = catalog.get("qwen3-4b").expect("known");
-        // 36 layers, 8 heads of 128, keys and values in four bytes each.
-        assert_eq!(entry.cache_bytes_per_token(), Some(294_912));
-        // Q4_K_M: the file's own bytes and the packed copy.
-        let weights = entry.fields.bytes.expect("given") * 24 / 10;
-        assert_eq!(entry.memory_needed(1000), Some((weights + 294_912_000) * 11 / 10));
+        // 36 layers, 8 heads of 128, keys and values in two bytes each.
+        assert_eq!(entry.cache_bytes_per_token(), Some(147_456));
+        let weights = entry.fields.bytes.expect("given");
+        assert_eq!(entry.memory_needed(1000), Some((weights + 147_456_000) * 11 / 10));
         assert_eq!(catalog.get("openai").expect("known").memory_needed(1000), None);
     }
 
@@ -351,7 +357,14 @@ mod tests {
         let catalog = Catalog::load(&[]).expect("parses");
         let supported = |name: &str| catalog.get(name).expect("known").supported();
         assert!(supported("qwen2.5-coder-7b") && supported("devstral-small") && supported("loci-builtin"));
-        assert!(!supported("qwen3-coder-30b-a3b") && !supported("gpt-oss-20b") && !supported("smollm3-3b"));
+        assert!(supported("qwen3-coder-30b-a3b") && supported("gpt-oss-20b") && supported("smollm3-3b"));
+        let text = "[model.house]\nkind = \"gguf\"\npath = \"/x.gguf\"\narchitecture = \"rwkv7\"\n";
+        assert!(!load(text).expect("parses").get("house").expect("known").supported());
+    }
+
+    #[test]
+    fn the_list_of_architectures_is_that_of_the_families() {
+        assert_eq!(SUPPORTED_ARCHITECTURES.to_vec(), crate::model::families());
     }
 
     #[test]

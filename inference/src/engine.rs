@@ -12,9 +12,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::gguf::{Header, Source};
+use crate::kv::Sequence;
 use crate::model::config::Config;
-use crate::model::matrix::MatrixError;
-use crate::model::runtime::{Place, Runtime};
+use crate::model::pass::{Error, Outputs, Step};
+use crate::model::runtime::{Load, Place, Runtime, default_threads};
 use crate::model::{CHUNK, Limits, ModelDescription};
 use crate::provider::{ProviderError, Sampling, TokenUsage};
 use crate::sample::Sampler;
@@ -38,6 +39,8 @@ pub struct EngineOptions {
     pub memory_limit: Option<u64>,
     /// Stay on the CPU even where the build knows an accelerator.
     pub cpu_only: bool,
+    /// Threads that compute, the engine's own included; one for each core of the machine when `None`.
+    pub threads: Option<usize>,
 }
 
 /// What decides which tokens may follow.
@@ -134,7 +137,7 @@ impl Engine {
     /// Validate the file's header and build the tokenizer. Weights are read by the first job.
     pub fn open(source: ModelSource, options: EngineOptions) -> Result<Self, ProviderError> {
         let refused = |error: &dyn std::fmt::Display| ProviderError::Model { message: error.to_string() };
-        let (mut source, name) = match source {
+        let (source, name) = match source {
             ModelSource::Path(path) => {
                 let name =
                     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -142,11 +145,11 @@ impl Engine {
             }
             ModelSource::Static(bytes) => (Source::constant(bytes), "built-in".to_owned()),
         };
-        let mut header = Header::read(&mut source).map_err(|error| refused(&error))?;
+        let mut header = Header::read(&source).map_err(|error| refused(&error))?;
         let config = Config::read(&header).map_err(|error| refused(&error))?;
         let tokenizer = Tokenizer::from_gguf(&header).map_err(|error| refused(&error))?;
         let limits = Limits { context: options.context, memory: options.memory_limit };
-        let place = Place::choose(options.cpu_only);
+        let place = Place::choose(options.cpu_only, &config);
         let model = ModelDescription::new(&header, &config, &tokenizer, &name, &place, limits)
             .map_err(|error| refused(&error))?;
         header.discard_metadata();
@@ -159,6 +162,7 @@ impl Engine {
             header,
             config,
             place,
+            threads: options.threads.unwrap_or_else(default_threads).max(1),
             context: model.context_length,
             tokens: tokenizer.vocab_size(),
             eos: model.eos.clone(),
@@ -265,6 +269,7 @@ struct Worker {
     header: Header,
     config: Config,
     place: Place,
+    threads: usize,
     context: usize,
     /// Ids the tokenizer knows; rows of the logits behind them are padding.
     tokens: usize,
@@ -281,6 +286,7 @@ enum State {
 
 struct Ready {
     runtime: Runtime,
+    sequence: Sequence,
     logits: Vec<f32>,
 }
 
@@ -342,17 +348,24 @@ impl Worker {
             reported = done;
             events.send(EngineEvent::Loading { done, total }).is_ok()
         };
-        let config = self.config.clone();
-        let runtime = Runtime::load(&mut self.source, &self.header, config, &self.place, &mut progress);
-        let runtime = runtime.map_err(failed)?;
-        self.state = State::Ready(Box::new(Ready { runtime, logits: Vec::new() }));
+        let load = Load {
+            source: &self.source,
+            header: &self.header,
+            config: self.config.clone(),
+            place: &self.place,
+            context: self.context,
+            threads: self.threads,
+        };
+        let runtime = Runtime::load(load, &mut progress).map_err(failed)?;
+        let sequence = Sequence::new(runtime.geometry());
+        self.state = State::Ready(Box::new(Ready { runtime, sequence, logits: Vec::new() }));
         Ok(())
     }
 }
 
-fn failed(error: MatrixError) -> ProviderError {
+fn failed(error: Error) -> ProviderError {
     match error {
-        MatrixError::Cancelled => ProviderError::Cancelled,
+        Error::Cancelled => ProviderError::Cancelled,
         other => ProviderError::Model { message: other.to_string() },
     }
 }
@@ -375,10 +388,10 @@ impl Generation<'_> {
     fn run(&mut self, job: Job) -> Result<(), ProviderError> {
         let Job { prompt, sampling, max_tokens, stop, mut constraint } = job;
         // The scores of the last token are always needed, so at least it is run again.
-        let known = self.ready.runtime.tokens();
+        let known = self.ready.sequence.tokens();
         let equal = known.iter().zip(&prompt).take_while(|(known, wanted)| known == wanted).count();
         let cached = equal.min(prompt.len() - 1);
-        self.ready.runtime.truncate(cached);
+        self.ready.sequence.truncate(cached);
         let mut usage = TokenUsage { prompt: prompt.len() as u64, cached: cached as u64, completion: 0 };
         self.events.send(EngineEvent::Prefill { done: cached, total: prompt.len() })?;
 
@@ -433,14 +446,14 @@ impl Generation<'_> {
 
     /// Run what the cache does not hold yet, chunk by chunk; the last one yields the logits.
     fn read(&mut self, sequence: &[u32], prompt_length: usize) -> Result<(), ProviderError> {
-        let Ready { runtime, logits } = &mut *self.ready;
+        let Ready { runtime, sequence: state, logits } = &mut *self.ready;
         let events = self.events;
-        runtime.reserve(sequence.len()).map_err(failed)?;
-        while runtime.tokens().len() < sequence.len() {
-            let done = runtime.tokens().len();
+        while state.len() < sequence.len() {
+            let done = state.len();
             let end = sequence.len().min(done + CHUNK);
-            let wanted = (end == sequence.len()).then_some(&mut *logits);
-            runtime.forward(&sequence[done..end], wanted, &|| events.is_cancelled()).map_err(failed)?;
+            let outputs = if end == sequence.len() { Outputs::Last } else { Outputs::None };
+            let step = Step { sequence: state, tokens: &sequence[done..end], outputs };
+            runtime.forward(&mut [step], logits, &|| events.is_cancelled()).map_err(failed)?;
             if done < prompt_length {
                 events.send(EngineEvent::Prefill { done: end.min(prompt_length), total: prompt_length })?;
             }

@@ -1,6 +1,6 @@
 //! Owns the reading of GGUF files: a validator that trusts nothing, and access to tensor bytes.
 //! Uses a bounded reader over a file or over bytes of the program.
-//! Never hands a byte to candle before the whole header is known to be sound.
+//! Never hands a byte to a kernel before the whole header is known to be sound.
 
 mod reader;
 #[cfg(test)]
@@ -9,7 +9,7 @@ mod value;
 
 use std::collections::{BTreeMap, HashSet};
 
-use candle_core::quantized::GgmlDType;
+use loci_kernels::format::Format;
 
 use reader::Reader;
 pub use reader::Source;
@@ -130,8 +130,8 @@ impl GgufError {
 pub struct TensorInfo {
     /// Outermost first, as in `[rows, columns]`; the file has them the other way round.
     pub shape: Vec<usize>,
-    /// The element type.
-    pub dtype: GgmlDType,
+    /// How its numbers are stored.
+    pub format: Format,
     /// Of the first byte, from the beginning of the file.
     pub position: u64,
     /// Bytes.
@@ -157,7 +157,7 @@ pub struct Header {
 impl Header {
     /// Read and check everything in front of the tensors' bytes. Takes memory in proportion to
     /// what a sound vocabulary needs, whatever the file claims.
-    pub fn read(source: &mut Source) -> Result<Self, GgufError> {
+    pub fn read(source: &Source) -> Result<Self, GgufError> {
         let mut reader = Reader::new(source);
         let magic = reader.u32("magic")?;
         if magic != u32::from_le_bytes(*b"GGUF") {
@@ -386,15 +386,15 @@ fn read_tensor(
         })?);
     }
     let code = reader.u32(&field("type"))?;
-    let dtype = value::dtype(code).map_err(|reason| GgufError::unsupported(field("type"), reason))?;
-    let block = dtype.block_size() as u64;
+    let format = value::format(code).map_err(|reason| GgufError::unsupported(field("type"), reason))?;
+    let block = format.block_len() as u64;
     if !(shape[0] as u64).is_multiple_of(block) {
         return Err(GgufError::invalid(
             field("dimension 0"),
-            format!("{} is not a multiple of {block}, the block size of {dtype:?}", shape[0]),
+            format!("{} is not a multiple of {block}, the block size of {format:?}", shape[0]),
         ));
     }
-    let bytes = (elements / block).checked_mul(dtype.type_size() as u64).ok_or_else(|| {
+    let bytes = (elements / block).checked_mul(format.block_bytes() as u64).ok_or_else(|| {
         GgufError::TooLarge { field: field("size"), value: elements, limit: u64::MAX / block }
     })?;
     let offset = reader.u64(&field("offset"))?;
@@ -405,7 +405,7 @@ fn read_tensor(
         ));
     }
     shape.reverse();
-    Ok((name, TensorInfo { shape, dtype, position: offset, bytes }))
+    Ok((name, TensorInfo { shape, format, position: offset, bytes }))
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! Never writes a page that another sequence reads, and never copies anything to grow or to shrink.
 
 mod page;
-mod rows;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,7 +12,6 @@ use half::f16;
 /// Tokens of one page: what the attention kernels read in one sweep.
 pub(crate) use loci_kernels::attention::PAGE;
 pub(crate) use page::{Budget, Page};
-pub(crate) use rows::Cache;
 
 /// There is no memory for another page: the machine has none left, or the budget is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

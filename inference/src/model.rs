@@ -3,19 +3,22 @@
 //! Never reads weights before a job needs them.
 
 #[cfg(any(test, feature = "cuda", feature = "metal"))]
-mod accelerated;
-mod attention;
+pub(crate) mod accelerated;
 pub(crate) mod config;
 pub(crate) mod decoder;
-pub(crate) mod matrix;
+mod families;
+mod feed_forward;
+mod keys;
+pub(crate) mod pass;
 mod rope;
 pub(crate) mod runtime;
+mod weights;
 
 use std::collections::BTreeMap;
 
 use crate::gguf::{Array, GgufError, Header, Value};
 use crate::tokenizer::{TokenKind, Tokenizer};
-use config::{Config, Family};
+use config::Config;
 
 /// A value of the file's metadata, as far as callers may ask for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +40,7 @@ pub enum Metadata {
 pub struct ModelDescription {
     /// `general.name`, or the file's name.
     pub name: String,
-    /// `general.architecture`: `llama`, `qwen2`, `qwen3`.
+    /// `general.architecture`: `llama`, `qwen3moe`.
     pub architecture: String,
     /// Tokens that fit at once: the model's own limit, lowered by [`crate::engine::EngineOptions`].
     pub context_length: usize,
@@ -92,6 +95,12 @@ impl ModelDescription {
     }
 }
 
+/// The architectures that have a forward pass.
+#[cfg(test)]
+pub(crate) fn families() -> Vec<&'static str> {
+    families::FAMILIES.iter().map(|(name, _)| *name).collect()
+}
+
 /// Names of tokens that end a turn or a text, whatever the file says about them.
 const END_NAMES: [&str; 17] = [
     "<|im_end|>",
@@ -114,7 +123,7 @@ const END_NAMES: [&str; 17] = [
 ];
 
 /// Tokens that a prompt is read in at a time.
-pub(crate) const CHUNK: usize = 256;
+pub(crate) const CHUNK: usize = 512;
 
 /// A context shorter than this is not worth starting with.
 const LEAST_CONTEXT: usize = 2048;
@@ -162,14 +171,9 @@ impl ModelDescription {
         let (context_length, context_note, memory_bytes) = fit_context(header, config, limits)?;
         let parameters = header.tensors().values().map(|info| info.elements() as u64).sum();
         let name = header.string("general.name")?.filter(|name| !name.trim().is_empty());
-        let architecture = match config.family {
-            Family::Llama => "llama",
-            Family::Qwen2 => "qwen2",
-            Family::Qwen3 => "qwen3",
-        };
         Ok(Self {
             name: name.unwrap_or(file_name).to_owned(),
-            architecture: architecture.to_owned(),
+            architecture: config.architecture.to_owned(),
             context_length,
             context_note,
             device: place.name.clone(),
@@ -216,9 +220,9 @@ fn fit_context(
     let asked_too_much = limits.context.filter(|&context| context > config.context);
     let mut note =
         asked_too_much.map(|context| format!("the model holds {wished} tokens, {context} were asked for"));
-    let weights: u64 = header.tensors().values().map(matrix::resident_bytes).sum();
-    let row = 8 * config.hidden + 4 * config.heads * config.head_dim + 2 * config.feed_forward;
-    let buffers = (size_of::<f32>() * (CHUNK * row + 2 * config.vocab)) as u64;
+    // The weights stay where the file is mapped: they take their own size and no more.
+    let weights: u64 = header.tensors().values().map(|info| info.bytes).sum();
+    let buffers = decoder::buffer_bytes(config);
     let memory = |context: usize| {
         let cache =
             config.cache_bytes_per_token().saturating_mul(context.next_multiple_of(crate::kv::PAGE) as u64);

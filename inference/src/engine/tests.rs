@@ -69,7 +69,7 @@ fn a_later_prompt_computes_only_what_is_new() {
     assert_eq!((reason, first.tokens.len()), (StopReason::Length, 5));
     assert_eq!(usage, TokenUsage { prompt: 600, cached: 0, completion: 5 });
     assert!(first.loadings >= 2);
-    assert_eq!(first.prefill, [(0, 600), (256, 600), (512, 600), (600, 600)]);
+    assert_eq!(first.prefill, [(0, 600), (512, 600), (600, 600)]);
 
     // The next turn: the prompt, what was answered, and something new.
     let turn = [&prompt[..], &first.tokens, &[1, 2, 3]].concat();

@@ -1,10 +1,12 @@
-//! Owns the bytes of a model: a file or a constant of the program, read at any position.
-//! Uses ordinary reads, not a mapping: a file that shrinks under us is an error and not a signal.
+//! Owns the bytes of a model: a file or a constant of the program, read at any position or mapped as a whole.
+//! Uses ordinary reads for the header: a file that shrinks under us is an error and not a signal.
 //! Never reads past the length known at the start, and never allocates what a length field asks for.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+
+use loci_kernels::mapping::Mapping;
 
 use super::GgufError;
 
@@ -57,15 +59,16 @@ impl Source {
     }
 
     /// Fill `buffer` from `position` on; `field` is named when that fails.
-    pub fn read_at(&mut self, position: u64, buffer: &mut [u8], field: &str) -> Result<(), GgufError> {
+    pub fn read_at(&self, position: u64, buffer: &mut [u8], field: &str) -> Result<(), GgufError> {
         let needed = buffer.len() as u64;
         let truncated =
             |length: u64| GgufError::Truncated { field: field.to_owned(), position, needed, length };
         if position.checked_add(needed).is_none_or(|end| end > self.length) {
             return Err(truncated(self.length));
         }
-        match &mut self.bytes {
+        match &self.bytes {
             Bytes::File(file) => {
+                let mut file: &File = file;
                 let read = file.seek(SeekFrom::Start(position)).and_then(|_| file.read_exact(buffer));
                 read.map_err(|error| match error.kind() {
                     std::io::ErrorKind::UnexpectedEof => {
@@ -83,6 +86,27 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Map all bytes: what a file holds now, which must be at least as long as it was when it was opened.
+    pub(crate) fn map(&self) -> Result<Mapping, GgufError> {
+        let mapping = match &self.bytes {
+            Bytes::File(file) => Mapping::of_file(file).map_err(|error| GgufError::Io {
+                field: "tensors' data".to_owned(),
+                message: error.to_string(),
+            })?,
+            Bytes::Static(bytes) => Mapping::of_static(bytes),
+            #[cfg(test)]
+            Bytes::Owned(bytes) => Mapping::of_vec(bytes.clone()),
+        };
+        let length = mapping.bytes().len() as u64;
+        if length < self.length {
+            let field = "tensors' data".to_owned();
+            return Err(GgufError::Truncated { field, position: 0, needed: self.length, length });
+        }
+        Ok(mapping)
+    }
+}
+
 fn copy(bytes: &[u8], position: u64, buffer: &mut [u8]) -> Option<()> {
     let start = usize::try_from(position).ok()?;
     let end = start.checked_add(buffer.len())?;
@@ -92,7 +116,7 @@ fn copy(bytes: &[u8], position: u64, buffer: &mut [u8]) -> Option<()> {
 
 /// Reads the header from front to back through a buffer of fixed size.
 pub(super) struct Reader<'a> {
-    source: &'a mut Source,
+    source: &'a Source,
     buffer: Vec<u8>,
     /// Position in the file of the buffer's first byte.
     start: u64,
@@ -109,7 +133,7 @@ pub(super) struct Reader<'a> {
 const MAX_KEPT: u64 = 40 << 20;
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(source: &'a mut Source) -> Self {
+    pub(super) fn new(source: &'a Source) -> Self {
         let limit = u64::MAX;
         Self { source, buffer: Vec::new(), start: 0, position: 0, limit, kept: 0, elements: 0 }
     }

@@ -4,9 +4,11 @@
 
 pub(crate) mod families;
 
-use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::quantized::QTensor;
 use candle_core::{Device, Tensor};
+use loci_kernels::format::Format;
 
+use crate::model::accelerated::dtype;
 use crate::tokenizer::byte_characters;
 
 /// A file before it is bytes: every field can be made wrong.
@@ -106,14 +108,13 @@ impl Raw {
     }
 
     /// Add a tensor of `shape` (outermost first), quantised from `values`.
-    pub(crate) fn tensor(&mut self, name: &str, shape: &[usize], values: &[f32], dtype: GgmlDType) {
-        let tensor = Tensor::from_slice(values, shape, &Device::Cpu).expect("a tensor");
-        let data = QTensor::quantize(&tensor, dtype).expect("quantised").data().expect("bytes").into_owned();
+    pub(crate) fn tensor(&mut self, name: &str, shape: &[usize], values: &[f32], format: Format) {
+        let data = quantised(values, shape, format).data().expect("bytes").into_owned();
         self.tensors.push(RawTensor {
             name: name.as_bytes().to_vec(),
             rank: None,
             dimensions: shape.iter().rev().map(|&size| size as u64).collect(),
-            code: code(dtype),
+            code: format.ggml(),
             offset: None,
             data,
         });
@@ -152,24 +153,10 @@ impl Raw {
     }
 }
 
-fn code(dtype: GgmlDType) -> u32 {
-    match dtype {
-        GgmlDType::F32 => 0,
-        GgmlDType::F16 => 1,
-        GgmlDType::Q4_0 => 2,
-        GgmlDType::Q4_1 => 3,
-        GgmlDType::Q5_0 => 6,
-        GgmlDType::Q5_1 => 7,
-        GgmlDType::Q8_0 => 8,
-        GgmlDType::Q8_1 => 9,
-        GgmlDType::Q2K => 10,
-        GgmlDType::Q3K => 11,
-        GgmlDType::Q4K => 12,
-        GgmlDType::Q5K => 13,
-        GgmlDType::Q6K => 14,
-        GgmlDType::Q8K => 15,
-        GgmlDType::BF16 => 30,
-    }
+/// Values rounded to a layout; candle is the independent side here.
+fn quantised(values: &[f32], shape: &[usize], format: Format) -> QTensor {
+    let tensor = Tensor::from_slice(values, shape, &Device::Cpu).expect("a tensor");
+    QTensor::quantize(&tensor, dtype("test", format).expect("known to candle")).expect("quantised")
 }
 
 /// SplitMix64 seeded with FNV-1a of the name, as in tests/reference/make.py and families.py.
@@ -215,9 +202,9 @@ pub(crate) struct Shape {
     pub(crate) tied: bool,
     pub(crate) factors: bool,
     /// Type of the matrices.
-    pub(crate) dtype: GgmlDType,
+    pub(crate) format: Format,
     /// Round the matrices to this type first.
-    pub(crate) rounded: Option<GgmlDType>,
+    pub(crate) rounded: Option<Format>,
 }
 
 impl Default for Shape {
@@ -233,7 +220,7 @@ impl Default for Shape {
             vocab: 300,
             tied: true,
             factors: false,
-            dtype: GgmlDType::Q8_0,
+            format: Format::Q8_0,
             rounded: None,
         }
     }
@@ -260,28 +247,28 @@ pub(crate) fn model(shape: &Shape) -> Raw {
     vocabulary(&mut raw, shape.vocab);
 
     let (queries, keys) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-    let mut add = |name: &str, size: &[usize], dtype: GgmlDType| {
+    let mut add = |name: &str, size: &[usize], format: Format| {
         let mut values = weights(name, size);
         if let Some(rounded) = shape.rounded.filter(|_| size.len() > 1) {
-            let tensor = Tensor::from_slice(&values, size, &Device::Cpu).expect("a tensor");
-            let quantised = QTensor::quantize(&tensor, rounded).expect("quantised");
-            let tensor = quantised.dequantize(&Device::Cpu).and_then(|tensor| tensor.flatten_all());
+            let tensor = quantised(&values, size, rounded)
+                .dequantize(&Device::Cpu)
+                .and_then(|tensor| tensor.flatten_all());
             values = tensor.and_then(|tensor| tensor.to_vec1()).expect("floats");
         }
-        raw.tensor(name, size, &values, dtype);
+        raw.tensor(name, size, &values, format);
     };
-    add("token_embd.weight", &[shape.vocab, shape.hidden], shape.dtype);
-    add("output_norm.weight", &[shape.hidden], GgmlDType::F32);
+    add("token_embd.weight", &[shape.vocab, shape.hidden], shape.format);
+    add("output_norm.weight", &[shape.hidden], Format::F32);
     if !shape.tied {
-        add("output.weight", &[shape.vocab, shape.hidden], shape.dtype);
+        add("output.weight", &[shape.vocab, shape.hidden], shape.format);
     }
     if shape.factors {
-        add("rope_freqs.weight", &[shape.head_dim / 2], GgmlDType::F32);
+        add("rope_freqs.weight", &[shape.head_dim / 2], Format::F32);
     }
     for layer in 0..shape.layers {
         let mut add = |part: &str, size: &[usize]| {
-            let dtype = if size.len() == 1 { GgmlDType::F32 } else { shape.dtype };
-            add(&format!("blk.{layer}.{part}"), size, dtype);
+            let format = if size.len() == 1 { Format::F32 } else { shape.format };
+            add(&format!("blk.{layer}.{part}"), size, format);
         };
         add("attn_norm.weight", &[shape.hidden]);
         add("attn_q.weight", &[queries, shape.hidden]);

@@ -2,7 +2,7 @@
 //! Uses the bounded reader.
 //! Never keeps a list that nothing asks for.
 
-use candle_core::quantized::GgmlDType;
+use loci_kernels::format::Format;
 
 use super::GgufError;
 use super::reader::Reader;
@@ -322,26 +322,37 @@ fn read_strings(reader: &mut Reader<'_>, key: &str, count: u64) -> Result<Value,
     Ok(Value::Array(Array::Strings(strings)))
 }
 
-/// The element type behind a number of the format.
-pub(super) fn dtype(code: u32) -> Result<GgmlDType, String> {
-    Ok(match code {
-        0 => GgmlDType::F32,
-        1 => GgmlDType::F16,
-        2 => GgmlDType::Q4_0,
-        3 => GgmlDType::Q4_1,
-        6 => GgmlDType::Q5_0,
-        7 => GgmlDType::Q5_1,
-        8 => GgmlDType::Q8_0,
-        10 => GgmlDType::Q2K,
-        11 => GgmlDType::Q3K,
-        12 => GgmlDType::Q4K,
-        13 => GgmlDType::Q5K,
-        14 => GgmlDType::Q6K,
-        30 => GgmlDType::BF16,
-        16..=23 | 29 => return Err(format!("type {code} (an IQ quantisation) is not supported")),
-        34 | 35 | 39 => {
-            return Err(format!("type {code} (a ternary or MXFP4 quantisation) is not supported"));
-        }
-        other => return Err(format!("{other} is not a known type")),
-    })
+/// The layout behind a number of the format, or the name of one that has no kernels here.
+pub(super) fn format(code: u32) -> Result<Format, String> {
+    if let Some(format) = Format::from_ggml(code) {
+        return Ok(format);
+    }
+    match FOREIGN.iter().find(|(foreign, _)| *foreign == code) {
+        Some((_, name)) => Err(format!("type {code} ({name}) is not supported")),
+        None => Err(format!("{code} is not a known type")),
+    }
 }
+
+/// The numbers of `ggml_type` that stand for no weights of ours.
+const FOREIGN: [(u32, &str); 20] = [
+    (9, "Q8_1"),
+    (15, "Q8_K"),
+    (16, "IQ2_XXS"),
+    (17, "IQ2_XS"),
+    (18, "IQ3_XXS"),
+    (19, "IQ1_S"),
+    (21, "IQ3_S"),
+    (22, "IQ2_S"),
+    (24, "I8"),
+    (25, "I16"),
+    (26, "I32"),
+    (27, "I64"),
+    (28, "F64"),
+    (29, "IQ1_M"),
+    (34, "TQ1_0"),
+    (35, "TQ2_0"),
+    (36, "IQ4_NL_4_4"),
+    (40, "NVFP4"),
+    (41, "Q1_0"),
+    (42, "Q2_0"),
+];

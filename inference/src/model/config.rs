@@ -1,18 +1,139 @@
-//! Owns the shape of a model: what its header must say, and in which ranges.
-//! Uses the validated GGUF header.
+//! Owns the shape of a model: the numbers that its decoder is built from, layer by layer.
+//! Uses the validated GGUF header; what differs between families is in `families`.
 //! Never lets a missing or contradictory number reach a forward pass.
 
-use crate::gguf::{GgufError, Header, TensorInfo};
+use loci_kernels::vector::Gate;
 
-/// The families that the shared decoder runs.
+use super::families;
+use super::keys::Keys;
+use super::weights::Weights;
+use crate::gguf::{GgufError, Header};
+
+/// The numbers of one model.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Config {
+    /// `general.architecture`.
+    pub(crate) architecture: &'static str,
+    pub(crate) context: usize,
+    pub(crate) hidden: usize,
+    pub(crate) vocab: usize,
+    pub(crate) epsilon: f32,
+    /// Rows of the embedding are multiplied by this.
+    pub(crate) embedding_scale: f32,
+    /// What a block adds to the stream is multiplied by this.
+    pub(crate) residual_scale: f32,
+    /// Logits are multiplied by this.
+    pub(crate) logit_scale: f32,
+    /// Then squashed: `cap * tanh(logit / cap)`.
+    pub(crate) logit_cap: Option<f32>,
+    /// The rotations that layers choose from.
+    pub(crate) ropes: Vec<Rope>,
+    pub(crate) parts: Parts,
+    pub(crate) layers: Vec<LayerConfig>,
+}
+
+/// One layer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LayerConfig {
+    pub(crate) heads: usize,
+    pub(crate) kv_heads: usize,
+    /// Components of a query or key of one head.
+    pub(crate) key_dim: usize,
+    /// Components of a value of one head.
+    pub(crate) value_dim: usize,
+    /// Products of queries and keys are multiplied by this.
+    pub(crate) attention_scale: f32,
+    /// Then squashed: `cap * tanh(score / cap)`.
+    pub(crate) score_cap: Option<f32>,
+    /// A token sees so many tokens, itself included; all of them without.
+    pub(crate) window: Option<usize>,
+    /// Index into [`Config::ropes`]; positions do not count without.
+    pub(crate) rope: Option<usize>,
+    pub(crate) feed_forward: FeedForward,
+}
+
+/// What stands behind the attention.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum FeedForward {
+    /// One gated network of this width.
+    Dense { width: usize, gate: Gate },
+    /// A few of many.
+    Experts(Experts),
+}
+
+/// A mixture of experts.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Experts {
+    pub(crate) count: usize,
+    /// How many each token uses.
+    pub(crate) used: usize,
+    /// Width of one.
+    pub(crate) width: usize,
+    pub(crate) gate: Gate,
+    pub(crate) router: Router,
+    /// The weights of the chosen ones are divided by their sum.
+    pub(crate) normalised: bool,
+    /// Then multiplied by this.
+    pub(crate) scale: f32,
+    /// Router and experts have biases.
+    pub(crate) biases: Presence,
+    /// `exp_probs_b`: added to the scores for the choice only.
+    pub(crate) selection_bias: Presence,
+    /// Width of the network that every token uses beside.
+    pub(crate) shared: Option<usize>,
+    /// `ffn_gate_inp_shexp`: that network is weighted by the sigmoid of one product.
+    pub(crate) shared_gate: Presence,
+}
+
+/// How scores of experts become weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Family {
-    /// Llama, Mistral, SmolLM: rotates neighbouring pairs, as the conversion to GGUF permutes.
-    Llama,
-    /// Qwen2: biases on queries, keys and values.
-    Qwen2,
-    /// Qwen3: queries and keys are normalised per head.
-    Qwen3,
+pub(crate) enum Router {
+    /// Softmax over all, then the best.
+    Softmax,
+    /// The best, then softmax over them.
+    SoftmaxOfChosen,
+    /// Each for itself.
+    Sigmoid,
+}
+
+/// Whether a tensor belongs to a family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Absent,
+    Optional,
+    Required,
+}
+
+/// Which tensors a layer has beside those that all have.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Parts {
+    /// Biases of queries, keys and values.
+    pub(crate) input_biases: Presence,
+    /// The bias of the attention's output.
+    pub(crate) output_bias: Presence,
+    /// Queries and keys are normalised per head.
+    pub(crate) head_norms: Presence,
+    /// What attention and feed-forward add is normalised first.
+    pub(crate) post_norms: Presence,
+    /// The name of the norm in front of the feed-forward.
+    pub(crate) feed_forward_norm: &'static str,
+    /// A score of each head that takes weight and carries no value.
+    pub(crate) sinks: Presence,
+    /// `ffn_up` holds the gate and then the upward projection.
+    pub(crate) joined_gate: Presence,
+}
+
+impl Parts {
+    /// Those of Llama.
+    pub(crate) const PLAIN: Self = Self {
+        input_biases: Presence::Optional,
+        output_bias: Presence::Optional,
+        head_norms: Presence::Absent,
+        post_norms: Presence::Absent,
+        feed_forward_norm: "ffn_norm",
+        sinks: Presence::Absent,
+        joined_gate: Presence::Absent,
+    };
 }
 
 /// How positions turn queries and keys.
@@ -24,6 +145,8 @@ pub(crate) struct Rope {
     /// Pairs are neighbours (2i, 2i+1); otherwise (i, i + dimensions/2).
     pub(crate) interleaved: bool,
     pub(crate) scaling: Scaling,
+    /// Sines and cosines are multiplied by this.
+    pub(crate) magnitude: f64,
 }
 
 /// How positions beyond the trained context are mapped.
@@ -32,27 +155,18 @@ pub(crate) enum Scaling {
     None,
     /// Positions are divided by the factor.
     Linear(f64),
-    /// YaRN (arXiv 2309.00071): low frequencies are divided by the factor, high ones are not.
+    /// YaRN (arXiv 2309.00071): low frequencies are divided by the factor, high ones are not. `fast` and `slow` are the
+    /// turns over the original context that bound the ramp.
     Yarn {
         factor: f64,
         original_context: f64,
+        fast: f64,
+        slow: f64,
     },
-}
-
-/// The numbers of one model.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Config {
-    pub(crate) family: Family,
-    pub(crate) context: usize,
-    pub(crate) hidden: usize,
-    pub(crate) layers: usize,
-    pub(crate) heads: usize,
-    pub(crate) kv_heads: usize,
-    pub(crate) head_dim: usize,
-    pub(crate) feed_forward: usize,
-    pub(crate) vocab: usize,
-    pub(crate) epsilon: f32,
-    pub(crate) rope: Rope,
+    /// Factors of the file for each frequency, one list for contexts up to the original one and one for longer ones.
+    Long {
+        original_context: f64,
+    },
 }
 
 impl Config {
@@ -61,26 +175,23 @@ impl Config {
         let architecture = header
             .string("general.architecture")?
             .ok_or_else(|| GgufError::Missing { field: "general.architecture".into() })?;
-        let family = match architecture {
-            "llama" => Family::Llama,
-            "qwen2" => Family::Qwen2,
-            "qwen3" => Family::Qwen3,
-            other => {
-                return Err(GgufError::unsupported(
-                    "general.architecture",
-                    format!("`{other}` is not supported, `llama`, `qwen2` and `qwen3` are"),
-                ));
-            }
+        let Some((name, read)) = families::FAMILIES.iter().find(|(name, _)| *name == architecture) else {
+            let names: Vec<_> = families::FAMILIES.iter().map(|(name, _)| format!("`{name}`")).collect();
+            return Err(GgufError::unsupported(
+                "general.architecture",
+                format!("`{architecture}` is not supported, {} are", names.join(", ")),
+            ));
         };
-        let keys = Keys { header, architecture };
-        if keys.optional("expert_count", 0, 1 << 16)?.unwrap_or(0) > 0 {
-            let reason = "mixtures of experts are not supported";
-            return Err(GgufError::unsupported(keys.name("expert_count"), reason));
-        }
+        let config = read(&Keys { header, architecture: name })?;
+        Weights::locate(header, &config)?;
+        Ok(config)
+    }
+
+    /// The keys that all families share, with the parts of Llama and one rotation for all layers.
+    pub(super) fn shared(keys: &Keys<'_>) -> Result<Self, GgufError> {
         let context = keys.number("context_length", 1, 1 << 24)?;
         let hidden = keys.number("embedding_length", 1, 1 << 16)?;
         let layers = keys.number("block_count", 1, 512)?;
-        let feed_forward = keys.number("feed_forward_length", 1, 1 << 20)?;
         let heads = keys.number("attention.head_count", 1, 1024)?;
         let kv_heads = keys.optional("attention.head_count_kv", 1, 1024)?.unwrap_or(heads);
         if !heads.is_multiple_of(kv_heads) {
@@ -89,8 +200,8 @@ impl Config {
                 format!("{kv_heads} does not divide the {heads} heads"),
             ));
         }
-        let head_dim = match keys.optional("attention.key_length", 2, 1024)? {
-            Some(head_dim) => head_dim,
+        let key_dim = match keys.optional("attention.key_length", 2, 1024)? {
+            Some(key_dim) => key_dim,
             None if hidden.is_multiple_of(heads) => hidden / heads,
             None => {
                 return Err(GgufError::invalid(
@@ -99,26 +210,14 @@ impl Config {
                 ));
             }
         };
-        let value_length = keys.optional("attention.value_length", 2, 1024)?.unwrap_or(head_dim);
-        if value_length != head_dim {
-            let reason = format!("{value_length} differs from the key length {head_dim}");
+        let value_dim = keys.optional("attention.value_length", 2, 1024)?.unwrap_or(key_dim);
+        if value_dim != key_dim {
+            let reason = format!("{value_dim} differs from the key length {key_dim}");
             return Err(GgufError::unsupported(keys.name("attention.value_length"), reason));
-        }
-        let dimensions = keys.optional("rope.dimension_count", 2, 1024)?.unwrap_or(head_dim);
-        if dimensions > head_dim || !dimensions.is_multiple_of(2) {
-            let reason = format!("{dimensions} is odd or more than the {head_dim} components of a head");
-            return Err(GgufError::invalid(keys.name("rope.dimension_count"), reason));
         }
         let epsilon = keys.float("attention.layer_norm_rms_epsilon", 0.0, 1.0)?;
         let epsilon = epsilon.ok_or_else(|| keys.missing("attention.layer_norm_rms_epsilon"))?;
-        let base = keys.float("rope.freq_base", 1.0, 1e12)?.unwrap_or(10_000.0);
-        let rope = Rope {
-            dimensions,
-            base,
-            interleaved: family == Family::Llama,
-            scaling: scaling(&keys, context)?,
-        };
-        let embedding = header.tensor("token_embd.weight")?;
+        let embedding = keys.header.tensor("token_embd.weight")?;
         let vocab = match embedding.shape[..] {
             [rows, _] if (1..=1 << 20).contains(&rows) => rows,
             _ => {
@@ -126,149 +225,72 @@ impl Config {
                 return Err(GgufError::invalid("tensor `token_embd.weight` shape", reason));
             }
         };
-        let config = Self {
-            family,
-            context,
-            hidden,
-            layers,
+        let layer = LayerConfig {
             heads,
             kv_heads,
-            head_dim,
-            feed_forward,
+            key_dim,
+            value_dim,
+            attention_scale: 1.0 / (key_dim as f32).sqrt(),
+            score_cap: None,
+            window: None,
+            rope: Some(0),
+            feed_forward: FeedForward::Dense { width: keys.feed_forward()?, gate: Gate::Silu },
+        };
+        Ok(Self {
+            architecture: keys.architecture,
+            context,
+            hidden,
             vocab,
             epsilon: epsilon as f32,
-            rope,
-        };
-        config.check_tensors(header)?;
-        Ok(config)
+            embedding_scale: 1.0,
+            residual_scale: 1.0,
+            logit_scale: 1.0,
+            logit_cap: None,
+            ropes: vec![keys.rope(key_dim, context)?],
+            parts: Parts::PLAIN,
+            layers: vec![layer; layers],
+        })
     }
 
-    fn check_tensors(&self, header: &Header) -> Result<(), GgufError> {
-        let (hidden, queries) = (self.hidden, self.heads * self.head_dim);
-        let keys = self.kv_heads * self.head_dim;
-        let require = |name: &str, shape: &[usize]| check_shape(name, header.tensor(name)?, shape);
-        let optional = |name: &str, shape: &[usize]| match header.tensors().get(name) {
-            Some(info) => check_shape(name, info, shape),
-            None => Ok(()),
-        };
-        require("token_embd.weight", &[self.vocab, hidden])?;
-        require("output_norm.weight", &[hidden])?;
-        optional("output.weight", &[self.vocab, hidden])?;
-        optional("rope_freqs.weight", &[self.rope.dimensions / 2])?;
-        for layer in 0..self.layers {
-            let name = |part: &str| format!("blk.{layer}.{part}");
-            require(&name("attn_norm.weight"), &[hidden])?;
-            require(&name("attn_q.weight"), &[queries, hidden])?;
-            require(&name("attn_k.weight"), &[keys, hidden])?;
-            require(&name("attn_v.weight"), &[keys, hidden])?;
-            require(&name("attn_output.weight"), &[hidden, queries])?;
-            require(&name("ffn_norm.weight"), &[hidden])?;
-            require(&name("ffn_gate.weight"), &[self.feed_forward, hidden])?;
-            require(&name("ffn_up.weight"), &[self.feed_forward, hidden])?;
-            require(&name("ffn_down.weight"), &[hidden, self.feed_forward])?;
-            let biases = [
-                ("attn_q.bias", queries),
-                ("attn_k.bias", keys),
-                ("attn_v.bias", keys),
-                ("attn_output.bias", hidden),
-            ];
-            for (part, size) in biases {
-                let must = self.family == Family::Qwen2 && part != "attn_output.bias";
-                if must { require(&name(part), &[size])? } else { optional(&name(part), &[size])? }
-            }
-            for part in ["attn_q_norm.weight", "attn_k_norm.weight"] {
-                let shape = &[self.head_dim];
-                if self.family == Family::Qwen3 {
-                    require(&name(part), shape)?;
-                } else if header.tensors().contains_key(&name(part)) {
-                    let reason = "is not part of this architecture";
-                    return Err(GgufError::unsupported(format!("tensor `{}`", name(part)), reason));
-                }
-            }
+    /// Set how the first rotation pairs components.
+    pub(super) fn interleaved(mut self) -> Self {
+        for rope in &mut self.ropes {
+            rope.interleaved = true;
         }
-        Ok(())
+        self
     }
 
-    /// Bytes that the cache of one token takes.
+    /// Put the same feed-forward into all layers.
+    pub(super) fn feed_forward(mut self, feed_forward: &FeedForward) -> Self {
+        for layer in &mut self.layers {
+            layer.feed_forward = feed_forward.clone();
+        }
+        self
+    }
+
+    /// Whether nothing goes beyond Llama, Qwen2 and Qwen3: what the pass for accelerators knows.
+    pub(crate) fn is_plain(&self) -> bool {
+        let parts = Parts {
+            head_norms: self.parts.head_norms,
+            input_biases: self.parts.input_biases,
+            ..Parts::PLAIN
+        };
+        let plain = |layer: &LayerConfig| {
+            let usual = 1.0 / (layer.key_dim as f32).sqrt();
+            matches!(layer.feed_forward, FeedForward::Dense { gate: Gate::Silu, .. })
+                && layer.rope == Some(0)
+                && (layer.score_cap, layer.window) == (None, None)
+                && layer.attention_scale == usual
+        };
+        self.parts == parts
+            && self.logit_cap.is_none()
+            && [self.embedding_scale, self.residual_scale, self.logit_scale] == [1.0; 3]
+            && self.layers.iter().all(plain)
+    }
+
+    /// Bytes that the cache of one token takes: keys and values of all layers in f16.
     pub(crate) fn cache_bytes_per_token(&self) -> u64 {
-        (2 * self.layers * self.kv_heads * self.head_dim * size_of::<f32>()) as u64
-    }
-}
-
-fn check_shape(name: &str, info: &TensorInfo, expected: &[usize]) -> Result<(), GgufError> {
-    if info.shape == expected {
-        return Ok(());
-    }
-    let reason = format!("{:?} must be {expected:?}", info.shape);
-    Err(GgufError::invalid(format!("tensor `{name}` shape"), reason))
-}
-
-fn scaling(keys: &Keys<'_>, context: usize) -> Result<Scaling, GgufError> {
-    let factor = keys.float("rope.scaling.factor", 0.0, 1e6)?;
-    let old = keys.float("rope.scale_linear", 0.0, 1e6)?;
-    let name = keys.name("rope.scaling.type");
-    match keys.header.string(&name)? {
-        None | Some("none") => Ok(match old.filter(|&factor| factor > 0.0 && factor != 1.0) {
-            Some(factor) => Scaling::Linear(factor),
-            None => Scaling::None,
-        }),
-        Some(kind) => {
-            let factor = factor.filter(|&factor| factor > 0.0);
-            let factor = factor.ok_or_else(|| keys.missing("rope.scaling.factor"))?;
-            match kind {
-                "linear" => Ok(Scaling::Linear(factor)),
-                "yarn" => {
-                    let key = "rope.scaling.original_context_length";
-                    let original = keys.float(key, 1.0, 1e9)?;
-                    let original_context = original.unwrap_or((context as f64 / factor).max(1.0));
-                    Ok(Scaling::Yarn { factor, original_context })
-                }
-                other => Err(GgufError::unsupported(
-                    name,
-                    format!("`{other}` is not supported, `linear` and `yarn` are"),
-                )),
-            }
-        }
-    }
-}
-
-/// Reads keys that begin with the architecture's name.
-struct Keys<'a> {
-    header: &'a Header,
-    architecture: &'a str,
-}
-
-impl Keys<'_> {
-    fn name(&self, key: &str) -> String {
-        format!("{}.{key}", self.architecture)
-    }
-
-    fn missing(&self, key: &str) -> GgufError {
-        GgufError::Missing { field: self.name(key) }
-    }
-
-    fn optional(&self, key: &str, least: u64, most: u64) -> Result<Option<usize>, GgufError> {
-        let name = self.name(key);
-        let Some(number) = self.header.integer(&name)? else { return Ok(None) };
-        if !(least..=most).contains(&number) {
-            let reason = format!("{number} is not between {least} and {most}");
-            return Err(GgufError::invalid(name, reason));
-        }
-        Ok(usize::try_from(number).ok())
-    }
-
-    fn number(&self, key: &str, least: u64, most: u64) -> Result<usize, GgufError> {
-        self.optional(key, least, most)?.ok_or_else(|| self.missing(key))
-    }
-
-    /// A finite number from `least` to `most`.
-    fn float(&self, key: &str, least: f64, most: f64) -> Result<Option<f64>, GgufError> {
-        let name = self.name(key);
-        let Some(number) = self.header.float(&name)? else { return Ok(None) };
-        if !(least..=most).contains(&number) {
-            let reason = format!("{number} is not between {least} and {most}");
-            return Err(GgufError::invalid(name, reason));
-        }
-        Ok(Some(number))
+        let row = |layer: &LayerConfig| 2 * layer.kv_heads * (layer.key_dim + layer.value_dim);
+        self.layers.iter().map(row).sum::<usize>() as u64
     }
 }

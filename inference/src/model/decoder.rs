@@ -1,271 +1,558 @@
-//! Owns the forward pass shared by Llama, Qwen2 and Qwen3: norm, attention, norm, gated feed-forward.
-//! Uses matrices in the file's own types, and buffers that live as long as the model.
-//! Never allocates per token what it can keep, and never computes rows nobody reads.
+//! Owns the forward pass on the CPU: one decoder for all families, over buffers that live as long as the model.
+//! Uses the kernels, the weights where the file is mapped, and the pages of sequences.
+//! Never computes rows that nobody reads, and never changes what a sequence has committed.
 
-use super::attention::{Queries, attend};
-use super::config::Config;
-use super::matrix::{Matrix, MatrixError, Progress, load_floats};
+use std::sync::Arc;
+
+use loci_kernels::attention::{self, Options, Run};
+use loci_kernels::mapping::{Advice, Mapping};
+use loci_kernels::matmul::{Activations, Product, multiply};
+use loci_kernels::pool::Pool;
+use loci_kernels::vector::{self, Pairs};
+
+use super::CHUNK;
+use super::config::{Config, FeedForward, LayerConfig};
+use super::feed_forward::{Mixture, dense};
+use super::pass::{Error, Outputs, Step};
 use super::rope::{Angles, Rotation};
+use super::weights::{FeedForwardWeights, LayerWeights, Projection, Weights};
 use crate::gguf::{Header, Source};
-use crate::kv::Cache;
-
-/// Why a pass failed.
-pub(crate) type Error = MatrixError;
+use crate::kv::{Geometry, LayerShape, PAGE};
 
 /// A model with its weights.
 pub(crate) struct Decoder {
     config: Config,
-    embedding: Matrix,
-    layers: Vec<Layer>,
-    output_norm: Vec<f32>,
-    /// `None` where the embedding is the output matrix as well.
-    output: Option<Matrix>,
-    rotation: Rotation,
+    bytes: Mapping,
+    weights: Weights,
+    rotations: Vec<Rotation>,
+    geometry: Arc<Geometry>,
+    pool: Pool,
     buffers: Buffers,
 }
 
-struct Layer {
-    attention_norm: Vec<f32>,
-    query: Projection,
-    key: Projection,
-    value: Projection,
-    output: Projection,
-    feed_forward_norm: Vec<f32>,
-    gate: Matrix,
-    up: Matrix,
-    down: Matrix,
-}
-
-/// A matrix, perhaps a bias, perhaps a norm over each head.
-struct Projection {
-    matrix: Matrix,
-    bias: Option<Vec<f32>>,
-    norm: Option<Vec<f32>>,
-}
-
-#[derive(Default)]
+/// What a pass works on. Every list has room for [`CHUNK`] rows.
 struct Buffers {
-    /// The residual stream, `[count, hidden]`.
+    spans: Vec<Span>,
+    /// The residual stream, `[rows, hidden]`.
     stream: Vec<f32>,
-    /// Its normalised rows, or what a projection adds to it.
+    /// Its normalised rows.
     normal: Vec<f32>,
+    /// What a block adds to it.
+    added: Vec<f32>,
+    /// `[rows, heads * key_dim]`
     queries: Vec<f32>,
+    /// `[rows, kv_heads * key_dim]`
     keys: Vec<f32>,
+    /// `[rows, kv_heads * value_dim]`
     values: Vec<f32>,
+    /// `[rows, heads * value_dim]`
     attended: Vec<f32>,
+    /// `[rows, width]`
     gate: Vec<f32>,
     up: Vec<f32>,
-    angles: Angles,
+    activations: Activations,
+    /// One for each rotation.
+    angles: Vec<Angles>,
+    mixture: Mixture,
+    pages: Lists,
+}
+
+/// Consecutive rows of the pass that belong to one step.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    step: usize,
+    /// The first row.
+    row: usize,
+    count: usize,
+    /// The position of the first row in its sequence.
+    position: usize,
+    /// How many rows at the end are wanted.
+    wanted: usize,
+}
+
+/// The widest rows of a model, which buffers are made for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Widths {
+    queries: usize,
+    keys: usize,
+    values: usize,
+    attended: usize,
+    feed_forward: usize,
+    /// Scores of experts.
+    experts: usize,
+}
+
+impl Widths {
+    fn new(config: &Config) -> Self {
+        let mut widths = Self::default();
+        for layer in &config.layers {
+            let (feed_forward, experts) = match &layer.feed_forward {
+                FeedForward::Dense { width, .. } => (*width, 0),
+                FeedForward::Experts(experts) => {
+                    (experts.width.max(experts.shared.unwrap_or(0)), experts.count)
+                }
+            };
+            widths.queries = widths.queries.max(layer.heads * layer.key_dim);
+            widths.keys = widths.keys.max(layer.kv_heads * layer.key_dim);
+            widths.values = widths.values.max(layer.kv_heads * layer.value_dim);
+            widths.attended = widths.attended.max(layer.heads * layer.value_dim);
+            widths.feed_forward = widths.feed_forward.max(feed_forward);
+            widths.experts = widths.experts.max(experts);
+        }
+        widths
+    }
+}
+
+/// Bytes of the buffers of a model's passes.
+pub(super) fn buffer_bytes(config: &Config) -> u64 {
+    let widths = Widths::new(config);
+    let attention = widths.queries + widths.keys + widths.values + widths.attended;
+    // The widest input of a product is kept once more, as floats and as 8-bit numbers with scales.
+    let input = config.hidden.max(widths.attended).max(widths.feed_forward);
+    let row = 3 * config.hidden + attention + 2 * widths.feed_forward + widths.experts + input + input / 3;
+    let mixture = if widths.experts > 0 { 2 * config.hidden } else { 0 };
+    (size_of::<f32>() * (CHUNK * (row + mixture) + 2 * config.vocab)) as u64
 }
 
 impl Decoder {
-    /// Read all weights.
+    /// Map the weights and read the small ones. `context` is the number of tokens that sequences will have at most.
     pub(crate) fn load(
-        source: &mut Source,
+        source: &Source,
         header: &Header,
         config: Config,
-        progress: &mut Progress<'_>,
+        context: usize,
+        threads: usize,
     ) -> Result<Self, Error> {
-        let mut load = Load { source, header, progress };
-        let embedding = load.matrix("token_embd.weight")?;
-        let layers = (0..config.layers).map(|layer| load.layer(layer)).collect::<Result<_, _>>()?;
-        let output_norm = load.floats("output_norm.weight")?;
-        let output = match header.tensors().contains_key("output.weight") {
-            true => Some(load.matrix("output.weight")?),
-            false => None,
+        let bytes = source.map()?;
+        bytes.advise(Advice::WillNeed);
+        let weights = Weights::read(header, &config, bytes.bytes())?;
+        bytes.check()?;
+        let rotation = |rope| Rotation::new(rope, &weights.factors, context);
+        let rotations: Vec<_> = config.ropes.iter().map(rotation).collect();
+        let shape = |layer: &LayerConfig| LayerShape {
+            kv_heads: layer.kv_heads,
+            key_dim: layer.key_dim,
+            value_dim: layer.value_dim,
         };
-        let factors = load.optional_floats("rope_freqs.weight")?;
-        let rotation = Rotation::new(&config.rope, factors.as_deref());
-        Ok(Self { config, embedding, layers, output_norm, output, rotation, buffers: Buffers::default() })
+        let geometry = Arc::new(Geometry::new(config.layers.iter().map(shape).collect()));
+        let buffers = Buffers::new(&config, rotations.len());
+        Ok(Self { config, bytes, weights, rotations, geometry, pool: Pool::new(threads), buffers })
     }
 
-    /// An empty cache for this model.
-    pub(crate) fn cache(&self) -> Cache {
-        Cache::new(self.config.layers, self.config.kv_heads, self.config.head_dim)
+    /// What a sequence of this model keeps of each token.
+    pub(crate) fn geometry(&self) -> &Arc<Geometry> {
+        &self.geometry
     }
 
-    /// Run `tokens` (at least one) behind what is in `cache`, which must have room. With `logits`, the scores of
-    /// the token after the last one are written there, `[vocab]`. A pass that is cancelled between
-    /// two layers leaves the cache as it was.
+    /// Run the tokens of all steps behind their sequences and add them there. `logits` becomes `[rows, vocab]`: the
+    /// rows that the steps ask for, in order. Long steps are cut into chunks. `cancelled` is asked several times in
+    /// each layer.
+    ///
+    /// # Errors
+    /// When cancelled, without memory for the cache, or when the file was cut short. Then no sequence has changed.
     pub(crate) fn forward(
         &mut self,
-        tokens: &[u32],
-        cache: &mut Cache,
-        logits: Option<&mut Vec<f32>>,
+        batch: &mut [Step<'_>],
+        logits: &mut Vec<f32>,
         cancelled: &dyn Fn() -> bool,
     ) -> Result<(), Error> {
-        let Self { config, embedding, layers, output_norm, output, rotation, buffers } = self;
-        let Config { hidden, heads, kv_heads, head_dim, epsilon, .. } = *config;
-        let count = tokens.len();
-        let start = cache.len();
-        buffers.stream.clear();
-        for &token in tokens {
-            embedding.push_row(token as usize, &mut buffers.stream)?;
+        self.bytes.check()?;
+        for step in batch.iter_mut() {
+            let length = step.sequence.len() + step.tokens.len();
+            let memory = |_| Error::Memory(format!("the state of {length} tokens"));
+            step.sequence.reserve(length).map_err(memory)?;
         }
-        rotation.angles(start, count, &mut buffers.angles);
-        let last_layer = layers.len() - 1;
-        let mut rows = count;
-        for (index, layer) in layers.iter().enumerate() {
-            if cancelled() {
-                return Err(Error::Cancelled);
+        let vocab = self.config.vocab;
+        let rows: usize = batch.iter().map(|step| step.outputs.rows(step.tokens.len())).sum();
+        logits.resize(rows * vocab, 0.0);
+        let mut left = logits.as_mut_slice();
+        let mut start = (0, 0);
+        loop {
+            start = self.buffers.plan(batch, start);
+            if self.buffers.spans.is_empty() {
+                break;
             }
-            let Buffers { stream, normal, queries, keys, values, attended, gate, up, angles } = buffers;
-            norm_rows(stream, &layer.attention_norm, epsilon, normal);
-            layer.key.apply(count, normal, keys, head_dim, epsilon)?;
-            layer.value.apply(count, normal, values, head_dim, epsilon)?;
-            rotation.apply(angles, keys, kv_heads, head_dim);
-            let width = kv_heads * head_dim;
-            for (row, (key, value)) in keys.chunks_exact(width).zip(values.chunks_exact(width)).enumerate() {
-                cache.write(index, start + row, key, value);
-            }
-            if index == last_layer {
-                if logits.is_none() {
-                    break;
-                }
-                // Only the last row is read from here on.
-                stream.drain(..(count - 1) * hidden);
-                normal.drain(..(count - 1) * hidden);
-                rotation.angles(start + count - 1, 1, angles);
-                rows = 1;
-            }
-            let start = start + count - rows;
-            layer.query.apply(rows, normal, queries, head_dim, epsilon)?;
-            rotation.apply(angles, queries, heads, head_dim);
-            resize(attended, rows * heads * head_dim);
-            let rows_of = Queries { rows: queries, heads, kv_heads, head_dim, start };
-            attend(cache, index, &rows_of, attended);
-            layer.output.apply(rows, attended, normal, hidden, epsilon)?;
-            add(stream, normal);
-
-            norm_rows(stream, &layer.feed_forward_norm, epsilon, normal);
-            resize(gate, rows * config.feed_forward);
-            resize(up, rows * config.feed_forward);
-            layer.gate.multiply(rows, normal, gate)?;
-            layer.up.multiply(rows, normal, up)?;
-            for (gate, up) in gate.iter_mut().zip(up.iter()) {
-                *gate = *gate / (1.0 + (-*gate).exp()) * up;
-            }
-            layer.down.multiply(rows, gate, normal)?;
-            add(stream, normal);
+            let wanted: usize = self.buffers.spans.iter().map(|span| span.wanted).sum();
+            let (chunk, rest) = left.split_at_mut(wanted * vocab);
+            left = rest;
+            self.chunk(batch, chunk, cancelled)?;
         }
-        cache.commit(tokens);
-        if let Some(logits) = logits {
-            let Buffers { stream, normal, .. } = buffers;
-            norm_rows(stream, output_norm, epsilon, normal);
-            resize(logits, config.vocab);
-            output.as_ref().unwrap_or(embedding).multiply(1, normal, logits)?;
+        // What was read from a file that is shorter now is not to be trusted.
+        self.bytes.check()?;
+        for step in batch.iter_mut() {
+            step.sequence.commit(step.tokens);
         }
         Ok(())
     }
-}
 
-impl Projection {
-    /// `output[i] = norm(matrix * input[i] + bias)`; the norm is over runs of `head_dim`.
-    fn apply(
-        &self,
-        count: usize,
-        input: &[f32],
-        output: &mut Vec<f32>,
-        head_dim: usize,
-        epsilon: f32,
+    /// Run the planned rows through all layers.
+    fn chunk(
+        &mut self,
+        batch: &mut [Step<'_>],
+        logits: &mut [f32],
+        cancelled: &dyn Fn() -> bool,
     ) -> Result<(), Error> {
-        resize(output, count * self.matrix.rows);
-        self.matrix.multiply(count, input, output)?;
-        if let Some(bias) = &self.bias {
-            for row in output.chunks_exact_mut(bias.len()) {
-                add(row, bias);
+        let Self { config, bytes, weights, rotations, pool, buffers, .. } = self;
+        let bytes = bytes.bytes();
+        let hidden = config.hidden;
+        let embedding = weights.embedding.over(bytes)?;
+        for angles in &mut buffers.angles {
+            angles.clear();
+        }
+        for span in &buffers.spans {
+            let from = span.position - batch[span.step].sequence.len();
+            let tokens = &batch[span.step].tokens[from..from + span.count];
+            let rows = &mut buffers.stream[span.row * hidden..(span.row + span.count) * hidden];
+            for (row, &token) in rows.chunks_exact_mut(hidden).zip(tokens) {
+                embedding.row(token as usize, row);
+            }
+            for (rotation, angles) in rotations.iter().zip(&mut buffers.angles) {
+                rotation.extend(span.position, span.count, angles);
             }
         }
-        if let Some(norm) = &self.norm {
-            for head in output.chunks_exact_mut(head_dim) {
-                let scale = inverse_root_mean_square(head, epsilon);
-                for (value, weight) in head.iter_mut().zip(norm) {
-                    *value = *value * scale * weight;
-                }
+        if config.embedding_scale != 1.0 {
+            let rows = buffers.rows();
+            vector::scale(pool, &mut buffers.stream[..rows * hidden], config.embedding_scale);
+        }
+        let last = config.layers.len() - 1;
+        for (index, (layer, weights)) in config.layers.iter().zip(&weights.layers).enumerate() {
+            let mut pass = Pass { config, bytes, rotations, pool, buffers, cancelled };
+            pass.attention(batch, index, layer, weights, index == last)?;
+            if pass.buffers.rows() == 0 {
+                return Ok(());
             }
+            pass.feed_forward(layer, weights)?;
+        }
+        if cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let rows = buffers.rows();
+        let normal = &mut buffers.normal[..rows * hidden];
+        vector::rms_norm(
+            pool,
+            &buffers.stream[..rows * hidden],
+            &weights.output_norm,
+            config.epsilon,
+            normal,
+        );
+        buffers.activations.set(hidden, normal);
+        let product = Product { matrix: weights.output.over(bytes)?, output: &mut *logits };
+        multiply(pool, &mut buffers.activations, &mut [product]);
+        if config.logit_scale != 1.0 {
+            vector::scale(pool, logits, config.logit_scale);
+        }
+        if let Some(cap) = config.logit_cap {
+            vector::softcap(pool, logits, cap);
         }
         Ok(())
     }
 }
 
-/// Set the length; the content is overwritten by the caller.
-fn resize(buffer: &mut Vec<f32>, length: usize) {
-    buffer.resize(length, 0.0);
+/// What the blocks of a layer work with.
+struct Pass<'a> {
+    config: &'a Config,
+    bytes: &'a [u8],
+    rotations: &'a [Rotation],
+    pool: &'a Pool,
+    buffers: &'a mut Buffers,
+    cancelled: &'a dyn Fn() -> bool,
 }
 
-fn add(target: &mut [f32], other: &[f32]) {
-    for (target, other) in target.iter_mut().zip(other) {
-        *target += other;
+impl Pass<'_> {
+    fn check(&self) -> Result<(), Error> {
+        if (self.cancelled)() { Err(Error::Cancelled) } else { Ok(()) }
     }
-}
 
-fn inverse_root_mean_square(row: &[f32], epsilon: f32) -> f32 {
-    let mut lanes = [0.0f32; 8];
-    let chunks = row.chunks_exact(8);
-    let mut sum: f32 = chunks.remainder().iter().map(|value| value * value).sum();
-    for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane += value * value;
+    /// Add the attention of all rows to the stream. In the last layer only wanted rows go on from here.
+    fn attention(
+        &mut self,
+        batch: &mut [Step<'_>],
+        index: usize,
+        layer: &LayerConfig,
+        weights: &LayerWeights,
+        last: bool,
+    ) -> Result<(), Error> {
+        self.check()?;
+        let (pool, epsilon, hidden) = (self.pool, self.config.epsilon, self.config.hidden);
+        let LayerConfig { heads, kv_heads, key_dim, value_dim, .. } = *layer;
+        let rows = self.buffers.rows();
+        let drops = last && self.buffers.spans.iter().any(|span| span.wanted < span.count);
+        let normal = &mut self.buffers.normal[..rows * hidden];
+        vector::rms_norm(
+            pool,
+            &self.buffers.stream[..rows * hidden],
+            &weights.attention_norm,
+            epsilon,
+            normal,
+        );
+        self.buffers.activations.set(hidden, normal);
+        self.project(weights, layer, rows, !drops)?;
+        self.turn(layer, weights.key_norm.as_deref(), Side::Keys);
+        let Buffers { spans, keys, values, .. } = &mut *self.buffers;
+        for span in spans.iter() {
+            let (from, end) = (span.row, span.row + span.count);
+            let keys = &keys[from * kv_heads * key_dim..end * kv_heads * key_dim];
+            let values = &values[from * kv_heads * value_dim..end * kv_heads * value_dim];
+            batch[span.step].sequence.write(index, span.position, keys, values);
         }
-    }
-    sum += lanes.iter().sum::<f32>();
-    1.0 / (sum / row.len() as f32 + epsilon).sqrt()
-}
-
-/// `output[i] = input[i] / rms(input[i]) * weight` for each row.
-fn norm_rows(input: &[f32], weight: &[f32], epsilon: f32, output: &mut Vec<f32>) {
-    resize(output, input.len());
-    for (input, output) in input.chunks_exact(weight.len()).zip(output.chunks_exact_mut(weight.len())) {
-        let scale = inverse_root_mean_square(input, epsilon);
-        for ((output, input), weight) in output.iter_mut().zip(input).zip(weight) {
-            *output = input * scale * weight;
+        if drops {
+            self.buffers
+                .keep_wanted(hidden, layer.rope.map(|rope| (rope, self.rotations[rope].dimensions / 2)));
+            let rows = self.buffers.rows();
+            if rows == 0 {
+                return Ok(());
+            }
+            self.buffers.activations.set(hidden, &self.buffers.normal[..rows * hidden]);
+            let queries = &mut self.buffers.queries[..rows * heads * key_dim];
+            let product = Product { matrix: weights.query.weight.over(self.bytes)?, output: &mut *queries };
+            multiply(pool, &mut self.buffers.activations, &mut [product]);
+            add_bias(pool, &weights.query, queries);
         }
-    }
-}
+        self.turn(layer, weights.query_norm.as_deref(), Side::Queries);
+        self.check()?;
+        self.attend(batch, index, layer, weights);
+        self.check()?;
 
-struct Load<'a, 'b> {
-    source: &'a mut Source,
-    header: &'a Header,
-    progress: &'a mut Progress<'b>,
-}
-
-impl Load<'_, '_> {
-    fn matrix(&mut self, name: &str) -> Result<Matrix, Error> {
-        Matrix::load(self.source, name, self.header.tensor(name)?, self.progress)
-    }
-
-    fn floats(&mut self, name: &str) -> Result<Vec<f32>, Error> {
-        load_floats(self.source, name, self.header.tensor(name)?, self.progress)
+        let rows = self.buffers.rows();
+        let Buffers { activations, attended, added, .. } = &mut *self.buffers;
+        activations.set(heads * value_dim, &attended[..rows * heads * value_dim]);
+        let added = &mut added[..rows * hidden];
+        let product = Product { matrix: weights.output.weight.over(self.bytes)?, output: &mut *added };
+        multiply(pool, activations, &mut [product]);
+        add_bias(pool, &weights.output, added);
+        self.add(weights.attention_post_norm.as_deref());
+        Ok(())
     }
 
-    fn optional_floats(&mut self, name: &str) -> Result<Option<Vec<f32>>, Error> {
-        match self.header.tensors().contains_key(name) {
-            true => self.floats(name).map(Some),
-            false => Ok(None),
+    /// Queries (if wanted now), keys and values of all rows, with their biases.
+    fn project(
+        &mut self,
+        weights: &LayerWeights,
+        layer: &LayerConfig,
+        rows: usize,
+        with_queries: bool,
+    ) -> Result<(), Error> {
+        let LayerConfig { heads, kv_heads, key_dim, value_dim, .. } = *layer;
+        let Buffers { activations, queries, keys, values, .. } = &mut *self.buffers;
+        let queries = &mut queries[..rows * heads * key_dim];
+        let keys = &mut keys[..rows * kv_heads * key_dim];
+        let values = &mut values[..rows * kv_heads * value_dim];
+        let mut products = [
+            Product { matrix: weights.key.weight.over(self.bytes)?, output: &mut *keys },
+            Product { matrix: weights.value.weight.over(self.bytes)?, output: &mut *values },
+            Product { matrix: weights.query.weight.over(self.bytes)?, output: &mut *queries },
+        ];
+        let count = if with_queries { 3 } else { 2 };
+        multiply(self.pool, activations, &mut products[..count]);
+        add_bias(self.pool, &weights.key, keys);
+        add_bias(self.pool, &weights.value, values);
+        if with_queries {
+            add_bias(self.pool, &weights.query, queries);
         }
+        Ok(())
     }
 
-    fn layer(&mut self, layer: usize) -> Result<Layer, Error> {
-        let name = |part: &str| format!("blk.{layer}.{part}");
-        let mut projection = |part: &str| {
-            Ok::<_, Error>(Projection {
-                matrix: self.matrix(&name(&format!("{part}.weight")))?,
-                bias: self.optional_floats(&name(&format!("{part}.bias")))?,
-                norm: self.optional_floats(&name(&format!("{part}_norm.weight")))?,
-            })
+    /// Normalise heads and turn them by their positions.
+    fn turn(&mut self, layer: &LayerConfig, norm: Option<&[f32]>, side: Side) {
+        let rows = self.buffers.rows();
+        let (heads, list) = match side {
+            Side::Queries => (layer.heads, &mut self.buffers.queries),
+            Side::Keys => (layer.kv_heads, &mut self.buffers.keys),
         };
-        let (query, key) = (projection("attn_q")?, projection("attn_k")?);
-        let (value, output) = (projection("attn_v")?, projection("attn_output")?);
-        Ok(Layer {
-            attention_norm: self.floats(&name("attn_norm.weight"))?,
-            query,
-            key,
-            value,
-            output,
-            feed_forward_norm: self.floats(&name("ffn_norm.weight"))?,
-            gate: self.matrix(&name("ffn_gate.weight"))?,
-            up: self.matrix(&name("ffn_up.weight"))?,
-            down: self.matrix(&name("ffn_down.weight"))?,
-        })
+        let list = &mut list[..rows * heads * layer.key_dim];
+        if let Some(norm) = norm {
+            vector::rms_norm_in_place(self.pool, list, norm, self.config.epsilon);
+        }
+        if let Some(index) = layer.rope {
+            let rotation = &self.rotations[index];
+            let pairs = if rotation.interleaved { Pairs::Interleaved } else { Pairs::Halves };
+            let length = rows * rotation.dimensions / 2;
+            let Angles { sines, cosines } = &self.buffers.angles[index];
+            let (cosines, sines) = (&cosines[..length], &sines[..length]);
+            vector::rope(self.pool, pairs, heads, layer.key_dim, list, cosines, sines);
+        }
+    }
+
+    /// Let every row look at the keys and values of its sequence.
+    fn attend(&mut self, batch: &[Step<'_>], index: usize, layer: &LayerConfig, weights: &LayerWeights) {
+        let options = Options {
+            heads: layer.heads,
+            kv_heads: layer.kv_heads,
+            head_dim: layer.key_dim,
+            value_dim: layer.value_dim,
+            scale: layer.attention_scale,
+            softcap: layer.score_cap,
+            window: layer.window,
+            sinks: weights.sinks.as_deref(),
+        };
+        let Buffers { spans, queries, attended, pages, .. } = &mut *self.buffers;
+        let (mut keys, mut values) = (recycled(&mut pages.keys), recycled(&mut pages.values));
+        for span in spans.iter().filter(|span| span.count > 0) {
+            let length = span.position + span.count;
+            keys.extend(batch[span.step].sequence.keys(index, length));
+            values.extend(batch[span.step].sequence.values(index, length));
+        }
+        let mut runs = recycled(&mut pages.runs);
+        let (query_width, value_width) = (layer.heads * layer.key_dim, layer.heads * layer.value_dim);
+        let (mut first, mut rest) = (0, attended.as_mut_slice());
+        for span in spans.iter().filter(|span| span.count > 0) {
+            let last = first + (span.position + span.count).div_ceil(PAGE);
+            let (output, others) = rest.split_at_mut(span.count * value_width);
+            runs.push(Run {
+                queries: &queries[span.row * query_width..(span.row + span.count) * query_width],
+                keys: &keys[first..last],
+                values: &values[first..last],
+                start: span.position,
+                output,
+            });
+            (first, rest) = (last, others);
+        }
+        attention::attend(self.pool, &options, &mut runs);
+        pages.runs = recycled(&mut runs);
+        pages.keys = recycled(&mut keys);
+        pages.values = recycled(&mut values);
+    }
+
+    /// Add the feed-forward of all rows to the stream.
+    fn feed_forward(&mut self, layer: &LayerConfig, weights: &LayerWeights) -> Result<(), Error> {
+        self.check()?;
+        let (pool, hidden) = (self.pool, self.config.hidden);
+        let rows = self.buffers.rows();
+        let Buffers { stream, normal, added, gate, up, activations, mixture, .. } = &mut *self.buffers;
+        let (normal, added) = (&mut normal[..rows * hidden], &mut added[..rows * hidden]);
+        vector::rms_norm(
+            pool,
+            &stream[..rows * hidden],
+            &weights.feed_forward_norm,
+            self.config.epsilon,
+            normal,
+        );
+        let mut room = super::feed_forward::Room { bytes: self.bytes, pool, activations, gate, up };
+        match (&layer.feed_forward, &weights.feed_forward) {
+            (FeedForward::Dense { gate, .. }, FeedForwardWeights::Dense(weights)) => {
+                room.activations.set(hidden, normal);
+                dense(&mut room, weights, *gate, rows, added, self.cancelled)?;
+            }
+            (FeedForward::Experts(experts), FeedForwardWeights::Experts(weights)) => {
+                mixture.run(&mut room, experts, weights, normal, added, self.cancelled)?;
+            }
+            // Weights are located by the same configuration.
+            _ => added.fill(0.0),
+        }
+        self.add(weights.feed_forward_post_norm.as_deref());
+        Ok(())
+    }
+
+    /// Add what a block computed to the stream.
+    fn add(&mut self, post_norm: Option<&[f32]>) {
+        let length = self.buffers.rows() * self.config.hidden;
+        let Buffers { stream, added, .. } = &mut *self.buffers;
+        let (stream, added) = (&mut stream[..length], &mut added[..length]);
+        if let Some(norm) = post_norm {
+            vector::rms_norm_in_place(self.pool, added, norm, self.config.epsilon);
+        }
+        match self.config.residual_scale {
+            1.0 => vector::add(self.pool, stream, added),
+            factor => vector::add_scaled(self.pool, stream, added, factor),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Queries,
+    Keys,
+}
+
+pub(super) fn add_bias(pool: &Pool, projection: &Projection, rows: &mut [f32]) {
+    if let Some(bias) = &projection.bias {
+        vector::add_row(pool, rows, bias);
+    }
+}
+
+/// Lists that are filled again in every layer; between passes they are empty and keep their memory.
+#[derive(Default)]
+struct Lists {
+    keys: Vec<&'static [half::f16]>,
+    values: Vec<&'static [half::f16]>,
+    runs: Vec<Run<'static>>,
+}
+
+/// An empty list with the memory of another whose elements differ in their lifetime only.
+fn recycled<T, U>(list: &mut Vec<T>) -> Vec<U> {
+    let mut list = std::mem::take(list);
+    list.clear();
+    // The standard library collects in place where the sizes agree.
+    list.into_iter().filter_map(|_| None).collect()
+}
+
+impl Buffers {
+    fn new(config: &Config, rotations: usize) -> Self {
+        let widths = Widths::new(config);
+        let rows = |width: usize| vec![0.0; CHUNK * width];
+        Self {
+            spans: Vec::new(),
+            stream: rows(config.hidden),
+            normal: rows(config.hidden),
+            added: rows(config.hidden),
+            queries: rows(widths.queries),
+            keys: rows(widths.keys),
+            values: rows(widths.values),
+            attended: rows(widths.attended),
+            gate: rows(widths.feed_forward),
+            up: rows(widths.feed_forward),
+            activations: Activations::default(),
+            angles: (0..rotations).map(|_| Angles::default()).collect(),
+            mixture: Mixture::new(config.hidden, widths.experts),
+            pages: Lists::default(),
+        }
+    }
+
+    /// Rows of the pass.
+    fn rows(&self) -> usize {
+        self.spans.iter().map(|span| span.count).sum()
+    }
+
+    /// Plan at most [`CHUNK`] rows from the token on that `(step, token)` names; returns where the next chunk begins.
+    fn plan(&mut self, batch: &[Step<'_>], (mut step, mut token): (usize, usize)) -> (usize, usize) {
+        self.spans.clear();
+        let mut row = 0;
+        while row < CHUNK
+            && let Some(Step { sequence, tokens, outputs }) = batch.get(step)
+        {
+            let count = (tokens.len() - token).min(CHUNK - row);
+            let ends = token + count == tokens.len();
+            let wanted = match outputs {
+                Outputs::None => 0,
+                Outputs::Last => count.min(usize::from(ends)),
+                Outputs::All => count,
+            };
+            if count > 0 {
+                self.spans.push(Span { step, row, count, position: sequence.len() + token, wanted });
+            }
+            row += count;
+            (step, token) = if ends { (step + 1, 0) } else { (step, token + count) };
+        }
+        (step, token)
+    }
+
+    /// Move the wanted rows of the stream, of its normalised form and of the angles of one rotation together.
+    fn keep_wanted(&mut self, hidden: usize, rope: Option<(usize, usize)>) {
+        let mut row = 0;
+        for span in &mut self.spans {
+            let from = span.row + span.count - span.wanted;
+            let keep = |list: &mut [f32], width: usize| {
+                list.copy_within(from * width..(from + span.wanted) * width, row * width);
+            };
+            keep(&mut self.stream, hidden);
+            keep(&mut self.normal, hidden);
+            if let Some((rope, width)) = rope {
+                keep(&mut self.angles[rope].sines, width);
+                keep(&mut self.angles[rope].cosines, width);
+            }
+            span.position += span.count - span.wanted;
+            (span.row, span.count) = (row, span.wanted);
+            row += span.wanted;
+        }
     }
 }

@@ -1,97 +1,86 @@
-//! Owns rotary positions: frequencies, their scaling for long contexts, and the rotation itself.
+//! Owns rotary positions: frequencies, their scaling for long contexts, and the sines and cosines of a pass.
 //! Uses the numbers of the configuration and the factors some files carry.
 //! Never keeps a table as long as the context.
 
 use super::config::{Rope, Scaling};
+use super::weights::Factors;
 
 /// Turns queries and keys by their positions.
+#[derive(Debug)]
 pub(crate) struct Rotation {
     /// Radians per position, one for each pair.
     frequencies: Vec<f64>,
-    /// Both sine and cosine are multiplied by this (YaRN).
+    /// Both sine and cosine are multiplied by this.
     magnitude: f64,
-    interleaved: bool,
-    dimensions: usize,
+    pub(crate) interleaved: bool,
+    /// The leading components of a head that are turned.
+    pub(crate) dimensions: usize,
 }
 
-/// Sines and cosines of a run of positions, `[count, dimensions / 2]` pairs of (sine, cosine).
-#[derive(Default)]
+/// Sines and cosines of some positions, `[count, dimensions / 2]` each.
+#[derive(Debug, Default)]
 pub(crate) struct Angles {
-    pairs: Vec<(f32, f32)>,
-}
-
-#[cfg(any(test, feature = "cuda", feature = "metal"))]
-impl Angles {
-    pub(crate) fn pairs(&self) -> &[(f32, f32)] {
-        &self.pairs
-    }
+    pub(crate) sines: Vec<f32>,
+    pub(crate) cosines: Vec<f32>,
 }
 
 impl Rotation {
-    /// `factors` are those of `rope_freqs.weight` (Llama 3): each divides one frequency.
-    pub(crate) fn new(rope: &Rope, factors: Option<&[f32]>) -> Self {
+    /// The rotation of a model that is run with a context of `context` tokens.
+    pub(crate) fn new(rope: &Rope, factors: &Factors, context: usize) -> Self {
+        let list = match rope.scaling {
+            Scaling::Long { original_context } if context as f64 > original_context => &factors.long,
+            Scaling::Long { .. } => &factors.short,
+            _ => &factors.plain,
+        };
         let dimensions = rope.dimensions as f64;
         let frequency = |pair: usize| {
             let plain = rope.base.powf(-2.0 * pair as f64 / dimensions);
-            let factor = factors.and_then(|factors| factors.get(pair)).map_or(1.0, |&factor| factor.into());
+            let factor = list.as_ref().and_then(|list| list.get(pair)).map_or(1.0, |&factor| factor.into());
             scale(rope, pair, plain) / factor
         };
         let frequencies = (0..rope.dimensions / 2).map(frequency).collect();
-        let magnitude = match rope.scaling {
-            Scaling::Yarn { factor, .. } if factor > 1.0 => 1.0 + 0.1 * factor.ln(),
-            _ => 1.0,
-        };
-        Self { frequencies, magnitude, interleaved: rope.interleaved, dimensions: rope.dimensions }
-    }
-
-    /// Prepare the positions `start..start + count`.
-    pub(crate) fn angles(&self, start: usize, count: usize, angles: &mut Angles) {
-        angles.pairs.clear();
-        for position in start..start + count {
-            angles.pairs.extend(self.frequencies.iter().map(|frequency| {
-                let (sine, cosine) = (position as f64 * frequency).sin_cos();
-                ((sine * self.magnitude) as f32, (cosine * self.magnitude) as f32)
-            }));
+        Self {
+            frequencies,
+            magnitude: rope.magnitude,
+            interleaved: rope.interleaved,
+            dimensions: rope.dimensions,
         }
     }
 
-    /// Turn rows `[count, heads, head_dim]` in place, row i by the i-th position of `angles`.
-    pub(crate) fn apply(&self, angles: &Angles, rows: &mut [f32], heads: usize, head_dim: usize) {
-        let half = self.dimensions / 2;
-        for (row, angles) in rows.chunks_exact_mut(heads * head_dim).zip(angles.pairs.chunks_exact(half)) {
-            for head in row.chunks_exact_mut(head_dim) {
-                let turned = &mut head[..self.dimensions];
-                if self.interleaved {
-                    for (pair, &(sine, cosine)) in turned.chunks_exact_mut(2).zip(angles) {
-                        let (a, b) = (pair[0], pair[1]);
-                        pair[0] = a * cosine - b * sine;
-                        pair[1] = a * sine + b * cosine;
-                    }
-                } else {
-                    let (first, second) = turned.split_at_mut(half);
-                    for ((a, b), &(sine, cosine)) in first.iter_mut().zip(second).zip(angles) {
-                        (*a, *b) = (*a * cosine - *b * sine, *a * sine + *b * cosine);
-                    }
-                }
+    /// Append the angles of the positions `start..start + count`.
+    pub(crate) fn extend(&self, start: usize, count: usize, angles: &mut Angles) {
+        for position in start..start + count {
+            for frequency in &self.frequencies {
+                let (sine, cosine) = (position as f64 * frequency).sin_cos();
+                angles.sines.push((sine * self.magnitude) as f32);
+                angles.cosines.push((cosine * self.magnitude) as f32);
             }
         }
+    }
+}
+
+impl Angles {
+    /// Forget all positions; the memory stays.
+    pub(crate) fn clear(&mut self) {
+        self.sines.clear();
+        self.cosines.clear();
     }
 }
 
 /// The frequency of a pair after scaling.
 fn scale(rope: &Rope, pair: usize, plain: f64) -> f64 {
     match rope.scaling {
-        Scaling::None => plain,
+        Scaling::None | Scaling::Long { .. } => plain,
         Scaling::Linear(factor) => plain / factor,
-        Scaling::Yarn { factor, original_context } => {
-            // The pairs that make 32 and 1 turns over the original context bound the ramp (YaRN, 3.2).
+        Scaling::Yarn { factor, original_context, fast, slow } => {
+            // The pairs that make `fast` and `slow` turns over the original context bound the ramp (YaRN, 3.2).
             let dimensions = rope.dimensions as f64;
             let bound = |turns: f64| {
                 dimensions * (original_context / (turns * std::f64::consts::TAU)).ln()
                     / (2.0 * rope.base.ln())
             };
-            let low = bound(32.0).floor().max(0.0);
-            let high = bound(1.0).ceil().min(dimensions - 1.0);
+            let low = bound(fast).floor().max(0.0);
+            let high = bound(slow).ceil().min(dimensions - 1.0);
             let ramp = ((pair as f64 - low) / (high - low).max(0.001)).clamp(0.0, 1.0);
             plain / factor * ramp + plain * (1.0 - ramp)
         }

@@ -1,6 +1,8 @@
 //! Owns the choice between the CPU and an accelerator, and one face for both.
-//! Uses `decoder` with its paged cache on the CPU, `accelerated` elsewhere.
-//! Never fails because an accelerator is absent: it says why and stays on the CPU.
+//! Uses `decoder` on the CPU, `accelerated` elsewhere.
+//! Never fails because an accelerator is absent or does not know a family: it says why and stays on the CPU.
+
+use std::sync::Arc;
 
 use candle_core::Device;
 
@@ -8,9 +10,9 @@ use candle_core::Device;
 use super::accelerated::Accelerated;
 use super::config::Config;
 use super::decoder::Decoder;
-use super::matrix::{MatrixError, Progress};
+use super::pass::{Error, Progress, Step};
 use crate::gguf::{Header, Source};
-use crate::kv::Cache;
+use crate::kv::Geometry;
 
 /// Where a model runs.
 #[derive(Debug, Clone)]
@@ -21,14 +23,17 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The best device of this build and machine.
-    pub(crate) fn choose(cpu_only: bool) -> Self {
+    /// The best device of this build and machine for a model.
+    pub(crate) fn choose(cpu_only: bool, config: &Config) -> Self {
         let cpu = |name: String| Self { device: Device::Cpu, name };
         if cpu_only {
             return cpu("CPU".to_owned());
         }
         match accelerator() {
             None => cpu("CPU".to_owned()),
+            Some((name, _)) if !config.is_plain() => {
+                cpu(format!("CPU ({} does not run on {name} here)", config.architecture))
+            }
             Some((name, Ok(device))) => Self { device, name: name.to_owned() },
             Some((name, Err(error))) => cpu(format!("CPU ({name} is not available: {error})")),
         }
@@ -46,72 +51,70 @@ fn accelerator() -> Option<(&'static str, candle_core::Result<Device>)> {
     }
 }
 
-/// A loaded model with the state of one sequence.
+/// The threads that a model gets where nobody says otherwise: one for each core, for threads of one core share the
+/// units that products keep busy.
+pub(crate) fn default_threads() -> usize {
+    let available = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cores = sysinfo::System::physical_core_count().unwrap_or(available);
+    available.min(cores).clamp(1, MOST_THREADS)
+}
+
+/// Beyond this, memory and not the cores bounds a pass, and every wait for all threads gets longer.
+const MOST_THREADS: usize = 32;
+
+/// A loaded model.
 pub(crate) enum Runtime {
-    Host(Box<Decoder>, Cache),
+    Host(Box<Decoder>),
     #[cfg(any(test, feature = "cuda", feature = "metal"))]
     Accelerator(Box<Accelerated>),
 }
 
+/// How a model is loaded.
+pub(crate) struct Load<'a> {
+    pub(crate) source: &'a Source,
+    pub(crate) header: &'a Header,
+    pub(crate) config: Config,
+    pub(crate) place: &'a Place,
+    /// Tokens that a sequence will have at most.
+    pub(crate) context: usize,
+    pub(crate) threads: usize,
+}
+
 impl Runtime {
-    pub(crate) fn load(
-        source: &mut Source,
-        header: &Header,
-        config: Config,
-        place: &Place,
-        progress: &mut Progress<'_>,
-    ) -> Result<Self, MatrixError> {
+    /// Make the weights ready. On the CPU they are mapped, and nothing is read before a pass asks for it.
+    pub(crate) fn load(load: Load<'_>, progress: &mut Progress<'_>) -> Result<Self, Error> {
         #[cfg(any(test, feature = "cuda", feature = "metal"))]
-        if !place.device.is_cpu() {
-            let model = Accelerated::load(source, header, config, &place.device, progress)?;
-            return Ok(Self::Accelerator(Box::new(model)));
+        if !load.place.device.is_cpu() {
+            let device = load.place.device.clone();
+            return Ok(Self::Accelerator(Box::new(Accelerated::load(load, &device, progress)?)));
         }
-        debug_assert!(place.device.is_cpu(), "no other device exists in this build");
-        let decoder = Decoder::load(source, header, config, progress)?;
-        let cache = decoder.cache();
-        Ok(Self::Host(Box::new(decoder), cache))
+        debug_assert!(load.place.device.is_cpu(), "no other device exists in this build");
+        let total = load.header.tensors().values().map(|info| info.bytes).sum();
+        let Load { source, header, config, context, threads, .. } = load;
+        let decoder = Decoder::load(source, header, config, context, threads)?;
+        if progress(total) { Ok(Self::Host(Box::new(decoder))) } else { Err(Error::Cancelled) }
     }
 
-    /// The ids behind the state.
-    pub(crate) fn tokens(&self) -> &[u32] {
+    /// What a sequence of this model keeps of each token.
+    pub(crate) fn geometry(&self) -> &Arc<Geometry> {
         match self {
-            Self::Host(_, cache) => cache.tokens(),
+            Self::Host(decoder) => decoder.geometry(),
             #[cfg(any(test, feature = "cuda", feature = "metal"))]
-            Self::Accelerator(model) => model.tokens(),
+            Self::Accelerator(model) => model.geometry(),
         }
     }
 
-    /// Forget everything from position `length` on.
-    pub(crate) fn truncate(&mut self, length: usize) {
-        match self {
-            Self::Host(_, cache) => cache.truncate(length),
-            #[cfg(any(test, feature = "cuda", feature = "metal"))]
-            Self::Accelerator(model) => model.truncate(length),
-        }
-    }
-
-    /// Make room for `length` tokens in all.
-    pub(crate) fn reserve(&mut self, length: usize) -> Result<(), MatrixError> {
-        match self {
-            Self::Host(_, cache) => cache
-                .reserve(length)
-                .map_err(|_| MatrixError::Memory(format!("the state of {length} tokens"))),
-            #[cfg(any(test, feature = "cuda", feature = "metal"))]
-            Self::Accelerator(model) => model.reserve(length),
-        }
-    }
-
-    /// Run `tokens` (at least one) behind the state; see [`Decoder::forward`].
+    /// Run the tokens of all steps; see [`Decoder::forward`].
     pub(crate) fn forward(
         &mut self,
-        tokens: &[u32],
-        logits: Option<&mut Vec<f32>>,
+        batch: &mut [Step<'_>],
+        logits: &mut Vec<f32>,
         cancelled: &dyn Fn() -> bool,
-    ) -> Result<(), MatrixError> {
+    ) -> Result<(), Error> {
         match self {
-            Self::Host(decoder, cache) => decoder.forward(tokens, cache, logits, cancelled),
+            Self::Host(decoder) => decoder.forward(batch, logits, cancelled),
             #[cfg(any(test, feature = "cuda", feature = "metal"))]
-            Self::Accelerator(model) => model.forward(tokens, logits, cancelled),
+            Self::Accelerator(model) => model.forward(batch, logits, cancelled),
         }
     }
 }

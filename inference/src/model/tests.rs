@@ -7,47 +7,60 @@ mod families;
 
 use std::io::Cursor;
 
-use candle_core::quantized::{GgmlDType, gguf_file};
+use candle_core::quantized::gguf_file;
 use candle_core::{Device, Tensor};
 use candle_transformers::models::{quantized_llama, quantized_qwen2, quantized_qwen3};
+use loci_kernels::format::Format;
 use serde_json::Value;
 
 use super::accelerated::Accelerated;
 use super::config::Config;
 use super::decoder::Decoder;
+use super::pass::{Error, Outputs, Step};
+use super::runtime::{Load, Place};
 use crate::gguf::testing::{Raw, Shape, model};
 use crate::gguf::{Header, Source};
-use crate::kv::Cache;
+use crate::kv::Sequence;
 
 const REFERENCE: &str = include_str!("../../tests/reference/logits.json");
 
+/// Tokens that sequences of these tests have at most.
+const CONTEXT: usize = 512;
+
 struct Runner {
     decoder: Decoder,
-    cache: Cache,
+    sequence: Sequence,
 }
 
 impl Runner {
     fn new(raw: &Raw) -> Self {
-        let mut source = Source::owned(raw.bytes());
-        let header = Header::read(&mut source).unwrap();
+        let source = Source::owned(raw.bytes());
+        let header = Header::read(&source).unwrap();
         let config = Config::read(&header).unwrap();
-        let decoder = Decoder::load(&mut source, &header, config, &mut |_| true).unwrap();
-        let cache = decoder.cache();
-        Self { decoder, cache }
+        let decoder = Decoder::load(&source, &header, config, CONTEXT, 2).unwrap();
+        let sequence = Sequence::new(decoder.geometry());
+        Self { decoder, sequence }
     }
 
     /// Forget every token.
     fn restart(&mut self) {
-        self.cache.truncate(0);
+        self.sequence.truncate(0);
     }
 
-    /// Run `tokens` behind the cache in runs of at most `chunk`, and return the last logits.
+    /// Run `tokens` behind the sequence in runs of at most `chunk`, and return the last logits.
     fn run(&mut self, tokens: &[u32], chunk: usize) -> Vec<f32> {
-        self.cache.reserve(self.cache.len() + tokens.len()).unwrap();
         let mut logits = Vec::new();
         for tokens in tokens.chunks(chunk) {
-            self.decoder.forward(tokens, &mut self.cache, Some(&mut logits), &|| false).unwrap();
+            logits = self.step(tokens, Outputs::Last);
         }
+        logits
+    }
+
+    /// One pass.
+    fn step(&mut self, tokens: &[u32], outputs: Outputs) -> Vec<f32> {
+        let mut logits = Vec::new();
+        let step = Step { sequence: &mut self.sequence, tokens, outputs };
+        self.decoder.forward(&mut [step], &mut logits, &|| false).unwrap();
         logits
     }
 }
@@ -63,7 +76,7 @@ fn deviation(values: &[f32]) -> f32 {
 }
 
 /// The model that a case of logits.json describes.
-fn described(case: &Value, dtype: GgmlDType) -> Raw {
+fn described(case: &Value, format: Format) -> Raw {
     let size = |key: &str| case[key].as_u64().unwrap() as usize;
     let family = match case["family"].as_str().unwrap() {
         "llama" => "llama",
@@ -81,7 +94,7 @@ fn described(case: &Value, dtype: GgmlDType) -> Raw {
         vocab: 300,
         tied: case["tied"].as_bool().unwrap(),
         factors: case["factors"].as_bool().unwrap_or(false),
-        dtype,
+        format,
         rounded: None,
     };
     let mut raw = model(&shape);
@@ -104,14 +117,15 @@ fn every_family_computes_what_its_definition_says() {
     let reference: Value = serde_json::from_str(REFERENCE).unwrap();
     let tokens: Vec<u32> = serde_json::from_value(reference["tokens"].clone()).unwrap();
     for (name, case) in reference["cases"].as_object().unwrap() {
-        let mut runner = Runner::new(&described(case, GgmlDType::F32));
+        let mut runner = Runner::new(&described(case, Format::F32));
         for (position, expect) in case["logits"].as_object().unwrap() {
             let position: usize = position.parse().unwrap();
             let expect: Vec<f32> = serde_json::from_value(expect.clone()).unwrap();
             runner.restart();
             let found = runner.run(&tokens[..=position], usize::MAX);
-            let difference = largest_difference(&found, &expect);
-            assert!(difference < 1e-3, "{name} at {position}: {difference}");
+            let difference = largest_difference(&found, &expect) / deviation(&expect);
+            // Keys and values are rounded to f16, 11 bits.
+            assert!(difference < 5e-3, "{name} at {position}: {difference}");
         }
     }
 }
@@ -135,42 +149,49 @@ fn other_implementation(family: &str, bytes: Vec<u8>, tokens: &[u32]) -> Vec<f32
     logits.unwrap().flatten_all().unwrap().to_vec1().unwrap()
 }
 
-const TYPES: [GgmlDType; 12] = [
-    GgmlDType::F32,
-    GgmlDType::F16,
-    GgmlDType::BF16,
-    GgmlDType::Q8_0,
-    GgmlDType::Q4_0,
-    GgmlDType::Q4_1,
-    GgmlDType::Q5_0,
-    GgmlDType::Q5_1,
-    GgmlDType::Q4K,
-    GgmlDType::Q5K,
-    GgmlDType::Q6K,
-    GgmlDType::Q3K,
+const TYPES: [Format; 12] = [
+    Format::F32,
+    Format::F16,
+    Format::BF16,
+    Format::Q8_0,
+    Format::Q4_0,
+    Format::Q4_1,
+    Format::Q5_0,
+    Format::Q5_1,
+    Format::Q4K,
+    Format::Q5K,
+    Format::Q6K,
+    Format::Q3K,
 ];
+
+/// Root of the mean square of the differences.
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    (a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>() / a.len() as f32).sqrt()
+}
 
 /// The same quantised file in both implementations, measured by the distance from the same rounded
 /// weights in float arithmetic. What remains is the rounding of activations, which the two do
-/// in blocks of different size.
+/// in blocks of different size, and that of keys and values to f16, which candle does not do.
 fn check_type(shape: &Shape, tokens: &[u32]) {
-    let Shape { family, dtype, .. } = *shape;
-    let exact = Shape { dtype: GgmlDType::F32, rounded: Some(dtype), ..shape.clone() };
+    let Shape { family, format, .. } = *shape;
+    let exact = Shape { format: Format::F32, rounded: Some(format), ..shape.clone() };
     let exact = Runner::new(&model(&exact)).run(tokens, usize::MAX);
     let raw = model(shape);
-    let ours = largest_difference(&Runner::new(&raw).run(tokens, usize::MAX), &exact);
-    let other = largest_difference(&other_implementation(family, raw.bytes(), tokens), &exact);
-    // Candle widens half floats; rounding activations to bfloat16 costs 2^-9 each.
-    let rounding = if dtype == GgmlDType::BF16 { 0.06 } else { 0.01 } * deviation(&exact);
-    assert!(ours <= (1.3 * other).max(rounding), "{family} {dtype:?}: {ours}, the other {other}");
-    assert!(other <= 0.5 * deviation(&exact), "{family} {dtype:?}: the comparison means nothing at {other}");
+    let ours = distance(&Runner::new(&raw).run(tokens, usize::MAX), &exact);
+    let other = distance(&other_implementation(family, raw.bytes(), tokens), &exact);
+    // Candle widens half floats, and quantises activations of the older types with more bits.
+    let rounding = if format.block_len() == 1 { 0.005 } else { 0.05 } * deviation(&exact);
+    assert!(ours <= (1.3 * other).max(rounding), "{family} {format:?}: {ours}, the other {other}");
+    assert!(other <= 0.2 * deviation(&exact), "{family} {format:?}: the comparison means nothing at {other}");
 }
 
 fn check_types(family: &'static str) {
     let tokens: Vec<u32> = (0..33).map(|index| (index * index * 5 + 11) % 300).collect();
-    for dtype in TYPES {
+    for format in TYPES {
         // Head sizes that both implementations derive the same way.
-        let shape = Shape { family, hidden: 256, head_dim: 64, feed_forward: 512, dtype, ..Shape::default() };
+        let shape =
+            Shape { family, hidden: 256, head_dim: 64, feed_forward: 512, format, ..Shape::default() };
         check_type(&shape, &tokens);
     }
 }
@@ -193,7 +214,7 @@ fn quantised_qwen3_agrees_with_another_implementation() {
 /// Matrices so large that the packed kernels run.
 #[test]
 fn packed_matrices_agree_with_another_implementation() {
-    for dtype in [GgmlDType::Q8_0, GgmlDType::Q4K, GgmlDType::Q6K] {
+    for format in [Format::Q8_0, Format::Q4K, Format::Q6K] {
         let shape = Shape {
             family: "qwen2",
             hidden: 512,
@@ -201,7 +222,7 @@ fn packed_matrices_agree_with_another_implementation() {
             heads: 8,
             head_dim: 64,
             feed_forward: 2048,
-            dtype,
+            format,
             ..Shape::default()
         };
         check_type(&shape, &[0, 7, 14, 21, 28, 35, 42, 49, 56]);
@@ -217,7 +238,7 @@ fn check_paths(shape: &Shape, limit: f32) {
     let scale = deviation(&whole);
     let check = |name: &str, found: &[f32]| {
         let difference = largest_difference(&whole, found) / scale;
-        assert!(difference < limit, "{} {:?} {name}: {difference}", shape.family, shape.dtype);
+        assert!(difference < limit, "{} {:?} {name}: {difference}", shape.family, shape.format);
     };
     check("chunks", &Runner::new(&raw).run(&tokens, 64));
     check("odd chunks", &Runner::new(&raw).run(&tokens, 37));
@@ -233,23 +254,22 @@ fn check_paths(shape: &Shape, limit: f32) {
     let mut rewound = Runner::new(&raw);
     rewound.run(&tokens[..140], 64);
     rewound.run(&tokens[..150], 64);
-    rewound.cache.truncate(140);
+    rewound.sequence.truncate(140);
     check("truncated and gone on", &rewound.run(&tokens[140..], 64));
 
     let mut again = runner;
-    again.cache.truncate(tokens.len() - 1);
+    again.sequence.truncate(tokens.len() - 1);
     check("all but the last token re-used", &again.run(&tokens[tokens.len() - 1..], 64));
 }
 
 #[test]
 fn all_ways_through_the_cache_agree() {
     for family in ["llama", "qwen2", "qwen3"] {
-        check_paths(&Shape { family, dtype: GgmlDType::F32, ..Shape::default() }, 2e-4);
+        check_paths(&Shape { family, format: Format::F32, ..Shape::default() }, 2e-4);
         check_paths(&Shape { family, ..Shape::default() }, 2e-4);
     }
-    let large =
-        Shape { hidden: 256, heads: 16, feed_forward: 256, dtype: GgmlDType::Q4K, ..Shape::default() };
-    check_paths(&large, 2e-4);
+    let large = Shape { hidden: 256, heads: 16, feed_forward: 256, format: Format::Q4K, ..Shape::default() };
+    check_paths(&large, 0.1);
 }
 
 #[test]
@@ -257,10 +277,11 @@ fn a_cancelled_pass_leaves_the_cache_as_it_was() {
     let raw = model(&Shape::default());
     let mut runner = Runner::new(&raw);
     let expect = runner.run(&[1, 2, 3, 4], 8);
-    runner.cache.truncate(2);
-    let result = runner.decoder.forward(&[9, 9], &mut runner.cache, None, &|| true);
-    assert!(matches!(result, Err(super::matrix::MatrixError::Cancelled)));
-    assert_eq!(runner.cache.len(), 2);
+    runner.sequence.truncate(2);
+    let step = Step { sequence: &mut runner.sequence, tokens: &[9, 9], outputs: Outputs::None };
+    let result = runner.decoder.forward(&mut [step], &mut Vec::new(), &|| true);
+    assert!(matches!(result, Err(Error::Cancelled)));
+    assert_eq!(runner.sequence.len(), 2);
     assert_eq!(runner.run(&[3, 4], 8), expect);
 }
 
@@ -269,26 +290,42 @@ fn a_cancelled_pass_leaves_the_cache_as_it_was() {
 fn accelerated_passes_agree_with_those_of_the_cpu() {
     let tokens: Vec<u32> = (0..60).map(|index| (index * 13 + 5) % 290).collect();
     for family in ["llama", "qwen2", "qwen3"] {
-        for (dtype, limit) in [(GgmlDType::F32, 1e-3), (GgmlDType::Q8_0, 1e-3), (GgmlDType::Q4_0, 1e-3)] {
-            let mut raw = model(&Shape { family, dtype, ..Shape::default() });
+        for (format, limit) in [(Format::F32, 3e-3), (Format::Q8_0, 0.03), (Format::Q4_0, 0.03)] {
+            let mut raw = model(&Shape { family, format, ..Shape::default() });
             // Part of a head stays as it is.
             raw.set_u32(&format!("{family}.rope.dimension_count"), 8);
             let expect = Runner::new(&raw).run(&tokens, usize::MAX);
-            let mut source = Source::owned(raw.bytes());
-            let header = Header::read(&mut source).unwrap();
+            let source = Source::owned(raw.bytes());
+            let header = Header::read(&source).unwrap();
             let config = Config::read(&header).unwrap();
-            let mut other =
-                Accelerated::load(&mut source, &header, config, &Device::Cpu, &mut |_| true).unwrap();
+            let place = Place::choose(true, &config);
+            let load =
+                Load { source: &source, header: &header, config, place: &place, context: 1024, threads: 1 };
+            let mut other = Accelerated::load(load, &Device::Cpu, &mut |_| true).unwrap();
+            let mut sequence = Sequence::new(other.geometry());
             let mut logits = Vec::new();
-            for run in [&tokens[..30], &tokens[30..31], &[7, 7, 7]] {
-                other.forward(run, Some(&mut logits), &|| false).unwrap();
+            let mut run = |sequence: &mut Sequence, tokens: &[u32], outputs| {
+                other.forward(&mut [Step { sequence, tokens, outputs }], &mut logits, &|| false).unwrap();
+                logits.clone()
+            };
+            for tokens in [&tokens[..30], &tokens[30..31], &[7, 7, 7]] {
+                run(&mut sequence, tokens, Outputs::Last);
             }
-            other.truncate(31);
-            other.reserve(5000).unwrap();
-            other.forward(&tokens[31..], Some(&mut logits), &|| false).unwrap();
-            assert_eq!(other.tokens(), tokens);
-            let difference = largest_difference(&logits, &expect) / deviation(&expect);
-            assert!(difference < limit, "{family} {dtype:?}: {difference}");
+            let mut fork = sequence.fork(31);
+            sequence.truncate(31);
+            let found = run(&mut sequence, &tokens[31..], Outputs::Last);
+            assert_eq!(sequence.tokens(), tokens);
+            let check = |name: &str, found: &[f32]| {
+                let difference = largest_difference(found, &expect) / deviation(&expect);
+                assert!(difference < limit, "{family} {format:?} {name}: {difference}");
+            };
+            check("truncated", &found);
+            // Another sequence in between, one row of logits for each token.
+            let all = run(&mut fork, &tokens[31..], Outputs::All);
+            assert_eq!(all.len(), 29 * 300);
+            check("forked", &all[28 * 300..]);
+            sequence.truncate(59);
+            check("resumed", &run(&mut sequence, &tokens[59..], Outputs::Last));
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::gguf::testing::{Raw, Shape, model};
 const SOURCES: &str = "LOCI_LLAMA_CPP_DIR";
 
 fn build(raw: &Raw) -> Arc<Tokenizer> {
-    let header = Header::read(&mut Source::owned(raw.bytes())).unwrap();
+    let header = Header::read(&Source::owned(raw.bytes())).unwrap();
     Arc::new(Tokenizer::from_gguf(&header).unwrap())
 }
 
@@ -206,7 +206,7 @@ fn all_patterns_compile() {
     for name in names.split_whitespace() {
         let mut raw = model(&Shape::default());
         raw.set_text("tokenizer.ggml.pre", name);
-        let header = Header::read(&mut Source::owned(raw.bytes())).unwrap();
+        let header = Header::read(&Source::owned(raw.bytes())).unwrap();
         let tokenizer =
             Arc::new(Tokenizer::from_gguf(&header).unwrap_or_else(|error| panic!("{name}: {error}")));
         let text = "Hello's 1234  x\n\n\ty 世界 ÄÖ!? é";
@@ -254,7 +254,7 @@ fn real_vocabularies_give_the_published_ids() {
     let mut wrong = Vec::new();
     for name in names {
         let path = folder.join(format!("ggml-vocab-{name}.gguf"));
-        let header = Header::read(&mut Source::open(&path).unwrap()).unwrap();
+        let header = Header::read(&Source::open(&path).unwrap()).unwrap();
         let tokenizer = Tokenizer::from_gguf(&header).unwrap_or_else(|error| panic!("{name}: {error}"));
         let texts = std::fs::read_to_string(folder.join(format!("ggml-vocab-{name}.gguf.inp"))).unwrap();
         let expect = std::fs::read_to_string(folder.join(format!("ggml-vocab-{name}.gguf.out"))).unwrap();

@@ -45,7 +45,7 @@ fn distance(found: &[f32], expect: &Logits, sample: &[usize]) -> f64 {
 /// Whether this program claims to run such a file. What it does not claim, it must say.
 #[expect(clippy::print_stderr, reason = "a comparison that is skipped says so")]
 fn is_supported(name: &str, raw: &Raw) -> bool {
-    let read = |mut source| Header::read(&mut source).and_then(|header| Config::read(&header));
+    let read = |source| Header::read(&source).and_then(|header| Config::read(&header));
     match read(Source::owned(raw.bytes())) {
         Ok(_) => true,
         Err(GgufError::Unsupported { field, reason }) => {
