@@ -3,6 +3,7 @@
 //! Never parses what was written, and never knows what a tool does.
 
 mod lark;
+mod schema;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +13,7 @@ use llguidance::{Matcher, ParserFactory};
 use toktrie::{InferenceCapabilities, TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv};
 
 pub use self::lark::{Encoding, LarkBuilder, literal as lark_literal, pattern as lark_pattern};
+pub use self::schema::Schema;
 use crate::engine::Constraint;
 use crate::tokenizer::{TokenKind, Tokenizer};
 

@@ -18,7 +18,7 @@ use crate::grammar::GrammarCompiler;
 use crate::model::ModelDescription;
 use crate::provider::{
     Capabilities, EventStream, FinishReason, Message, Provider, ProviderError, ProviderInfo, Request,
-    StreamEvent, ToolCall,
+    StreamEvent, ToolCall, ToolChoice,
 };
 use crate::template::{ChatTemplate, FALLBACK_DATE, SpecialNames, TemplateError, TemplateOptions};
 use crate::tokenizer::{TokenKind, Tokenizer, TokenizerError};
@@ -272,19 +272,22 @@ impl Inner {
         request: &Request,
         prompt: &Prompt,
     ) -> Result<Option<Box<dyn Constraint>>, ProviderError> {
-        let Some(grammar) = self.dialect.grammar(request, prompt.start, self.context())? else {
+        if request.tools.is_empty()
+            && request.tool_choice != ToolChoice::Required
+            && self.info.capabilities.composes
+        {
+            // Nothing to constrain: do not build the trie for it.
             return Ok(None);
-        };
+        }
         let compiler = self.grammar.get_or_init(|| {
             let tokenizer = Arc::clone(self.engine.tokenizer());
             GrammarCompiler::new(tokenizer, &self.engine.model().eos).map_err(|error| error.to_string())
         });
         let compiler =
             compiler.as_ref().map_err(|message| ProviderError::Model { message: message.clone() })?;
-        let constraint = compiler
-            .compile(&grammar)
-            .map_err(|error| ProviderError::Rejected { message: error.to_string() })?;
-        Ok(Some(Box::new(constraint)))
+        let constraint =
+            tool_syntax::constrain(self.dialect.as_ref(), compiler, request, prompt.start, self.context())?;
+        Ok(constraint.map(|constraint| Box::new(constraint) as Box<dyn Constraint>))
     }
 
     fn run(

@@ -79,14 +79,20 @@ pub struct ToolSpec {
     pub name: String,
     /// What it does, for the model.
     pub description: String,
-    /// A JSON schema of type `object` with flat properties (string, integer, boolean, enum).
-    /// A string property may carry `enum` (only these values) or [`SUBSTRING_OF`] (an array of texts:
-    /// only a non-empty substring, at word boundaries, of one of them). Local grammars enforce both.
+    /// A JSON schema of type `object`. Local grammars enforce it, and these keys of ours, which are not shown to
+    /// the model: a string property may carry [`ONE_OF`], [`SUBSTRING_OF`] or [`QUOTE_OF`], an array of strings each.
     pub parameters: Value,
 }
 
-/// The schema key that confines a string argument to quotations. See [`ToolSpec::parameters`].
+/// The schema key that confines a string to a list, as `enum` does, but a list too long to be shown.
+pub const ONE_OF: &str = "x-one-of";
+
+/// The schema key that confines a string argument to quotations: a non-empty substring of one of the texts, cut at
+/// word boundaries, without white space at its ends. See [`ToolSpec::parameters`].
 pub const SUBSTRING_OF: &str = "x-substring-of";
+
+/// As [`SUBSTRING_OF`], with white space at the ends where the text has it: for code.
+pub const QUOTE_OF: &str = "x-quote-of";
 
 /// Whether a call may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

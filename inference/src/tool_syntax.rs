@@ -4,10 +4,15 @@
 
 mod builtin;
 mod conversation;
+mod deepseek;
+mod gemma;
 mod generic;
+mod glm;
+mod harmony;
 mod hermes;
 mod llama3;
 mod mistral;
+mod qwen_coder;
 mod reader;
 mod rules;
 
@@ -16,16 +21,22 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use crate::grammar::Grammar;
-use crate::provider::{Compose, Request};
+use crate::grammar::{Grammar, GrammarCompiler, GrammarConstraint};
+use crate::provider::{Compose, Request, ToolChoice};
 use crate::template::ChatTemplate;
 use crate::tokenizer::Tokenizer;
 
 pub use self::builtin::Builtin;
+pub(crate) use self::conversation::spaced_json;
+pub use self::deepseek::DeepSeek;
+pub use self::gemma::Gemma;
 pub use self::generic::Generic;
+pub use self::glm::Glm;
+pub use self::harmony::Harmony;
 pub use self::hermes::Hermes;
 pub use self::llama3::Llama3;
 pub use self::mistral::Mistral;
+pub use self::qwen_coder::QwenCoder;
 
 /// A prompt as text, ready for [`Tokenizer::encode_prompt`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -135,6 +146,37 @@ pub trait Dialect: Send + Sync + Debug {
     fn parser(&self, request: &Request, start: ReplyStart) -> Box<dyn ReplyParser>;
 }
 
+/// A constraint for one reply; `None` when everything may be written. Where a schema cannot be met, the error names its
+/// tool.
+pub fn constrain(
+    dialect: &dyn Dialect,
+    compiler: &GrammarCompiler,
+    request: &Request,
+    start: ReplyStart,
+    context: DialectContext<'_>,
+) -> Result<Option<GrammarConstraint>, SyntaxError> {
+    let Some(grammar) = dialect.grammar(request, start, context)? else { return Ok(None) };
+    let error = match compiler.compile(&grammar) {
+        Ok(constraint) => return Ok(Some(constraint)),
+        Err(error) => error,
+    };
+    // The grammar as a whole does not know whose rule is wrong: ask for each tool alone.
+    for tool in &request.tools {
+        let alone = Request {
+            messages: request.messages.clone(),
+            tools: vec![tool.clone()],
+            tool_choice: ToolChoice::Required,
+            ..Request::default()
+        };
+        if let Some(grammar) = dialect.grammar(&alone, start, context)?
+            && let Err(error) = compiler.compile(&grammar)
+        {
+            return Err(SyntaxError::Request { message: format!("{}: {error}", tool.name) });
+        }
+    }
+    Err(SyntaxError::Request { message: error.to_string() })
+}
+
 /// A tool in the shape that chat templates and most servers expect, without keys that only grammars read.
 pub fn tool_schema(tool: &crate::provider::ToolSpec) -> Value {
     conversation::tool(tool)
@@ -144,9 +186,17 @@ pub fn tool_schema(tool: &crate::provider::ToolSpec) -> Value {
 pub fn by_name(name: &str) -> Option<Box<dyn Dialect>> {
     Some(match name {
         "hermes" | "qwen" => Box::new(Hermes),
+        "qwen-coder" => Box::new(QwenCoder),
         "llama3" => Box::new(Llama3),
         "mistral" => Box::new(Mistral::Array),
         "mistral-named" => Box::new(Mistral::Named),
+        "deepseek" => Box::new(DeepSeek::Bare),
+        "deepseek-r1" => Box::new(DeepSeek::Fenced),
+        "glm" => Box::new(Glm::Lines),
+        "glm-compact" => Box::new(Glm::Compact),
+        "glm-named" => Box::new(Glm::Named),
+        "harmony" => Box::new(Harmony),
+        "gemma" => Box::new(Gemma),
         "builtin" => Box::new(Builtin),
         "generic" => Box::new(Generic),
         _ => return None,
@@ -155,19 +205,34 @@ pub fn by_name(name: &str) -> Option<Box<dyn Dialect>> {
 
 /// The dialect that a chat template speaks, told by the marks it writes.
 pub fn detect(template: Option<&ChatTemplate>) -> Box<dyn Dialect> {
-    let Some(template) = template.filter(|template| template.abilities().tools && template.abilities().calls)
-    else {
-        return Box::new(Generic);
-    };
+    let Some(template) = template else { return Box::new(Generic) };
     let source = template.source();
-    if source.contains("[TOOL_CALLS]") {
-        Box::new(if source.contains("[ARGS]") { Mistral::Named } else { Mistral::Array })
-    } else if source.contains("<tool_call>")
-        && source.contains("\"arguments\"")
-        && !source.contains("<function=")
-    {
+    let has = |mark: &str| source.contains(mark);
+    let abilities = template.abilities();
+    // These families bring templates that do not describe tools, or that know calls under other names.
+    if has("<｜tool▁calls▁begin｜>") && DeepSeek::is_written_by(template) {
+        return Box::new(if has("```json") { DeepSeek::Fenced } else { DeepSeek::Bare });
+    }
+    if has("<start_of_turn>") && !abilities.tools {
+        return Box::new(Gemma);
+    }
+    if has("<|observation|>") && has("metadata") && abilities.tools && !has("<tool_call>") {
+        return Box::new(Glm::Named);
+    }
+    if !abilities.tools || !abilities.calls {
+        return Box::new(Generic);
+    }
+    if has("[TOOL_CALLS]") {
+        Box::new(if has("[ARGS]") { Mistral::Named } else { Mistral::Array })
+    } else if has("<|channel|>") && has("<|constrain|>") || has("<|channel|>analysis") {
+        Box::new(Harmony)
+    } else if has("<tool_call>") && has("<arg_key>") {
+        Box::new(if has("</arg_key><arg_value>") { Glm::Compact } else { Glm::Lines })
+    } else if has("<tool_call>") && has("<function=") && has("<parameter=") {
+        Box::new(QwenCoder)
+    } else if has("<tool_call>") && has("\"arguments\"") {
         Box::new(Hermes)
-    } else if source.contains("<|start_header_id|>") && source.contains("\"parameters\"") {
+    } else if has("<|start_header_id|>") && has("\"parameters\"") {
         Box::new(Llama3)
     } else {
         // The template writes calls in a way this crate does not read: describe tools in our own words.

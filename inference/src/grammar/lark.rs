@@ -5,23 +5,29 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use llguidance::derivre::{RegexAst, RegexBuilder};
+use llguidance::regex_to_lark;
 use serde_json::{Value, json};
 
-use crate::provider::{SUBSTRING_OF, ToolSpec};
+use super::schema::Schema;
+use crate::provider::{QUOTE_OF, SUBSTRING_OF, ToolSpec};
 use crate::tool_syntax::SyntaxError;
 
 /// Values of an `enum` that share their beginnings are nested this deep at most.
 const MAX_NESTING: usize = 24;
-/// Integers without bounds of their own stay where every JSON reader agrees on them.
-const SAFE_INTEGER: i64 = 1 << 53;
+/// A tool's schema is refused beyond this; 50,000 paths have about 2 MiB.
+const MAX_SCHEMA_BYTES: usize = 8 << 20;
 
-/// How a string value is written.
+/// How a value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// As a JSON string, quotes included.
+    /// As JSON; strings with their quotes.
     Json,
-    /// As it is. The end of the value must be told by something that no value contains: a control token.
+    /// Strings as they are. The end of the value must be told by something that no value contains: a control token.
     Raw,
+    /// Strings as they are, everything else as JSON. Behind the value stands this, which no value contains; it is
+    /// part of the expression.
+    Until(&'static str),
 }
 
 /// Collects rules and terminals under names of their own.
@@ -72,17 +78,17 @@ impl LarkBuilder {
     }
 
     /// A rule for the arguments of `tool` as a JSON object, written as `json.dumps` writes it, keys in
-    /// the schema's order. `None` when no object is valid (an `enum` without values).
-    pub fn arguments(&mut self, tool: &ToolSpec) -> Result<Option<String>, SyntaxError> {
+    /// the schema's order. An error where no object is valid.
+    pub fn arguments(&mut self, tool: &ToolSpec) -> Result<String, SyntaxError> {
         let mut tail = "\"}\"".to_owned();
         let mut heads: Vec<String> = Vec::new();
         let properties = properties(tool)?;
         let any_required = properties.iter().any(|property| property.required);
         // From the last property to the first: `tail` is what may follow once something was written.
         for property in properties.iter().rev() {
-            let Some(value) = self.value(&tool.name, property.name, property.schema, Encoding::Json)? else {
+            let Some(value) = self.value(tool, property.name, property.schema, Encoding::Json)? else {
                 if property.required {
-                    return Ok(None);
+                    return Err(property.impossible(tool));
                 }
                 continue;
             };
@@ -104,64 +110,94 @@ impl LarkBuilder {
             heads.push("\"}\"".to_owned());
         }
         let choice = heads.join(" | ");
-        Ok(Some(self.rule(&format!("\"{{\" ({choice})"))))
+        Ok(self.rule(&format!("\"{{\" ({choice})")))
+    }
+
+    /// An expression for the arguments of `tool` one after the other, in the schema's order, each as `write` frames
+    /// its name and its value. An error where no arguments are valid.
+    pub fn listed(
+        &mut self,
+        tool: &ToolSpec,
+        encoding: Encoding,
+        mut write: impl FnMut(&str, &str) -> String,
+    ) -> Result<String, SyntaxError> {
+        let mut all = vec!["\"\"".to_owned()];
+        for property in properties(tool)? {
+            if property.name.is_empty() || property.name.contains(['<', '>', '\n', '\r']) {
+                let message = format!("{}: the name of `{}` cannot be written", tool.name, property.name);
+                return Err(SyntaxError::Request { message });
+            }
+            match self.value(tool, property.name, property.schema, encoding)? {
+                Some(value) => {
+                    let argument = self.rule(&write(property.name, &value));
+                    all.push(if property.required { argument } else { format!("{argument}?") });
+                }
+                None if property.required => return Err(property.impossible(tool)),
+                None => {}
+            }
+        }
+        Ok(all.join(" "))
     }
 
     /// An expression for one value. `None` when no value is valid.
     pub fn value(
         &mut self,
-        tool: &str,
+        tool: &ToolSpec,
         name: &str,
         schema: &Value,
         encoding: Encoding,
     ) -> Result<Option<String>, SyntaxError> {
-        let error = |message: &str| SyntaxError::Request { message: format!("{tool}.{name}: {message}") };
-        let kind = schema.get("type").and_then(Value::as_str);
-        if let Some(texts) = schema.get(SUBSTRING_OF) {
+        let error =
+            |message: &str| SyntaxError::Request { message: format!("{}.{name}: {message}", tool.name) };
+        let schema = Schema::new(schema, &tool.parameters).resolved();
+        for key in [SUBSTRING_OF, QUOTE_OF] {
+            let Some(texts) = schema.json().get(key) else { continue };
             let texts = texts
                 .as_array()
                 .and_then(|texts| texts.iter().map(Value::as_str).collect::<Option<Vec<_>>>())
-                .ok_or_else(|| error("x-substring-of must be an array of strings"))?;
-            return Ok(self.quotation(&texts, encoding));
+                .ok_or_else(|| error(&format!("{key} must be an array of strings")))?;
+            return Ok(self.quotation(&texts, encoding, key == SUBSTRING_OF));
         }
-        let choices = match (schema.get("enum"), schema.get("const")) {
-            (Some(Value::Array(values)), _) => Some(values.clone()),
-            (Some(_), _) => return Err(error("enum must be an array")),
-            (None, Some(value)) => Some(vec![value.clone()]),
-            (None, None) => None,
+        if let Some(choices) = schema.choices().map_err(|message| error(&message))? {
+            let fitting: Vec<&Value> = choices.into_iter().filter(|choice| schema.fits(choice)).collect();
+            return self.choice(&fitting, encoding).ok_or_else(|| error("a value cannot be written"));
+        }
+        if !schema.satisfiable() {
+            return Ok(None);
+        }
+        if encoding != Encoding::Json
+            && let Some(text) = schema.text_schema()
+        {
+            return self.text(text, encoding).map_err(|message| error(&message));
+        }
+        let json = schema.for_grammar();
+        let kind = json.get("type").and_then(Value::as_str);
+        let plain = json.as_object().is_some_and(|entries| entries.len() == 1);
+        let value = match kind {
+            Some("string") if plain => self.terminal(JSON_STRING),
+            // Python, which some templates are filled in with, writes its own words.
+            Some("boolean") if matches!(encoding, Encoding::Until(_)) => {
+                self.terminal("\"true\" | \"false\" | \"True\" | \"False\"")
+            }
+            Some("boolean") => self.terminal("\"true\" | \"false\""),
+            Some("number") if schema.json().as_object().is_some_and(|entries| entries.len() == 1) => {
+                // Bounded digits: what no JSON reader can hold must not be written.
+                self.terminal("/-?(0|[1-9][0-9]{0,14})(\\.[0-9]{1,15})?/")
+            }
+            Some("integer") => self.schema(json),
+            _ if encoding == Encoding::Raw => {
+                return Err(error("this type cannot be written without quotes"));
+            }
+            _ => self.schema(json),
         };
-        if let Some(choices) = choices {
-            return self
-                .choice(&choices, encoding)
-                .ok_or_else(|| error("enum values must be strings or numbers"));
-        }
-        let constrained = schema.as_object().is_some_and(|entries| {
-            entries.keys().any(|key| !matches!(key.as_str(), "type" | "description" | "title" | "default"))
-        });
-        match (kind, encoding) {
-            (Some("string"), Encoding::Json) if !constrained => Ok(Some(self.terminal(JSON_STRING))),
-            (Some("string"), Encoding::Raw) if !constrained => Ok(Some(self.terminal("/(?s:.+)/"))),
-            (Some("boolean"), _) => Ok(Some(self.terminal("\"true\" | \"false\""))),
-            (Some("integer"), _) => {
-                let mut schema = schema.clone();
-                if let Some(entries) = schema.as_object_mut() {
-                    entries.entry("minimum").or_insert_with(|| json!(-SAFE_INTEGER));
-                    entries.entry("maximum").or_insert_with(|| json!(SAFE_INTEGER));
-                }
-                Ok(Some(self.schema(&schema)))
-            }
-            // Bounded digits: what no JSON reader can hold must not be written.
-            (Some("number"), _) if !constrained => {
-                Ok(Some(self.terminal("/-?(0|[1-9][0-9]{0,14})(\\.[0-9]{1,15})?/")))
-            }
-            (_, Encoding::Raw) => Err(error("this type cannot be written without quotes")),
-            (_, Encoding::Json) => Ok(Some(self.schema(schema))),
-        }
+        Ok(Some(match encoding {
+            Encoding::Until(end) => self.rule(&format!("{value} {}", literal(end))),
+            Encoding::Json | Encoding::Raw => value,
+        }))
     }
 
-    /// Whatever else JSON schema can say, in the library's own words.
-    fn schema(&mut self, schema: &Value) -> String {
-        let mut schema = schema.clone();
+    /// Whatever JSON schema can say, in the library's own words.
+    fn schema(&mut self, mut schema: Value) -> String {
         if let Some(entries) = schema.as_object_mut() {
             let style = json!({"whitespace_flexible": false, "item_separator": ", ", "key_separator": ": "});
             entries.insert("x-guidance".to_owned(), style);
@@ -169,18 +205,83 @@ impl LarkBuilder {
         self.rule(&format!("%json {schema}"))
     }
 
+    /// A string without quotes. `Ok(None)` where no string is valid.
+    fn text(&mut self, schema: Schema<'_>, encoding: Encoding) -> Result<Option<String>, String> {
+        if let Some(key) = schema.beyond_text() {
+            return Err(format!("{key} cannot be enforced for text without quotes"));
+        }
+        let length = |key: &str| schema.json().get(key).and_then(Value::as_u64);
+        // Without quotes and without an end that can be seen, nothing at all would be no value.
+        let least = length("minLength").unwrap_or(0).max(u64::from(encoding == Encoding::Raw));
+        let most = length("maxLength");
+        let mut parts: Vec<String> = Vec::new();
+        if let Some(found) = schema.json().get("pattern") {
+            let found = found.as_str().ok_or("pattern must be a string")?;
+            parts.push(searched(found)?);
+        }
+        if least > 0 || most.is_some() {
+            let most = most.map(|most| most.to_string()).unwrap_or_default();
+            parts.push(format!("(?s:.{{{least},{most}}})"));
+        }
+        if parts.is_empty() {
+            parts.push("(?s:.*)".to_owned());
+        }
+        if parts.len() > 1 || schema.json().get("pattern").is_some() {
+            let mut builder = RegexBuilder::new();
+            let parts = parts.iter().map(|part| RegexAst::Regex(part.clone())).collect();
+            let all = builder.mk(&RegexAst::And(parts)).map_err(|error| format!("pattern: {error}"))?;
+            let mut regex =
+                builder.to_regex_limited(all, MAX_PATTERN_FUEL).map_err(|_| "the pattern is too large")?;
+            if regex.always_empty() {
+                return Ok(None);
+            }
+        }
+        let body = parts.iter().map(|part| format!("/{part}/")).collect::<Vec<_>>().join(" & ");
+        Ok(Some(self.ended(&body, encoding)))
+    }
+
+    /// A string without quotes with what ends it.
+    fn ended(&mut self, body: &str, encoding: Encoding) -> String {
+        let Encoding::Until(end) = encoding else { return self.terminal(body) };
+        let free = if body == "/(?s:.*)/" {
+            // The shortest text that the end follows cannot contain it.
+            body.to_owned()
+        } else {
+            // Nor may the text's own end and the beginning of the mark make a mark.
+            let overlaps = (1..end.len())
+                .filter(|&size| end.is_char_boundary(size) && end.ends_with(&end[..size]))
+                .map(|size| format!(" & ~/(?s:.*){}/", pattern(&end[..end.len() - size])));
+            let overlaps: String = overlaps.collect();
+            self.terminal(&format!("{body} & ~/(?s:.*){}(?s:.*)/{overlaps}", pattern(end)))
+        };
+        let key = format!("until {end} {free}");
+        if let Some(name) = self.known.get(&key) {
+            return name.clone();
+        }
+        let name = format!("u{}", self.known.len());
+        self.define(&format!("{name}[suffix={}]", literal(end)), &free);
+        self.known.insert(key, name.clone());
+        name
+    }
+
     /// One of these values. The outer `None` is an error, the inner one says that there are none.
     #[expect(clippy::option_option, reason = "the two kinds of nothing are told apart by the caller")]
-    fn choice(&mut self, values: &[Value], encoding: Encoding) -> Option<Option<String>> {
+    fn choice(&mut self, values: &[&Value], encoding: Encoding) -> Option<Option<String>> {
         let mut written = Vec::with_capacity(values.len());
         for value in values {
             written.push(match (value, encoding) {
-                (Value::String(text), Encoding::Json) => json_string(text),
                 (Value::String(text), Encoding::Raw) if text.is_empty() => continue,
                 (Value::String(text), Encoding::Raw) => text.clone(),
-                (Value::Number(_) | Value::Bool(_), _) => value.to_string(),
-                (Value::Null, Encoding::Json) => "null".to_owned(),
-                _ => return None,
+                (Value::String(text), Encoding::Until(end))
+                    if format!("{text}{end}").find(end) < Some(text.len()) =>
+                {
+                    continue;
+                }
+                (Value::String(text), Encoding::Until(end)) => format!("{text}{end}"),
+                (Value::Number(_) | Value::Bool(_), Encoding::Raw) => value.to_string(),
+                (_, Encoding::Raw) => return None,
+                (value, Encoding::Json) => spaced_json(value),
+                (value, Encoding::Until(end)) => format!("{}{end}", spaced_json(value)),
             });
         }
         written.sort_unstable();
@@ -193,15 +294,15 @@ impl LarkBuilder {
         Some(Some(self.terminal(&body)))
     }
 
-    /// A non-empty piece of one of `texts`, cut at word boundaries, without white space at its ends.
-    fn quotation(&mut self, texts: &[&str], encoding: Encoding) -> Option<String> {
+    /// A non-empty piece of one of `texts`, cut at word boundaries; when `trimmed`, without white space at its ends.
+    fn quotation(&mut self, texts: &[&str], encoding: Encoding, trimmed: bool) -> Option<String> {
         let mut pieces = Vec::new();
         for text in texts {
             let chunks: Vec<String> = words(text)
                 .into_iter()
                 .map(|word| match encoding {
                     Encoding::Json => inner_json(word),
-                    Encoding::Raw => word.to_owned(),
+                    Encoding::Raw | Encoding::Until(_) => word.to_owned(),
                 })
                 .collect();
             if text.trim().is_empty() {
@@ -216,14 +317,56 @@ impl LarkBuilder {
         let any = self.terminal(&any.join(" | "));
         let space = match encoding {
             Encoding::Json => "(\\s|\\\\[nrtbf])",
-            Encoding::Raw => "\\s",
+            Encoding::Raw | Encoding::Until(_) => "\\s",
         };
-        let trimmed = self.terminal(&format!("{any} & /(?s:.+)/ & ~/{space}(?s:.*)/ & ~/(?s:.*){space}/"));
+        let body = if trimmed {
+            format!("{any} & /(?s:.+)/ & ~/{space}(?s:.*)/ & ~/(?s:.*){space}/")
+        } else {
+            format!("{any} & /(?s:.+)/")
+        };
         Some(match encoding {
-            Encoding::Json => self.terminal(&format!("\"\\\"\" {trimmed} \"\\\"\"")),
-            Encoding::Raw => trimmed,
+            Encoding::Json => {
+                let body = self.terminal(&body);
+                self.terminal(&format!("\"\\\"\" {body} \"\\\"\""))
+            }
+            Encoding::Raw | Encoding::Until(_) => self.ended(&body, encoding),
         })
     }
+}
+
+/// What deciding whether a pattern allows anything may cost.
+const MAX_PATTERN_FUEL: u64 = 10_000;
+
+/// A pattern of JSON Schema, which may match anywhere, as one that matches all of the text.
+fn searched(found: &str) -> Result<String, String> {
+    let (from_start, rest) = found.strip_prefix('^').map_or((false, found), |rest| (true, rest));
+    let (to_end, rest) = match rest.strip_suffix('$') {
+        // Behind an odd number of backslashes the sign stands for itself.
+        Some(shorter) if shorter.bytes().rev().take_while(|&byte| byte == b'\\').count() % 2 == 0 => {
+            (true, shorter)
+        }
+        _ => (false, rest),
+    };
+    let (mut depth, mut in_class, mut quoted) = (0_usize, false, false);
+    for character in rest.chars() {
+        match character {
+            _ if quoted => quoted = false,
+            '\\' => quoted = true,
+            '[' => in_class = true,
+            ']' => in_class = false,
+            _ if in_class => {}
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            '^' | '$' => return Err("the pattern has an anchor inside".to_owned()),
+            '|' if depth == 0 && (from_start || to_end) => {
+                return Err("the pattern has a choice between anchors".to_owned());
+            }
+            _ => {}
+        }
+    }
+    let before = if from_start { "" } else { "(?s:.*)" };
+    let after = if to_end { "" } else { "(?s:.*)" };
+    Ok(format!("{before}({}){after}", regex_to_lark(rest, "dw")))
 }
 
 /// A JSON string as `json.dumps` or any other writer may put it, without escapes that have two readings.
@@ -235,7 +378,18 @@ struct Property<'a> {
     required: bool,
 }
 
+impl Property<'_> {
+    fn impossible(&self, tool: &ToolSpec) -> SyntaxError {
+        SyntaxError::Request { message: format!("{}.{}: no value is valid", tool.name, self.name) }
+    }
+}
+
 fn properties(tool: &ToolSpec) -> Result<Vec<Property<'_>>, SyntaxError> {
+    let size = size_of_json(&tool.parameters);
+    if size > MAX_SCHEMA_BYTES {
+        let message = format!("{}: its schema has {size} bytes; the limit is {MAX_SCHEMA_BYTES}", tool.name);
+        return Err(SyntaxError::Request { message });
+    }
     let error = |message: &str| SyntaxError::Request { message: format!("{}: {message}", tool.name) };
     let required: Vec<&str> = match tool.parameters.get("required") {
         None => Vec::new(),
@@ -271,6 +425,23 @@ pub fn literal(text: &str) -> String {
 
 fn json_string(text: &str) -> String {
     Value::from(text).to_string()
+}
+
+/// About how many bytes a value has as JSON.
+fn size_of_json(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 3,
+        Value::Array(items) => items.iter().map(size_of_json).sum::<usize>() + 2,
+        Value::Object(entries) => {
+            entries.iter().map(|(name, value)| name.len() + 4 + size_of_json(value)).sum::<usize>() + 2
+        }
+        _ => 6,
+    }
+}
+
+/// JSON as the calls around it are written: a space after each comma and colon.
+fn spaced_json(value: &Value) -> String {
+    crate::tool_syntax::spaced_json(value)
 }
 
 fn inner_json(text: &str) -> String {

@@ -235,7 +235,7 @@ impl Rules<'_> {
             // What is false is not written at all.
             Some("boolean") => Some(self.lark.terminal("\"true\"")),
             Some("integer") if choices.is_none() => Some(self.lark.terminal("/[1-9][0-9]{0,6}/")),
-            _ => self.lark.value(&tool.name, key, property, Encoding::Raw)?,
+            _ => self.lark.value(tool, key, property, Encoding::Raw)?,
         };
         Ok(match value {
             Some(value) if may_be_empty => Some(format!("{open} ({value})? {close}")),

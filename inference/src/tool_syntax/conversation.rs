@@ -123,7 +123,7 @@ pub(super) fn join_users(messages: Vec<Message>) -> Vec<Message> {
 }
 
 /// JSON as `json.dumps` writes it: a space after each comma and colon.
-pub(super) fn spaced_json(value: &impl Serialize) -> String {
+pub(crate) fn spaced_json(value: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut bytes, Spaced);
     if value.serialize(&mut serializer).is_err() {

@@ -52,24 +52,19 @@ pub(super) fn grammar(
     start: ReplyStart,
     context: DialectContext<'_>,
 ) -> Result<Option<Grammar>, SyntaxError> {
-    if request.tools.is_empty() && request.tool_choice != crate::provider::ToolChoice::Required {
+    if rules::is_free(request) {
         return Ok(None);
     }
     let mut lark = LarkBuilder::new();
     let open = rules::marker(context.tokenizer, OPEN);
     let close = rules::marker(context.tokenizer, CLOSE);
-    let mut choices = Vec::new();
-    for tool in &request.tools {
-        if let Some(arguments) = lark.arguments(tool)? {
-            let name = serde_json::Value::from(tool.name.as_str());
-            let before = lark_literal(&format!("\n{{\"name\": {name}, \"arguments\": "));
-            choices.push(format!("{before} {arguments} \"}}\\n\" {close}"));
-        }
-    }
-    let calls = (!choices.is_empty()).then(|| {
-        let call = lark.rule(&choices.join(" | "));
-        lark.rule(&format!("{call} (\"\\n\" {open} {call})~0..{}", MAX_CALLS - 1))
-    });
+    let call = rules::any_call(&mut lark, request, |lark, tool| {
+        let name = serde_json::Value::from(tool.name.as_str());
+        let before = lark_literal(&format!("\n{{\"name\": {name}, \"arguments\": "));
+        Ok(format!("{before} {} \"}}\\n\" {close}", lark.arguments(tool)?))
+    })?;
+    let more = MAX_CALLS - 1;
+    let calls = call.map(|call| lark.rule(&format!("{call} (\"\\n\" {open} {call})~0..{more}")));
     rules::reply(lark, request, start, context, &Opening::Marker(OPEN), calls.as_deref()).map(Some)
 }
 

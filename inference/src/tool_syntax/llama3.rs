@@ -8,7 +8,7 @@ use super::{
     Dialect, DialectContext, Prompt, ReplyEvent, ReplyParser, ReplyStart, SyntaxError, conversation,
 };
 use crate::grammar::{Grammar, LarkBuilder, lark_literal};
-use crate::provider::{Message, Request, ToolChoice};
+use crate::provider::{Message, Request};
 
 const PYTHON_TAG: &str = "<|python_tag|>";
 
@@ -39,19 +39,15 @@ impl Dialect for Llama3 {
         start: ReplyStart,
         context: DialectContext<'_>,
     ) -> Result<Option<Grammar>, SyntaxError> {
-        if request.tools.is_empty() && request.tool_choice != ToolChoice::Required {
+        if rules::is_free(request) {
             return Ok(None);
         }
         let mut lark = LarkBuilder::new();
-        let mut choices = Vec::new();
-        for tool in &request.tools {
-            if let Some(arguments) = lark.arguments(tool)? {
-                let name = serde_json::Value::from(tool.name.as_str());
-                let before = lark_literal(&format!("{{\"name\": {name}, \"parameters\": "));
-                choices.push(format!("{before} {arguments} \"}}\""));
-            }
-        }
-        let calls = (!choices.is_empty()).then(|| lark.rule(&choices.join(" | ")));
+        let calls = rules::any_call(&mut lark, request, |lark, tool| {
+            let name = serde_json::Value::from(tool.name.as_str());
+            let before = lark_literal(&format!("{{\"name\": {name}, \"parameters\": "));
+            Ok(format!("{before} {} \"}}\"", lark.arguments(tool)?))
+        })?;
         rules::reply(lark, request, start, context, &Opening::Brace(PYTHON_TAG), calls.as_deref()).map(Some)
     }
 
@@ -63,7 +59,7 @@ impl Dialect for Llama3 {
 }
 
 /// Split messages with several calls, each followed by its own result.
-fn one_call_a_message(messages: &[Message]) -> Vec<Message> {
+pub(super) fn one_call_a_message(messages: &[Message]) -> Vec<Message> {
     let mut split = Vec::with_capacity(messages.len());
     let mut at = 0;
     while let Some(message) = messages.get(at) {

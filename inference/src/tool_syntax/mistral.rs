@@ -5,13 +5,13 @@
 use sha2::{Digest, Sha256};
 
 use super::conversation::{fold_system, join_users};
-use super::reader::{Allowed, CallReader, Flow, ObjectScanner, Openings, Reader, take_word};
+use super::reader::{Allowed, CallReader, Flow, ObjectScanner, Openings, Reader, arguments_of, take_word};
 use super::rules::{self, MAX_CALLS, Opening};
 use super::{
     Dialect, DialectContext, Prompt, ReplyEvent, ReplyParser, ReplyStart, SyntaxError, conversation,
 };
 use crate::grammar::{Grammar, LarkBuilder, lark_literal};
-use crate::provider::{Request, ToolChoice};
+use crate::provider::Request;
 
 const OPEN: &str = "[TOOL_CALLS]";
 const ARGUMENTS: &str = "[ARGS]";
@@ -59,28 +59,25 @@ impl Dialect for Mistral {
         start: ReplyStart,
         context: DialectContext<'_>,
     ) -> Result<Option<Grammar>, SyntaxError> {
-        if request.tools.is_empty() && request.tool_choice != ToolChoice::Required {
+        if rules::is_free(request) {
             return Ok(None);
         }
         let mut lark = LarkBuilder::new();
-        let mut choices = Vec::new();
-        for tool in &request.tools {
-            if let Some(arguments) = lark.arguments(tool)? {
-                let name = serde_json::Value::from(tool.name.as_str());
-                choices.push(match self {
-                    Self::Array => {
-                        let before = lark_literal(&format!("{{\"name\": {name}, \"arguments\": "));
-                        format!("{before} {arguments} \"}}\"")
-                    }
-                    Self::Named => {
-                        let between = rules::marker(context.tokenizer, ARGUMENTS);
-                        format!("{} {between} {arguments}", lark_literal(&tool.name))
-                    }
-                });
-            }
-        }
-        let calls = (!choices.is_empty()).then(|| {
-            let call = lark.rule(&choices.join(" | "));
+        let call = rules::any_call(&mut lark, request, |lark, tool| {
+            let arguments = lark.arguments(tool)?;
+            Ok(match self {
+                Self::Array => {
+                    let name = serde_json::Value::from(tool.name.as_str());
+                    let before = lark_literal(&format!("{{\"name\": {name}, \"arguments\": "));
+                    format!("{before} {arguments} \"}}\"")
+                }
+                Self::Named => {
+                    let between = rules::marker(context.tokenizer, ARGUMENTS);
+                    format!("{} {between} {arguments}", lark_literal(rules::bare_name(tool)?))
+                }
+            })
+        })?;
+        let calls = call.map(|call| {
             let more = MAX_CALLS - 1;
             lark.rule(&match self {
                 Self::Array => format!("\"[\" {call} (\", \" {call})~0..{more} \"]\""),
@@ -173,9 +170,7 @@ impl CallReader for MistralCalls {
                 At::Arguments => match self.object.take(buffer)? {
                     None => return Ok(Flow::More),
                     Some(object) => {
-                        let arguments = serde_json::from_str(&object)
-                            .map_err(|error| broken(&format!("arguments are not JSON: {error}")))?;
-                        events.push(self.allowed.call(&self.name, arguments)?);
+                        events.push(self.allowed.call(&self.name, arguments_of(&object)?)?);
                         self.at = At::After;
                     }
                 },

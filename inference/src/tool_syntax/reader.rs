@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use super::rules::{END_THINK, THINK};
 use super::{ReplyEvent, ReplyParser, ReplyStart, SyntaxError};
-use crate::provider::{Request, ToolChoice};
+use crate::grammar::Schema;
+use crate::provider::{Request, ToolChoice, ToolSpec};
 
 /// A call that grows beyond this is refused.
 const MAX_CALL_BYTES: usize = 8 << 20;
@@ -117,26 +118,35 @@ impl<C: CallReader> Reader<C> {
     /// Report what stands before the first of `markers`; take the marker away when it is there.
     fn until(
         &mut self,
-        markers: &[&str],
+        markers: &[&'static str],
         event: impl Fn(String) -> ReplyEvent,
         events: &mut Vec<ReplyEvent>,
     ) -> bool {
-        let found = markers.iter().filter_map(|marker| Some((self.buffer.find(marker)?, marker.len()))).min();
-        let sure = match found {
-            Some((at, _)) => at,
-            None => self.buffer.len() - unfinished(&self.buffer, markers),
-        };
-        // White space is reported when something follows it: at the end it means nothing.
-        let end = self.buffer[..sure].trim_end().len();
-        if end > 0 {
-            events.push(event(self.buffer[..end].to_owned()));
-        }
-        match found {
-            Some((at, size)) => self.buffer.drain(..at + size),
-            None => self.buffer.drain(..end),
-        };
+        let (text, found) = take_text(&mut self.buffer, markers);
+        events.extend(text.map(event));
         found.is_some()
     }
+}
+
+/// Take what is surely text from the front of `buffer`, and the first of `markers` behind it where it is there.
+pub(super) fn take_text(
+    buffer: &mut String,
+    markers: &[&'static str],
+) -> (Option<String>, Option<&'static str>) {
+    let found = markers.iter().filter_map(|marker| Some((buffer.find(marker)?, *marker)));
+    let found = found.min_by_key(|&(at, marker)| (at, marker.len()));
+    let sure = match found {
+        Some((at, _)) => at,
+        None => buffer.len() - unfinished(buffer, markers),
+    };
+    // White space is reported when something follows it: at the end it means nothing.
+    let end = buffer[..sure].trim_end().len();
+    let text = (end > 0).then(|| buffer[..end].to_owned());
+    match found {
+        Some((at, marker)) => buffer.drain(..at + marker.len()),
+        None => buffer.drain(..end),
+    };
+    (text, found.map(|(_, marker)| marker))
 }
 
 /// Length of the longest end of `text` that is the beginning of a marker.
@@ -215,20 +225,66 @@ impl ObjectScanner {
     }
 }
 
-/// Names of the tools that may be called.
+/// The tools that may be called.
 #[derive(Debug, Clone)]
-pub(super) struct Allowed(Arc<[String]>);
+pub(super) struct Allowed(Arc<[ToolSpec]>);
 
 impl Allowed {
     pub(super) fn of(request: &Request) -> Self {
-        Self(request.tools.iter().map(|tool| tool.name.clone()).collect())
+        Self(request.tools.iter().cloned().collect())
+    }
+
+    fn tool(&self, name: &str) -> Result<&ToolSpec, SyntaxError> {
+        let unknown = || SyntaxError::Reply { message: format!("`{name}` is no tool of this request") };
+        self.0.iter().find(|tool| tool.name == name).ok_or_else(unknown)
+    }
+
+    /// Whether this can be all of an argument: JSON may contain the mark that ends it, in a string.
+    pub(super) fn is_whole(&self, name: &str, key: &str, text: &str) -> bool {
+        let tool = self.0.iter().find(|tool| tool.name == name);
+        let schema = tool.and_then(|tool| {
+            let schema = tool.parameters.get("properties")?.get(key)?;
+            Some(Schema::new(schema, &tool.parameters).resolved())
+        });
+        schema.is_none_or(|schema| {
+            schema.admits_text() || matches!(schema.choices(), Ok(Some(_))) || json(text).is_some()
+        })
+    }
+
+    /// Whether a tool has this name.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.0.iter().any(|tool| tool.name == name)
+    }
+
+    /// Whether a tool's name may begin with this.
+    pub(super) fn begins_a_name(&self, text: &str) -> bool {
+        self.0.iter().any(|tool| tool.name.starts_with(text) || tool.name == text.trim_end_matches(' '))
+    }
+
+    /// An event for a call whose arguments were written without quotes: each is read as its schema says.
+    pub(super) fn call_texts(
+        &self,
+        name: &str,
+        texts: Vec<(String, String)>,
+    ) -> Result<ReplyEvent, SyntaxError> {
+        let tool = self.tool(name)?;
+        let mut arguments = Map::new();
+        for (key, text) in texts {
+            let value = tool.parameters.get("properties").and_then(|properties| properties.get(&key));
+            let value = value.and_then(|schema| typed(Schema::new(schema, &tool.parameters), &text));
+            let value = value.ok_or_else(|| SyntaxError::Reply {
+                message: format!("`{key}` of `{name}` is not what it must be"),
+            })?;
+            if arguments.insert(key.clone(), value).is_some() {
+                return Err(SyntaxError::Reply { message: format!("`{key}` of `{name}` is there twice") });
+            }
+        }
+        self.call(name, arguments)
     }
 
     /// An event for a call by this name.
     pub(super) fn call(&self, name: &str, arguments: Map<String, Value>) -> Result<ReplyEvent, SyntaxError> {
-        if !self.0.iter().any(|allowed| allowed == name) {
-            return Err(SyntaxError::Reply { message: format!("`{name}` is no tool of this request") });
-        }
+        self.tool(name)?;
         Ok(ReplyEvent::Call { name: name.to_owned(), arguments })
     }
 
@@ -246,16 +302,101 @@ impl Allowed {
     }
 }
 
+/// Arguments from the JSON of an object.
+pub(super) fn arguments_of(object: &str) -> Result<Map<String, Value>, SyntaxError> {
+    serde_json::from_str(object)
+        .map_err(|error| SyntaxError::Reply { message: format!("arguments are not JSON: {error}") })
+}
+
 /// Arguments as an object; some models write the object as a string.
 pub(super) fn arguments(value: Option<Value>) -> Result<Map<String, Value>, SyntaxError> {
     match value {
         None | Some(Value::Null) => Ok(Map::new()),
         Some(Value::Object(arguments)) => Ok(arguments),
         Some(Value::String(text)) if text.trim().is_empty() => Ok(Map::new()),
-        Some(Value::String(text)) => serde_json::from_str(&text)
-            .map_err(|error| SyntaxError::Reply { message: format!("arguments are not JSON: {error}") }),
+        Some(Value::String(text)) => arguments_of(&text),
         Some(_) => Err(SyntaxError::Reply { message: "arguments are not an object".to_owned() }),
     }
+}
+
+/// Text as JSON, or as Python writes it, which some templates are filled in with.
+fn json(text: &str) -> Option<Value> {
+    match text.trim() {
+        "True" => Some(Value::Bool(true)),
+        "False" => Some(Value::Bool(false)),
+        "None" => Some(Value::Null),
+        text => serde_json::from_str(text).ok(),
+    }
+}
+
+/// A value that was written without quotes, where it fits its schema.
+fn typed(schema: Schema<'_>, text: &str) -> Option<Value> {
+    let schema = schema.resolved();
+    let as_json = || json(text);
+    let as_text = || Value::from(text);
+    let value = match schema.choices() {
+        Ok(Some(choices)) if !choices.contains(&&as_text()) => as_json()?,
+        Ok(Some(_)) => as_text(),
+        _ if schema.admits_text() => as_text(),
+        _ => as_json()?,
+    };
+    schema.fits(&value).then_some(value)
+}
+
+/// Takes everything up to a word, each byte looked at about once however it arrives.
+#[derive(Debug, Clone, Default)]
+pub(super) struct TextScanner {
+    seen: usize,
+}
+
+impl TextScanner {
+    /// Take the text before `end`, and `end` with it. `None` when more is needed.
+    pub(super) fn take(&mut self, buffer: &mut String, end: &str) -> Option<String> {
+        self.take_where(buffer, end, |_| true)
+    }
+
+    /// As [`TextScanner::take`], but only an end before which the text is `whole` counts.
+    pub(super) fn take_where(
+        &mut self,
+        buffer: &mut String,
+        end: &str,
+        whole: impl Fn(&str) -> bool,
+    ) -> Option<String> {
+        let mut from = self.seen.min(buffer.len());
+        while !buffer.is_char_boundary(from) {
+            from -= 1;
+        }
+        while let Some(found) = buffer[from..].find(end) {
+            let at = from + found;
+            if whole(&buffer[..at]) {
+                let mut text: String = buffer.drain(..at + end.len()).collect();
+                text.truncate(at);
+                self.seen = 0;
+                return Some(text);
+            }
+            // An end begins with one byte: the next one may begin behind it.
+            from = at + 1;
+        }
+        self.seen = from.max(buffer.len().saturating_sub(end.len()));
+        None
+    }
+}
+
+/// Take the first of `words` that stands at the front of `buffer`, white space before it included. `Err` when none
+/// does, `Ok(None)` when more is needed to tell.
+pub(super) fn take_any(buffer: &mut String, words: &[&str]) -> Result<Option<usize>, SyntaxError> {
+    let mut open = false;
+    for (at, word) in words.iter().enumerate() {
+        match take_word(buffer, word) {
+            Some(true) => return Ok(Some(at)),
+            None => open = true,
+            Some(false) => {}
+        }
+    }
+    if open {
+        return Ok(None);
+    }
+    Err(SyntaxError::Reply { message: format!("a call lacks {}", words.join(" or ")) })
 }
 
 /// Take `word` from the front of `buffer`, white space before it included. `None` when more is needed to tell.

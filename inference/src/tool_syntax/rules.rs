@@ -4,7 +4,7 @@
 
 use super::{DialectContext, ReplyStart, SyntaxError};
 use crate::grammar::{Grammar, LarkBuilder, lark_literal, lark_pattern};
-use crate::provider::{Request, ToolChoice};
+use crate::provider::{Request, ToolChoice, ToolSpec};
 use crate::tokenizer::{TokenKind, Tokenizer};
 
 /// A turn calls at most this many tools.
@@ -20,12 +20,44 @@ pub(super) enum Opening<'a> {
     Brace(&'a str),
 }
 
+/// Whether everything may be written.
+pub(super) fn is_free(request: &Request) -> bool {
+    request.tools.is_empty() && request.tool_choice != ToolChoice::Required
+}
+
+/// A rule for one call of any tool, each as `write` says; `None` when there is no tool.
+pub(super) fn any_call(
+    lark: &mut LarkBuilder,
+    request: &Request,
+    mut write: impl FnMut(&mut LarkBuilder, &ToolSpec) -> Result<String, SyntaxError>,
+) -> Result<Option<String>, SyntaxError> {
+    let mut choices = Vec::with_capacity(request.tools.len());
+    for tool in &request.tools {
+        choices.push(write(lark, tool)?);
+    }
+    Ok((!choices.is_empty()).then(|| lark.rule(&choices.join(" | "))))
+}
+
+pub(super) fn nothing_to_call() -> SyntaxError {
+    SyntaxError::Request { message: "a call is required and no tool can be called".to_owned() }
+}
+
+/// The name of a tool where it stands between marks, without quotes.
+pub(super) fn bare_name(tool: &ToolSpec) -> Result<&str, SyntaxError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if tool.name.is_empty() || !tool.name.bytes().all(plain) {
+        let message = format!("{}: only letters, digits, `_`, `-` and `.` can be written", tool.name);
+        return Err(SyntaxError::Request { message });
+    }
+    Ok(&tool.name)
+}
+
 /// `name` in a rule: the control token, or its letters where the vocabulary has no such token.
 pub(super) fn marker(tokenizer: &Tokenizer, name: &str) -> String {
     control(tokenizer, name).map_or_else(|| lark_literal(name), |id| format!("<[{id}]>"))
 }
 
-fn control(tokenizer: &Tokenizer, name: &str) -> Option<u32> {
+pub(super) fn control(tokenizer: &Tokenizer, name: &str) -> Option<u32> {
     tokenizer.special(name).filter(|&id| tokenizer.kind(id) == TokenKind::Control)
 }
 
@@ -45,9 +77,7 @@ pub(super) fn reply(
     let (Opening::Marker(open) | Opening::Brace(open)) = opening;
     let calls = match (request.tool_choice, calls) {
         (ToolChoice::Required, None) => {
-            return Err(SyntaxError::Request {
-                message: "a call is required and no tool can be called".to_owned(),
-            });
+            return Err(nothing_to_call());
         }
         (ToolChoice::None, _) => None,
         (_, calls) => calls,

@@ -23,8 +23,32 @@ const CONTROL: [&str; 10] = [
     "[/INST]",
     "<|eot_id|>",
 ];
+/// Control tokens of the families that cannot do without, in the tagged vocabulary.
+const FAMILIES: [&str; 12] = [
+    "<|start|>",
+    "<|end|>",
+    "<|channel|>",
+    "<|message|>",
+    "<|constrain|>",
+    "<|call|>",
+    "<|return|>",
+    "<｜tool▁calls▁begin｜>",
+    "<｜tool▁calls▁end｜>",
+    "<｜tool▁call▁begin｜>",
+    "<｜tool▁call▁end｜>",
+    "<｜tool▁sep｜>",
+];
 /// Names of its user-defined tokens.
-const USER_DEFINED: [&str; 4] = ["<tool_call>", "</tool_call>", "<think>", "</think>"];
+const USER_DEFINED: [&str; 8] = [
+    "<tool_call>",
+    "</tool_call>",
+    "<think>",
+    "</think>",
+    "<arg_key>",
+    "</arg_key>",
+    "<arg_value>",
+    "</arg_value>",
+];
 const WORDS: [&str; 22] = [
     "name",
     "arguments",
@@ -65,7 +89,7 @@ fn byte_alphabet() -> Vec<char> {
         .collect()
 }
 
-/// A byte-level tokenizer with the markup of all dialects; `tagged` adds `<tool_call>` and its like as tokens.
+/// A byte-level tokenizer; `tagged` adds the marks of all dialects as tokens, otherwise they are spelled out.
 pub(crate) fn tokenizer(tagged: bool) -> Arc<Tokenizer> {
     let alphabet = byte_alphabet();
     let mut vocabulary = serde_json::Map::new();
@@ -87,8 +111,10 @@ pub(crate) fn tokenizer(tagged: bool) -> Arc<Tokenizer> {
             }
         }
     }
-    let user_defined: &[&str] = if tagged { &USER_DEFINED } else { &[] };
-    let names = CONTROL.iter().map(|name| (name, true)).chain(user_defined.iter().map(|name| (name, false)));
+    let (families, user_defined): (&[&str], &[&str]) =
+        if tagged { (&FAMILIES, &USER_DEFINED) } else { (&[], &[]) };
+    let names = CONTROL.iter().chain(families).map(|name| (name, true));
+    let names = names.chain(user_defined.iter().map(|name| (name, false)));
     let added: Vec<Value> = names
         .enumerate()
         .map(|(at, (name, special))| {
@@ -164,9 +190,7 @@ pub(crate) fn tools() -> Vec<ToolSpec> {
             &[],
         ),
         spec("undo", json!({}), &[]),
-        // No value is valid, so this one can never be called.
-        spec("never", json!({"symbol": {"type": "string", "enum": []}}), &["symbol"]),
-        // Here only the argument falls away.
+        // No value is valid, so the argument falls away.
         spec(
             "sometimes",
             json!({"symbol": {"type": "string", "enum": []}, "x-substring-of": {"type": "string"}}),

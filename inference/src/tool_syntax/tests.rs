@@ -2,6 +2,8 @@
 //! Uses small templates of ours in the shape of the families.
 //! Never depends on a model.
 
+mod replies;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -147,7 +149,22 @@ fn mistral_replies() {
 
 #[test]
 fn calls_that_are_cut_off_are_never_reported() {
-    let whole: [(&dyn Dialect, &str); 4] = [
+    let whole: [(&dyn Dialect, &str); 10] = [
+        (
+            &DeepSeek::Bare,
+            "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>read<｜tool▁sep｜>{\"path\": \"a\"}<｜tool▁call▁end｜>",
+        ),
+        (
+            &DeepSeek::Fenced,
+            "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>read\n```json\n{\"path\": \"a\"}\n```",
+        ),
+        (&Glm::Named, "read\n{\"path\": \"a\"}"),
+        (
+            &Harmony,
+            "<|channel|>commentary to=functions.read <|constrain|>json<|message|>{\"path\": \"a\"}<|call|>",
+        ),
+        (&Gemma, "```tool_code\n{\"name\": \"read\", \"parameters\": {\"path\": \"a\"}}\n```"),
+        (&Generic, "<tool_call>\n{\"name\": \"read\", \"arguments\": {\"path\": \"a\"}}\n</tool_call>"),
         (&Hermes, "<tool_call>\n{\"name\": \"read\", \"arguments\": {\"path\": \"a\"}}\n</tool_call>"),
         (&Llama3, "{\"name\": \"read\", \"parameters\": {\"path\": \"a\"}}"),
         (&Mistral::Array, "[TOOL_CALLS][{\"name\": \"read\", \"arguments\": {\"path\": \"a\"}}]"),
@@ -156,7 +173,7 @@ fn calls_that_are_cut_off_are_never_reported() {
     let request = request(tools());
     for (dialect, reply) in whole {
         let end = reply.find("\"a\"}").expect("it has arguments") + 3;
-        for cut in 0..end {
+        for cut in (0..end).filter(|&cut| reply.is_char_boundary(cut)) {
             for complete in [true, false] {
                 let events = reported(dialect, &request, &[&reply[..cut]], complete);
                 let called = events.iter().any(|event| matches!(event, ReplyEvent::Call { .. }));
@@ -194,6 +211,22 @@ fn without_tools_everything_is_text() {
     }
 }
 
+const DIALECTS: [&dyn Dialect; 13] = [
+    &Hermes,
+    &QwenCoder,
+    &Llama3,
+    &Mistral::Array,
+    &Mistral::Named,
+    &DeepSeek::Bare,
+    &DeepSeek::Fenced,
+    &Glm::Lines,
+    &Glm::Compact,
+    &Glm::Named,
+    &Harmony,
+    &Gemma,
+    &Generic,
+];
+
 fn fragments() -> impl Strategy<Value = String> {
     const PIECES: &[&str] = &[
         "<tool_call>",
@@ -223,8 +256,32 @@ fn fragments() -> impl Strategy<Value = String> {
         ",",
         ";",
         "<|python_tag|>",
+        "<function=read>",
+        "\n<parameter=path>\n",
+        "\n</parameter>\n",
+        "</function>",
+        "read\n",
+        "<arg_key>path</arg_key>",
+        "<arg_value>",
+        "</arg_value>",
+        "```",
+        "```tool_code",
+        "```json\n",
+        "<｜tool▁calls▁begin｜>",
+        "<｜tool▁call▁begin｜>",
+        "<｜tool▁sep｜>",
+        "<｜tool▁call▁end｜>",
+        "<｜tool▁calls▁end｜>",
+        "<|channel|>",
+        "analysis",
+        "commentary to=functions.read ",
+        "final",
+        "<|message|>",
+        "<|end|>",
+        "<|start|>assistant",
+        "<|call|>",
     ];
-    prop::collection::vec(prop::sample::select(PIECES), 0..24).prop_map(|pieces| pieces.concat())
+    prop::collection::vec(prop::sample::select(PIECES), 0..28).prop_map(|pieces| pieces.concat())
 }
 
 proptest! {
@@ -237,8 +294,7 @@ proptest! {
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| *cut.get(&letters)).chain([0, reply.len()]).collect();
         cuts.sort_unstable();
         let pieces: Vec<&str> = cuts.windows(2).map(|pair| &reply[pair[0]..pair[1]]).collect();
-        let dialects: [&dyn Dialect; 5] = [&Hermes, &Llama3, &Mistral::Array, &Mistral::Named, &Generic];
-        for dialect in dialects {
+        for dialect in DIALECTS {
             for start in [ReplyStart::Answer, ReplyStart::Reasoning] {
                 let whole = read(dialect, &request, start, &[&reply], complete);
                 let cut = read(dialect, &request, start, &pieces, complete);

@@ -152,8 +152,17 @@ fn dialects_of_templates_people_use_are_found() {
         ("mistralai-Mistral-Nemo-Instruct-2407", "mistral"),
         ("Mistral-Small-3.2-24B-Instruct-2506", "mistral-named"),
         ("unsloth-mistral-Devstral-Small-2507", "mistral-named"),
-        ("Qwen3-Coder", "generic"),
-        ("google-gemma-2-2b-it", "generic"),
+        ("Qwen3-Coder", "qwen-coder"),
+        ("Qwen3.5-4B", "qwen-coder"),
+        ("NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", "qwen-coder"),
+        ("GLM-4.6", "glm"),
+        ("GLM-4.7-Flash", "glm-compact"),
+        ("deepseek-ai-DeepSeek-V3.1", "deepseek"),
+        ("llama-cpp-deepseek-r1", "deepseek-r1"),
+        // This one forgets how the second round of calls begins.
+        ("deepseek-ai-DeepSeek-R1-Distill-Qwen-32B", "generic"),
+        ("openai-gpt-oss-120b", "harmony"),
+        ("google-gemma-2-2b-it", "gemma"),
         ("microsoft-Phi-3.5-mini-instruct", "generic"),
     ];
     let mut wrong = Vec::new();
