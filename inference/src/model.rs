@@ -102,7 +102,7 @@ pub(crate) fn families() -> Vec<&'static str> {
 }
 
 /// Names of tokens that end a turn or a text, whatever the file says about them.
-const END_NAMES: [&str; 17] = [
+const END_NAMES: [&str; 18] = [
     "<|im_end|>",
     "<|endoftext|>",
     "<|eot_id|>",
@@ -120,6 +120,7 @@ const END_NAMES: [&str; 17] = [
     "<|repo_name|>",
     "<|file_sep|>",
     "<|user|>",
+    "<|observation|>",
 ];
 
 /// Tokens that a prompt is read in at a time.
@@ -161,6 +162,9 @@ impl ModelDescription {
         }
         let ends = END_NAMES.iter().filter_map(|name| tokenizer.special(name));
         eos.extend(ends.filter(|&id| tokenizer.kind(id) == TokenKind::Control));
+        // Where messages stand on channels, this ends a message and the reply goes on.
+        let goes_on = tokenizer.special("<|channel|>").and_then(|_| tokenizer.special("<|end|>"));
+        eos.retain(|&id| Some(id) != goes_on);
         eos.sort_unstable();
         eos.dedup();
         let sentencepiece = header.string("tokenizer.ggml.model")? == Some("llama");

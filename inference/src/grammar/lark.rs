@@ -159,8 +159,7 @@ impl LarkBuilder {
             return Ok(self.quotation(&texts, encoding, key == SUBSTRING_OF));
         }
         if let Some(choices) = schema.choices().map_err(|message| error(&message))? {
-            let fitting: Vec<&Value> = choices.into_iter().filter(|choice| schema.fits(choice)).collect();
-            return self.choice(&fitting, encoding).ok_or_else(|| error("a value cannot be written"));
+            return self.choice(&choices, encoding).ok_or_else(|| error("a value cannot be written"));
         }
         if !schema.satisfiable() {
             return Ok(None);

@@ -2,6 +2,8 @@
 //! Uses JSON Schema 2020-12, as far as tools are described with it.
 //! Never loosens a schema: what is rewritten allows the same values or fewer.
 
+use std::collections::HashSet;
+
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
@@ -15,6 +17,8 @@ const LARGE_NUMBER: f64 = 1e15;
 const ANY_DEPTH: usize = 2;
 /// Schemas are followed this deep; a reference to itself ends here.
 const MAX_DEPTH: usize = 32;
+/// Keys that list values.
+const CHOICES: [&str; 2] = ["enum", ONE_OF];
 /// Formats that the grammar engine can enforce. JSON Schema lets others be notes to the reader.
 const FORMATS: [&str; 9] =
     ["date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"];
@@ -98,16 +102,26 @@ impl<'a> Schema<'a> {
         }
     }
 
-    /// The values that `enum`, `const` and our own list name, when one of them is there.
+    /// The valid ones of the values that `enum`, `const` or our own list name, when one of them is there.
     pub fn choices(self) -> Result<Option<Vec<&'a Value>>, String> {
-        for key in ["enum", ONE_OF] {
+        let mut lists = Vec::new();
+        for key in CHOICES {
             match self.get(key) {
-                Some(Value::Array(values)) => return Ok(Some(values.iter().collect())),
+                Some(Value::Array(values)) => lists.push(values.iter().collect()),
                 Some(_) => return Err(format!("{key} must be an array")),
                 None => {}
             }
         }
-        Ok(self.get("const").map(|value| vec![value]))
+        lists.extend(self.get("const").map(|value| vec![value]));
+        let mut lists = lists.into_iter();
+        let Some(mut chosen): Option<Vec<&Value>> = lists.next() else { return Ok(None) };
+        for other in lists {
+            let known: HashSet<String> = other.iter().map(ToString::to_string).collect();
+            chosen.retain(|value| known.contains(&value.to_string()));
+        }
+        // The lists themselves are not looked at again: ten thousand names in them are no rarity.
+        chosen.retain(|value| self.fits_beside_choices(value, 0));
+        Ok(Some(chosen))
     }
 
     /// Whether `value` is valid.
@@ -119,6 +133,18 @@ impl<'a> Schema<'a> {
         if depth > MAX_DEPTH {
             return false;
         }
+        for key in CHOICES {
+            if let Some(Value::Array(values)) = self.get(key)
+                && !values.iter().any(|choice| equal(choice, value))
+            {
+                return false;
+            }
+        }
+        self.get("const").is_none_or(|only| equal(only, value)) && self.fits_beside_choices(value, depth)
+    }
+
+    /// Whether `value` is valid but for the lists of [`Schema::choices`].
+    fn fits_beside_choices(self, value: &Value, depth: usize) -> bool {
         match self.value {
             Value::Bool(any) => return *any,
             Value::Object(_) => {}
@@ -132,16 +158,6 @@ impl<'a> Schema<'a> {
         }
         let types = self.types();
         if !types.is_empty() && !types.iter().any(|name| is_type(value, name)) {
-            return false;
-        }
-        for key in ["enum", ONE_OF] {
-            if let Some(Value::Array(values)) = self.get(key)
-                && !values.iter().any(|choice| equal(choice, value))
-            {
-                return false;
-            }
-        }
-        if self.get("const").is_some_and(|only| !equal(only, value)) {
             return false;
         }
         let here = match value {
@@ -239,7 +255,7 @@ impl<'a> Schema<'a> {
             return false;
         }
         if let Ok(Some(choices)) = here.choices() {
-            return choices.into_iter().any(|choice| here.fits(choice));
+            return !choices.is_empty();
         }
         let any =
             |key: &str| here.get(key).is_none() || here.list(key).any(|part| part.satisfiable_at(depth + 1));
