@@ -3,15 +3,21 @@
 //! Never writes a page that another sequence reads, and never copies anything to grow or to shrink.
 
 mod page;
+mod snapshot;
+mod store;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use half::f16;
+use loci_kernels::mapping::Torn;
 
 /// Tokens of one page: what the attention kernels read in one sweep.
 pub(crate) use loci_kernels::attention::PAGE;
+use loci_kernels::attention::{self, Options};
 pub(crate) use page::{Budget, Page};
+pub(crate) use store::{Report, Store};
+pub use store::{SnapshotOptions, SnapshotStats};
 
 /// There is no memory for another page: the machine has none left, or the budget is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -99,6 +105,7 @@ pub(crate) struct LayerPage<'a> {
 
 impl Sequence {
     /// An empty sequence whose pages are not limited.
+    #[cfg(test)]
     pub(crate) fn new(geometry: &Arc<Geometry>) -> Self {
         Self::within(geometry, &Arc::new(Budget::new(u64::MAX)))
     }
@@ -119,6 +126,7 @@ impl Sequence {
         &self.tokens
     }
 
+    #[cfg(test)]
     pub(crate) fn geometry(&self) -> &Arc<Geometry> {
         &self.geometry
     }
@@ -133,6 +141,14 @@ impl Sequence {
     pub(crate) fn truncate(&mut self, length: usize) {
         self.tokens.truncate(length);
         self.pages.truncate(self.len().div_ceil(PAGE) + 1);
+    }
+
+    /// Whether what was read of the state was what it held.
+    ///
+    /// # Errors
+    /// When a part of it lies in a file that was cut short.
+    pub(crate) fn check(&self) -> Result<(), Torn> {
+        self.pages.iter().try_for_each(|page| page.check())
     }
 
     /// Another sequence with the first `length` tokens of this one. Pages are shared until one of the two writes.
@@ -230,24 +246,25 @@ impl Sequence {
         let (key_width, value_width) = (kv_heads * key_dim, kv_heads * value_dim);
         let count = keys.len() / key_width;
         assert_eq!((count * key_width, count * value_width), (keys.len(), values.len()), "rows are whole");
+        let options = Options {
+            heads: kv_heads,
+            kv_heads,
+            head_dim: key_dim,
+            value_dim,
+            scale: 1.0,
+            softcap: None,
+            window: None,
+            sinks: None,
+        };
         let mut written = 0;
         for page in self.room(layer) {
-            let from = start.max(page.first);
-            let end = (start + count).min(page.first + PAGE);
-            for position in from..end {
-                let (row, at) = (position - page.first, position - start);
-                let key_row = &keys[at * key_width..(at + 1) * key_width];
-                for (column, key) in page.keys.chunks_exact_mut(PAGE).zip(key_row) {
-                    column[row] = f16::from_f32(*key);
-                }
-                let value_row = &values[at * value_width..(at + 1) * value_width];
-                for (head, row_of) in value_row.chunks_exact(value_dim).enumerate() {
-                    let first = (head * PAGE + row) * value_dim;
-                    for (slot, value) in page.values[first..first + value_dim].iter_mut().zip(row_of) {
-                        *slot = f16::from_f32(*value);
-                    }
-                }
-                written += 1;
+            let (from, end) = (start.max(page.first), (start + count).min(page.first + PAGE));
+            if from < end {
+                let rows = from - start..end - start;
+                let keys = &keys[rows.start * key_width..rows.end * key_width];
+                let values = &values[rows.start * value_width..rows.end * value_width];
+                attention::store(&options, page.keys, page.values, from - page.first, keys, values);
+                written += rows.len();
             }
         }
         assert_eq!(written, count, "every row has its room");

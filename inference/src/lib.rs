@@ -6,11 +6,11 @@
 
 pub mod builtin;
 pub mod catalog;
+mod draft;
 pub mod engine;
 pub mod gguf;
 pub mod grammar;
 pub mod hardware;
-#[cfg_attr(not(test), expect(dead_code, reason = "the forward pass moves to shared pages next"))]
 mod kv;
 pub mod local;
 pub mod model;

@@ -1,6 +1,8 @@
 //! Owns the local provider: engine, template, dialect and grammar behind the common seam.
 //! Uses a thread for each request, so that rendering never blocks the caller.
-//! Never keeps a conversation: what it remembers of the last request only saves work.
+//! Never keeps a conversation: what it remembers of earlier requests only saves work.
+
+mod spoken;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -13,6 +15,7 @@ use jiff::civil::Date;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::spoken::{Spoken, Utterance};
 use crate::engine::{Constraint, Engine, EngineEvent, EngineOptions, Job, ModelSource, StopReason};
 use crate::grammar::GrammarCompiler;
 use crate::model::ModelDescription;
@@ -64,18 +67,9 @@ struct Inner {
     grammar: OnceLock<Result<GrammarCompiler, String>>,
     info: ProviderInfo,
     reasoning: bool,
+    /// Whether the engine keeps states beyond this process.
+    keeps: bool,
     spoken: Mutex<Spoken>,
-}
-
-/// The tokens of the last request and its reply, and the text they stand for.
-///
-/// Models do not always write text with the tokens that an encoder would choose. Kept here, the
-/// next prompt repeats the very tokens that the engine still holds.
-#[derive(Debug, Clone, Default)]
-struct Spoken {
-    text: String,
-    tokens: Vec<u32>,
-    untrusted: Vec<std::ops::Range<usize>>,
 }
 
 impl LocalProvider {
@@ -121,6 +115,7 @@ impl LocalProvider {
             grammar: OnceLock::new(),
             info,
             reasoning: options.reasoning,
+            keeps: options.engine.snapshots.is_some(),
             spoken: Mutex::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -244,27 +239,41 @@ impl Inner {
         Ok(tokens)
     }
 
-    /// The tokens of a prompt that goes on from what was said last.
+    /// The tokens of a prompt that goes on from what was said before.
     fn continue_spoken(&self, prompt: &Prompt) -> Result<Option<Vec<u32>>, ProviderError> {
         let tokenizer = self.engine.tokenizer();
-        let spoken = self.spoken.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let said = spoken.text.len();
-        if spoken.tokens.is_empty() || !prompt.text.starts_with(&spoken.text) {
-            return Ok(None);
-        }
-        let (before, after): (Vec<_>, Vec<_>) =
-            prompt.untrusted.iter().cloned().partition(|range| range.start < said);
-        // What was markup must still be markup, and what was text must still be text.
-        if before != spoken.untrusted {
-            return Ok(None);
-        }
-        let after: Vec<_> = after.into_iter().map(|range| range.start - said..range.end - said).collect();
+        let known = self.spoken.lock().unwrap_or_else(PoisonError::into_inner).find(prompt);
+        let Some(utterance) = known else { return Ok(None) };
+        let said = utterance.text.len();
+        let after = prompt.untrusted.iter().filter(|range| range.start >= said);
+        let after: Vec<_> = after.map(|range| range.start - said..range.end - said).collect();
         let rest = tokenizer.encode_prompt(&prompt.text[said..], &after)?;
         // Tokens merge across a cut, except where markup begins.
         if !rest.first().is_some_and(|&id| tokenizer.kind(id) == TokenKind::Control) {
             return Ok(None);
         }
-        Ok(Some([spoken.tokens, rest].concat()))
+        Ok(Some([&utterance.tokens[..], &rest].concat()))
+    }
+
+    /// How many of the first tokens of a prompt every request with this head begins with: system text and tools.
+    fn head_tokens(&self, request: &Request, prompt: &Prompt, tokens: &[u32]) -> usize {
+        if !self.keeps {
+            return 0;
+        }
+        let system = |message: &&Message| matches!(message, Message::System { .. });
+        let mut messages: Vec<Message> = request.messages.iter().take_while(system).cloned().collect();
+        // Unlike any prompt from its first letter on.
+        messages.push(Message::User { text: "\u{1}".to_owned() });
+        let head = Request { messages, references: Vec::new(), ..request.clone() };
+        let Ok(head) = self.prompt(&head) else { return 0 };
+        let same = prompt.text.bytes().zip(head.text.bytes()).take_while(|(one, other)| one == other).count();
+        let tokenizer = self.engine.tokenizer();
+        let mut length = 0;
+        let within = |&&id: &&u32| {
+            length += tokenizer.token_bytes(id).len();
+            length <= same
+        };
+        tokens.iter().take_while(within).count()
     }
 
     fn constraint(
@@ -290,6 +299,12 @@ impl Inner {
         Ok(constraint.map(|constraint| Box::new(constraint) as Box<dyn Constraint>))
     }
 
+    /// The texts that the answer may repeat, in tokens. One that cannot be encoded is only a guess less.
+    fn references(&self, request: &Request) -> Vec<Vec<u32>> {
+        let tokenizer = self.engine.tokenizer();
+        request.references.iter().filter_map(|text| tokenizer.encode(text).ok()).collect()
+    }
+
     fn run(
         &self,
         request: &Request,
@@ -312,12 +327,14 @@ impl Inner {
             sampling: request.sampling.clone(),
             max_tokens: request.max_tokens.unwrap_or(room).min(room),
             stop: Vec::new(),
+            keep: self.head_tokens(request, &prompt, &tokens),
+            references: self.references(request),
             prompt: tokens.clone(),
         };
         stop_if_cancelled()?;
         let mut events = self.engine.generate(job, cancel.clone());
         let mut reply = Reply::new(self, request, &prompt);
-        let mut spoken = Spoken { text: prompt.text, tokens, untrusted: prompt.untrusted };
+        let mut spoken = Utterance { text: prompt.text, tokens, untrusted: prompt.untrusted };
         while let Some(event) = events.blocking_recv() {
             let mut out = Vec::new();
             match event? {
@@ -330,7 +347,7 @@ impl Inner {
                 EngineEvent::Finished { reason, usage } => {
                     let reason = reply.finish(reason, &mut out)?;
                     spoken.text.push_str(&reply.text);
-                    *self.spoken.lock().unwrap_or_else(PoisonError::into_inner) = spoken;
+                    self.spoken.lock().unwrap_or_else(PoisonError::into_inner).add(spoken);
                     out.push(StreamEvent::Finished { reason, usage });
                     for event in out {
                         let _ = sender.blocking_send(Ok(event));

@@ -23,6 +23,9 @@ pub struct Request {
     pub sampling: Sampling,
     /// At most this many new tokens; the provider's default when `None`.
     pub max_tokens: Option<usize>,
+    /// Texts that the answer may repeat in parts, such as a file under edit. The model does not read them: where it
+    /// runs in this process, it writes what it repeats faster.
+    pub references: Vec<String>,
 }
 
 /// One entry of the conversation.
@@ -205,6 +208,10 @@ pub struct TokenUsage {
     pub cached: u64,
     /// Tokens written.
     pub completion: u64,
+    /// Tokens that were guessed while writing, where the model runs in this process.
+    pub drafted: u64,
+    /// Of these, tokens that the model then chose.
+    pub accepted: u64,
 }
 
 /// Why a request failed: a variant for each thing the caller does next.

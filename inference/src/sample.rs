@@ -23,41 +23,22 @@ impl Sampler {
     /// the sequence so far, of which the last `repeat_last_n` are penalised.
     pub(crate) fn sample(&mut self, logits: &mut [f32], recent: &[u32]) -> Option<u32> {
         self.penalise(logits, recent);
+        let best = largest(logits)?;
         if self.settings.temperature <= 0.0 || self.settings.top_k == 1 {
-            return largest(logits);
+            return Some(best);
         }
+        self.collect(logits, logits[best as usize]);
+        let sum = self.keep_top_p();
         let candidates = &mut self.candidates;
-        candidates.clear();
-        candidates
-            .extend((0u32..).zip(logits.iter().copied()).filter(|(_, logit)| *logit > f32::NEG_INFINITY));
-        // `total_cmp` keeps the order defined; equal scores go to the smaller id.
-        let descending = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
-        let keep = self.settings.top_k;
-        if keep > 0 && keep < candidates.len() {
-            candidates.select_nth_unstable_by(keep, descending);
-            candidates.truncate(keep);
-        }
-        candidates.sort_unstable_by(descending);
-        let largest = candidates.first()?.1;
-        let mut sum = 0.0;
-        for (_, score) in candidates.iter_mut() {
-            *score = ((*score - largest) / self.settings.temperature).exp();
-            sum += *score;
-        }
-        if self.settings.top_p < 1.0 {
-            let mut reached = 0.0;
-            let enough = candidates.iter().position(|(_, probability)| {
-                reached += probability / sum;
-                reached >= self.settings.top_p
-            });
-            candidates.truncate(enough.map_or(candidates.len(), |last| last + 1));
-        }
         if self.settings.min_p > 0.0 {
             // The most probable one has the value 1 before division by the sum.
             let least = self.settings.min_p.min(1.0);
             candidates.retain(|(_, probability)| *probability >= least);
         }
-        let sum: f32 = candidates.iter().map(|(_, probability)| probability).sum();
+        let sum = match self.settings.min_p > 0.0 {
+            true => candidates.iter().map(|(_, probability)| probability).sum(),
+            false => sum,
+        };
         let mut left = self.random.unit() * sum;
         for (token, probability) in candidates.iter() {
             left -= probability;
@@ -66,6 +47,73 @@ impl Sampler {
             }
         }
         candidates.last().map(|(token, _)| *token)
+    }
+
+    /// Take what may be drawn: the `top_k` largest, or all, with `exp((score - largest) / temperature)`.
+    fn collect(&mut self, logits: &[f32], largest: f32) {
+        let candidates = &mut self.candidates;
+        candidates.clear();
+        let keep = if self.settings.top_k == 0 { logits.len() } else { self.settings.top_k };
+        // Beyond this many the rest is thrown away; what is below the least of them then need not be looked at.
+        let room = keep.saturating_mul(2).max(256);
+        let mut least = f32::NEG_INFINITY;
+        for (block, scores) in logits.chunks(BLOCK).enumerate() {
+            // Most blocks of a large vocabulary hold nothing that could be kept.
+            if !scores.iter().fold(false, |any, &score| any | (score > least)) {
+                continue;
+            }
+            let ids = (block * BLOCK) as u32..;
+            candidates.extend(ids.zip(scores.iter().copied()).filter(|&(_, score)| score > least));
+            if candidates.len() >= room && candidates.len() > keep {
+                candidates.select_nth_unstable_by(keep - 1, descending);
+                candidates.truncate(keep);
+                // An equal score with a larger id comes after it, so only larger ones matter from here on.
+                least = candidates[keep - 1].1;
+            }
+        }
+        if keep < candidates.len() {
+            candidates.select_nth_unstable_by(keep - 1, descending);
+            candidates.truncate(keep);
+        }
+        if keep < logits.len() {
+            // In order, a small change of the scores changes little of what a random number stands for.
+            candidates.sort_unstable_by(descending);
+        }
+        let temperature = self.settings.temperature;
+        for (_, score) in candidates.iter_mut() {
+            *score = ((*score - largest) / temperature).exp();
+        }
+    }
+
+    /// Keep the smallest set whose probability reaches `top_p`, and return the sum of what is kept.
+    fn keep_top_p(&mut self) -> f32 {
+        let candidates = &mut self.candidates;
+        let all: f32 = candidates.iter().map(|(_, probability)| probability).sum();
+        if self.settings.top_p >= 1.0 {
+            return all;
+        }
+        let enough = self.settings.top_p * all;
+        // Few of many thousand reach it as a rule, so only the first are put in order.
+        let mut sorted = FIRST.min(candidates.len());
+        loop {
+            if sorted < candidates.len() {
+                candidates.select_nth_unstable_by(sorted - 1, descending);
+            }
+            candidates[..sorted].sort_unstable_by(descending);
+            let mut reached = 0.0;
+            let last = candidates[..sorted].iter().position(|(_, probability)| {
+                reached += probability;
+                reached >= enough
+            });
+            if let Some(last) = last {
+                candidates.truncate(last + 1);
+                return reached;
+            }
+            if sorted == candidates.len() {
+                return reached;
+            }
+            sorted = (sorted * 8).min(candidates.len());
+        }
     }
 
     fn penalise(&self, logits: &mut [f32], recent: &[u32]) {
@@ -84,12 +132,29 @@ impl Sampler {
     }
 }
 
+/// Scores that are looked at together.
+const BLOCK: usize = 64;
+/// Candidates that are put in order at first.
+const FIRST: usize = 64;
+
+/// The larger score first, then the smaller id. `total_cmp` keeps the order defined.
+fn descending(a: &(u32, f32), b: &(u32, f32)) -> std::cmp::Ordering {
+    b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
+}
+
 /// The first of the largest scores; `None` when there is no number above negative infinity.
 fn largest(logits: &[f32]) -> Option<u32> {
     let mut best: Option<(u32, f32)> = None;
-    for (token, &logit) in (0u32..).zip(logits) {
-        if logit > best.map_or(f32::NEG_INFINITY, |(_, best)| best) {
-            best = Some((token, logit));
+    for (block, scores) in logits.chunks(BLOCK).enumerate() {
+        let least = best.map_or(f32::NEG_INFINITY, |(_, score)| score);
+        // Without a branch for each score this runs in vectors; a block that holds a new best one is rare.
+        if !scores.iter().fold(false, |any, &score| any | (score > least)) {
+            continue;
+        }
+        for (token, &score) in ((block * BLOCK) as u32..).zip(scores) {
+            if score > best.map_or(f32::NEG_INFINITY, |(_, score)| score) {
+                best = Some((token, score));
+            }
         }
     }
     best.map(|(token, _)| token)

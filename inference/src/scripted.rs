@@ -356,8 +356,12 @@ fn acts(number: usize, step: Step, prompt_tokens: u64) -> Vec<Act> {
     let mut called = 0_usize;
     let mut written = 0_u64;
     let mut ended = false;
-    let usage =
-        |written: u64| TokenUsage { prompt: prompt_tokens, cached: 0, completion: written.div_ceil(4) };
+    let usage = |written: u64| TokenUsage {
+        prompt: prompt_tokens,
+        cached: 0,
+        completion: written.div_ceil(4),
+        ..TokenUsage::default()
+    };
     for event in step.events {
         match event {
             ScriptEvent::Text(text) => {

@@ -9,7 +9,7 @@ use loci_core::config::{RemoteProvider, Settings};
 use loci_core::route::{self, Target};
 use loci_inference::builtin;
 use loci_inference::catalog::{Catalog, Entry, Kind};
-use loci_inference::engine::EngineOptions;
+use loci_inference::engine::{EngineOptions, SnapshotOptions};
 use loci_inference::hardware::Hardware;
 use loci_inference::local::{LocalOptions, LocalProvider};
 use loci_inference::provider::Provider;
@@ -142,6 +142,8 @@ fn local(
     let engine = EngineOptions {
         context: Some(context),
         memory_limit: (machine.available_bytes > 0).then_some(machine.available_bytes),
+        snapshots: (settings.snapshot_bytes > 0)
+            .then(|| SnapshotOptions { folder: project.places.snapshots(), limit: settings.snapshot_bytes }),
         ..EngineOptions::default()
     };
     let dialect = entry.map(|entry| entry.fields.dialect.clone()).filter(|dialect| dialect != "auto");

@@ -24,7 +24,7 @@ fn greedy() -> Sampling {
 }
 
 fn job(prompt: &[u32], max_tokens: usize) -> Job {
-    Job { prompt: prompt.to_vec(), sampling: greedy(), max_tokens, stop: Vec::new(), constraint: None }
+    Job { prompt: prompt.to_vec(), sampling: greedy(), max_tokens, ..Job::default() }
 }
 
 /// What a job reported.
@@ -67,16 +67,18 @@ fn a_later_prompt_computes_only_what_is_new() {
     let first = run(&engine, job(&prompt, 5));
     let (reason, usage) = first.finished.unwrap();
     assert_eq!((reason, first.tokens.len()), (StopReason::Length, 5));
-    assert_eq!(usage, TokenUsage { prompt: 600, cached: 0, completion: 5 });
+    assert_eq!(usage, TokenUsage { prompt: 600, cached: 0, completion: 5, ..usage });
     assert!(first.loadings >= 2);
-    assert_eq!(first.prefill, [(0, 600), (512, 600), (600, 600)]);
+    assert_eq!(first.prefill.first(), Some(&(0, 600)));
+    assert_eq!(first.prefill.last(), Some(&(600, 600)));
+    assert!(first.prefill.len() >= 3 && first.prefill.is_sorted(), "{:?}", first.prefill);
 
     // The next turn: the prompt, what was answered, and something new.
     let turn = [&prompt[..], &first.tokens, &[1, 2, 3]].concat();
     let second = run(&engine, job(&turn, 5));
     let (_, usage) = second.finished.unwrap();
     // Of the answer's last token nothing has been computed yet.
-    assert_eq!(usage, TokenUsage { prompt: 608, cached: 604, completion: 5 });
+    assert_eq!(usage, TokenUsage { prompt: 608, cached: 604, completion: 5, ..usage });
     assert_eq!((second.loadings, second.prefill[0]), (0, (604, 608)));
     let fresh = run(&self::engine(), job(&turn, 5));
     assert_eq!(second.tokens, fresh.tokens);
@@ -85,6 +87,78 @@ fn a_later_prompt_computes_only_what_is_new() {
     let branch = [&prompt[..100], &[9, 9, 9]].concat();
     assert_eq!(run(&engine, job(&branch, 1)).finished.unwrap().1.cached, 100);
     assert_eq!(run(&engine, job(&branch, 1)).finished.unwrap().1.cached, 102);
+}
+
+#[test]
+fn jobs_that_run_together_write_what_each_writes_alone() {
+    let engine = engine();
+    let jobs = |index: u32| Job {
+        sampling: Sampling { temperature: 0.7 * (index % 2) as f32, seed: u64::from(index), ..greedy() },
+        ..job(&(0..20 + 150 * index).map(|at| (at * 7 + index) % 250).collect::<Vec<_>>(), 40)
+    };
+    let receivers: Vec<_> =
+        (0..5).map(|index| engine.generate(jobs(index), CancellationToken::new())).collect();
+    let together: Vec<_> = std::thread::scope(|scope| {
+        let readers: Vec<_> =
+            receivers.into_iter().map(|receiver| scope.spawn(move || collect(receiver))).collect();
+        readers.into_iter().map(|reader| reader.join().unwrap()).collect()
+    });
+    for (index, report) in (0..).zip(&together) {
+        assert_eq!(report.tokens, run(&self::engine(), jobs(index)).tokens, "job {index}");
+    }
+}
+
+#[test]
+fn guesses_save_passes_and_change_nothing() {
+    // A text that was written once is written again.
+    let prompt: Vec<u32> = (0..40).map(|index| index * 11 % 250).collect();
+    let off = engine_with(EngineOptions { speculation: Speculation::Off, ..EngineOptions::default() });
+    let expect = run(&off, job(&prompt, 200));
+    assert_eq!(expect.finished.unwrap().1.drafted, 0);
+    let again = Job { references: vec![expect.tokens.clone()], ..job(&prompt, 200) };
+    let found = run(&engine(), again);
+    assert_eq!(found.tokens, expect.tokens);
+    let (reason, usage) = found.finished.unwrap();
+    assert_eq!(reason, expect.finished.unwrap().0);
+    assert!(usage.drafted == 0 || usage.accepted > 0, "{usage:?}");
+}
+
+#[test]
+fn the_next_process_finds_the_state_of_a_head() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || {
+        let snapshots = SnapshotOptions { folder: folder.path().join("kv"), limit: 1 << 30 };
+        EngineOptions { snapshots: Some(snapshots), ..EngineOptions::default() }
+    };
+    let prompt: Vec<u32> = (0..600).map(|index| index * 7 % 250).collect();
+    let first = engine_with(options());
+    let report = run(&first, Job { keep: 300, ..job(&prompt, 5) });
+    first.settle(LIMIT);
+    assert_eq!(first.snapshots(), SnapshotStats { written: 5, ..SnapshotStats::default() });
+    drop(first);
+
+    let other = [&prompt[..300], &[5, 4, 3, 2]].concat();
+    for (prompt, cached) in [(&prompt, 300), (&other, 300), (&vec![1; 300], 0)] {
+        let next = engine_with(options());
+        let found = run(&next, job(prompt, 5));
+        assert_eq!(found.finished.unwrap().1.cached, cached);
+        assert_eq!(found.tokens, run(&engine(), job(prompt, 5)).tokens);
+    }
+    assert_eq!(report.tokens, run(&engine(), job(&prompt, 5)).tokens);
+
+    // Of a long prompt everything is kept, without being asked.
+    let long: Vec<u32> = (0..1023).map(|index| index * 3 % 250).collect();
+    let small = |options| engine_with(EngineOptions { context: Some(1024), ..options });
+    let first = small(options());
+    run(&first, job(&long, 1));
+    first.settle(LIMIT);
+    assert_eq!(first.snapshots().written, 0, "1,023 tokens are soon read again");
+
+    // Other weights do not find it.
+    let mut shape = model(&Shape::default());
+    shape.set_text("general.name", "another");
+    let other = Engine::open(ModelSource::Static(Box::leak(shape.bytes().into_boxed_slice())), options());
+    assert_eq!(run(&other.unwrap(), job(&prompt, 5)).finished.unwrap().1.cached, 0);
 }
 
 #[test]
@@ -224,7 +298,7 @@ impl Constraint for Failing {
 }
 
 #[test]
-fn failing_constraints_end_the_job_and_a_panic_the_model() {
+fn failing_constraints_end_their_job_only() {
     let engine = engine();
     let run_failing = |kind| {
         let failing = Job { constraint: Some(Box::new(Failing(kind))), ..job(&[1, 2, 3], 5) };
@@ -238,8 +312,7 @@ fn failing_constraints_end_the_job_and_a_panic_the_model() {
         assert_eq!(run(&engine, job(&[1, 2, 3], 5)).tokens.len(), 5, "the engine lives on after {kind}");
     }
     assert!(run_failing("panic").contains("out of order"));
-    let later = run(&engine, job(&[1, 2, 3], 5)).error.unwrap().to_string();
-    assert!(later.contains("failed earlier: out of order"), "{later}");
+    assert_eq!(run(&engine, job(&[1, 2, 3], 5)).tokens.len(), 5, "the panic was the job's own");
 }
 
 #[test]
@@ -252,7 +325,7 @@ fn cancelling_and_dropping_end_a_job_and_the_next_one_runs() {
     let report = collect(receiver);
     assert!(matches!(report.error, Some(ProviderError::Cancelled)), "{report:?}");
     // What had been sent before is all that comes.
-    assert!(report.tokens.len() <= EVENTS + 1);
+    assert!(report.tokens.len() <= EVENTS);
 
     let mut dropped = engine.generate(job(&[4, 5, 6], 1000), CancellationToken::new());
     while !matches!(dropped.blocking_recv().unwrap().unwrap(), EngineEvent::Token(_)) {}
@@ -268,17 +341,18 @@ fn cancelling_and_dropping_end_a_job_and_the_next_one_runs() {
 
 #[test]
 fn the_queue_is_bounded() {
-    let engine = engine();
-    // A job whose receiver does not read stops the thread once its events fill the channel.
-    let mut receivers: Vec<_> =
-        (0..QUEUE + 2).map(|_| engine.generate(job(&[1, 2], 900), CancellationToken::new())).collect();
-    let refused = collect(receivers.pop().unwrap());
-    let extra = collect(engine.generate(job(&[1, 2], 1), CancellationToken::new()));
-    assert!(
-        [refused, extra].iter().any(|report| matches!(report.error, Some(ProviderError::Unavailable { .. }))),
-        "one of the last two must be refused"
-    );
-    drop(receivers);
+    let engine = engine_with(EngineOptions { parallel: Some(2), queue: Some(2), ..EngineOptions::default() });
+    // Jobs whose receivers do not read stop when their events fill the channel, and keep their places.
+    let receivers: Vec<_> =
+        (0..6).map(|_| engine.generate(job(&[1, 2], 900), CancellationToken::new())).collect();
+    let mut refused = 0;
+    for mut receiver in receivers {
+        if let Ok(Err(ProviderError::Unavailable { message })) = receiver.try_recv() {
+            assert!(message.contains("waiting already"), "{message}");
+            refused += 1;
+        }
+    }
+    assert!(refused >= 2, "two run, two wait, the others are refused");
     // The thread takes a moment to see that nobody waits for the jobs in the queue.
     let started = std::time::Instant::now();
     while run(&engine, job(&[1, 2], 2)).tokens.len() != 2 {

@@ -1,11 +1,12 @@
 //! Owns the memory of a page and the budget that pages are counted against.
-//! Uses one allocation for each page.
+//! Uses one allocation for each page, or a part of a mapped file.
 //! Never gives out memory beyond the budget, and gives back what a page took when its last reader is gone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use half::f16;
+use loci_kernels::mapping::{Mapping, Torn, as_halves};
 
 use super::OutOfMemory;
 
@@ -21,14 +22,16 @@ impl Budget {
         Self { limit, used: AtomicU64::new(0) }
     }
 
-    /// Bytes of all pages that are in memory.
-    pub(crate) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
+    /// Bytes that pages may take in all.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
     }
 
-    /// Bytes that may still be taken.
-    pub(crate) fn free(&self) -> u64 {
-        self.limit.saturating_sub(self.used())
+    /// Bytes of all pages in memory. Those that lie in files are not counted: the system takes their memory back
+    /// when it wants it.
+    #[cfg(test)]
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
     }
 
     fn take(&self, bytes: u64) -> Result<(), OutOfMemory> {
@@ -45,37 +48,88 @@ impl Budget {
 /// The state of a page of tokens in all layers.
 #[derive(Debug)]
 pub(crate) struct Page {
+    storage: Storage,
+}
+
+#[derive(Debug)]
+enum Storage {
+    Memory(Counted),
+    File(MappedPage),
+}
+
+/// Memory that a budget knows of.
+#[derive(Debug)]
+struct Counted {
     numbers: Vec<f16>,
     budget: Arc<Budget>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.budget.give_back((self.numbers.len() * size_of::<f16>()) as u64);
+    }
+}
+
+/// A page in a mapped file.
+#[derive(Debug)]
+pub(crate) struct MappedPage {
+    mapping: Arc<Mapping>,
+    start: usize,
+}
+
+impl MappedPage {
+    /// The last `length` numbers of the file, which begin at byte `start`; `None` when they do not, or cannot be read
+    /// in place.
+    pub(super) fn new(mapping: Arc<Mapping>, start: usize, length: usize) -> Option<Self> {
+        let page = Self { mapping, start };
+        (page.numbers().len() == length).then_some(page)
+    }
+
+    fn numbers(&self) -> &[f16] {
+        self.mapping.bytes().get(self.start..).and_then(as_halves).unwrap_or_default()
+    }
 }
 
 impl Page {
     /// A page of zeros: kernels read whole pages, so nothing in them may be anything but a number.
     pub(super) fn zeroed(length: usize, budget: &Arc<Budget>) -> Result<Self, OutOfMemory> {
         let bytes = (length * size_of::<f16>()) as u64;
-        budget.take(bytes)?;
         let mut numbers = Vec::new();
-        if numbers.try_reserve_exact(length).is_err() {
-            budget.give_back(bytes);
-            return Err(OutOfMemory);
-        }
+        numbers.try_reserve_exact(length).map_err(|_| OutOfMemory)?;
+        budget.take(bytes)?;
         numbers.resize(length, f16::ZERO);
-        Ok(Self { numbers, budget: Arc::clone(budget) })
+        Ok(Self { storage: Storage::Memory(Counted { numbers, budget: Arc::clone(budget) }) })
+    }
+
+    /// A page in a file.
+    pub(super) fn mapped(page: MappedPage) -> Self {
+        Self { storage: Storage::File(page) }
     }
 
     /// All of it, layer after layer.
     pub(crate) fn numbers(&self) -> &[f16] {
-        &self.numbers
+        match &self.storage {
+            Storage::Memory(counted) => &counted.numbers,
+            Storage::File(page) => page.numbers(),
+        }
     }
 
     /// The same to be written; `None` where it lies in a file.
     pub(super) fn numbers_mut(&mut self) -> Option<&mut [f16]> {
-        Some(&mut self.numbers)
+        match &mut self.storage {
+            Storage::Memory(counted) => Some(&mut counted.numbers),
+            Storage::File(_) => None,
+        }
     }
-}
 
-impl Drop for Page {
-    fn drop(&mut self) {
-        self.budget.give_back((self.numbers.len() * size_of::<f16>()) as u64);
+    /// Whether what was read of it was what it held.
+    ///
+    /// # Errors
+    /// When it lies in a file that was cut short.
+    pub(crate) fn check(&self) -> Result<(), Torn> {
+        match &self.storage {
+            Storage::Memory(_) => Ok(()),
+            Storage::File(page) => page.mapping.check(),
+        }
     }
 }

@@ -36,6 +36,7 @@ fn request(seed: u64) -> Request {
         tool_choice: ToolChoice::Required,
         sampling: Sampling { temperature: 1.0, seed, ..Default::default() },
         max_tokens: Some(200),
+        references: Vec::new(),
     }
 }
 

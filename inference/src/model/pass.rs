@@ -21,7 +21,6 @@ pub(crate) struct Step<'a> {
 pub(crate) enum Outputs {
     None,
     Last,
-    #[cfg_attr(not(test), expect(dead_code, reason = "drafts are verified with it"))]
     All,
 }
 

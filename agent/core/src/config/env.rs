@@ -146,6 +146,12 @@ impl Places {
         self.cache.join("index").join(Self::project_key(root))
     }
 
+    /// Where the state of prompts is kept for models that run here.
+    #[must_use]
+    pub fn snapshots(&self) -> PathBuf {
+        self.cache.join("kv")
+    }
+
     /// Where pre-images are kept.
     #[must_use]
     pub fn journal(&self) -> PathBuf {

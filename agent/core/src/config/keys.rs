@@ -62,6 +62,12 @@ pub const KEYS: &[Key] = &[
     key("repeat_last_n", Kind::Integer(0, MANY), None, "tokens that count as recent"),
     key("seed", Kind::Integer(0, i64::MAX), None, "the same seed and prompt give the same answer"),
     key("max_file_bytes", Kind::Integer(0, MANY), Some("1048576"), "larger files are not indexed"),
+    key(
+        "snapshot_mib",
+        Kind::Integer(0, MANY),
+        Some("4096"),
+        "space on the disk for the state of long prompts, so that a later start need not read them again; 0 is off",
+    ),
     key("tasks.*", Kind::Text, None, "the project's command for test, build, lint, format or run"),
     key("providers.*.base_url", Kind::Text, None, "an OpenAI-compatible server, up to and including /v1"),
     key("providers.*.api_key_env", Kind::Text, None, "the variable that holds its key"),

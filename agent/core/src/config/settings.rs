@@ -38,6 +38,8 @@ pub struct Settings {
     pub temperature_chosen: bool,
     /// Larger files are not indexed.
     pub max_file_bytes: u64,
+    /// Bytes on the disk for the state of prompts; 0 keeps none.
+    pub snapshot_bytes: u64,
     /// The project's own commands.
     pub tasks: Vec<ProjectTask>,
     /// OpenAI-compatible servers, by name.
@@ -71,6 +73,7 @@ impl Default for Settings {
             sampling: Sampling::default(),
             temperature_chosen: false,
             max_file_bytes: 1 << 20,
+            snapshot_bytes: 4 << 30,
             tasks: Vec::new(),
             providers: BTreeMap::new(),
         }
@@ -144,6 +147,9 @@ impl Settings {
             max_file_bytes: integer("max_file_bytes")
                 .and_then(|number| u64::try_from(number).ok())
                 .unwrap_or(default.max_file_bytes),
+            snapshot_bytes: integer("snapshot_mib")
+                .and_then(|number| u64::try_from(number).ok())
+                .map_or(default.snapshot_bytes, |number| number.saturating_mul(1 << 20)),
             tasks,
             providers,
         }

@@ -261,8 +261,31 @@ impl Conversation {
             tool_choice: ToolChoice::Auto,
             sampling: frame.sampling.clone(),
             max_tokens: frame.max_tokens,
+            references: self.references(),
         }
     }
+
+    /// The files that were read last, as they are without the numbers of their lines: an edit repeats much of them.
+    fn references(&self) -> Vec<String> {
+        let read = self.entries.iter().rev().filter_map(|entry| match &entry.message {
+            Message::Tool { name, text, .. } if name == "read" => Some(without_numbers(text)),
+            _ => None,
+        });
+        read.filter(|text| !text.is_empty()).take(REFERENCES).collect()
+    }
+}
+
+/// Results of `read` that may be repeated in an edit.
+const REFERENCES: usize = 3;
+
+/// The numbered lines of a result, without their numbers.
+fn without_numbers(text: &str) -> String {
+    let line = |line: &str| {
+        let (number, rest) = line.split_once('\t')?;
+        let numbered = !number.is_empty() && number.trim_start().bytes().all(|byte| byte.is_ascii_digit());
+        numbered.then(|| format!("{rest}\n"))
+    };
+    text.lines().filter_map(line).collect()
 }
 
 /// Head and tail of a long text, cut at lines where they are near, with a note between.

@@ -170,6 +170,7 @@ impl Answer {
                 prompt: usage.prompt_tokens,
                 cached: cached.unwrap_or(0),
                 completion: usage.completion_tokens,
+                ..TokenUsage::default()
             };
         }
         let mut events = Vec::new();
