@@ -13,6 +13,12 @@ pub enum Level {
     Avx2,
     /// AVX-512 F, BW, DQ, VL and VNNI: Intel servers since 2019, AMD since Zen 4.
     Avx512,
+    /// NEON: every 64-bit ARM.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// NEON with dot products of bytes: ARM servers since 2019, Apple since the M1, phones since 2018.
+    #[cfg(target_arch = "aarch64")]
+    NeonDot,
 }
 
 impl Level {
@@ -24,7 +30,11 @@ impl Level {
 
     /// All that this machine has, the plain one first: what tests compare with each other.
     pub fn supported() -> impl Iterator<Item = Self> {
-        [Self::Scalar, Self::Avx2, Self::Avx512].into_iter().filter(|level| *level <= Self::best())
+        #[cfg(not(target_arch = "aarch64"))]
+        let levels = [Self::Scalar, Self::Avx2, Self::Avx512];
+        #[cfg(target_arch = "aarch64")]
+        let levels = [Self::Scalar, Self::Neon, Self::NeonDot];
+        levels.into_iter().filter(|level| *level <= Self::best())
     }
 
     /// This level, or the best of the machine where that is less: what a kernel may run.
@@ -50,7 +60,12 @@ fn detect() -> Level {
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "aarch64")]
+fn detect() -> Level {
+    if std::arch::is_aarch64_feature_detected!("dotprod") { Level::NeonDot } else { Level::Neon }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn detect() -> Level {
     Level::Scalar
 }
@@ -65,6 +80,8 @@ mod tests {
         assert_eq!(levels.first(), Some(&Level::Scalar));
         assert_eq!(levels.last(), Some(&Level::best()));
         assert!(levels.is_sorted());
+        assert!(levels.iter().all(|level| level.clamped() == *level));
+        #[cfg(target_arch = "x86_64")]
         assert_eq!(Level::Avx512.clamped(), Level::best());
     }
 }

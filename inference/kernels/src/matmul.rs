@@ -10,6 +10,13 @@ mod activations;
     reason = "vector instructions; accumulators are arrays of a constant length that must stay in registers"
 )]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+#[expect(
+    unsafe_code,
+    clippy::needless_range_loop,
+    reason = "vector instructions; accumulators stay in registers"
+)]
+mod neon;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod scratch;
@@ -180,6 +187,12 @@ impl<'a, 'b> Plan<'a, 'b> {
             // SAFETY: the level is at most that of the machine, and each task has rows of its own.
             #[expect(unsafe_code, reason = "the one place that knows what the machine has")]
             return unsafe { avx512::multiply(&self.matrix, rows, activations, &self.output) };
+        }
+        #[cfg(target_arch = "aarch64")]
+        if level == Level::NeonDot {
+            // SAFETY: the level is at most that of the machine, and each task has rows of its own.
+            #[expect(unsafe_code, reason = "the one place that knows what the machine has")]
+            return unsafe { neon::multiply(&self.matrix, rows, activations, &self.output) };
         }
         let _ = level;
         scalar::multiply(&self.matrix, rows, activations, &self.output);

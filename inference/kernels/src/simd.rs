@@ -6,6 +6,8 @@
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
 pub(crate) mod portable;
 
 use half::f16;
@@ -96,7 +98,10 @@ macro_rules! by_level {
         $(#[$meta])*
         #[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "the level says that the features are there"))]
         $vis fn $name(level: $crate::level::Level, $($arg: $type),*) $(-> $result)? {
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(target_arch = "aarch64")]
+            if level != $crate::level::Level::Scalar {
+                return $kernel($crate::simd::neon::Neon, $($arg),*);
+            }
             let _ = level;
             #[cfg(target_arch = "x86_64")]
             {

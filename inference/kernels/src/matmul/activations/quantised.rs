@@ -96,6 +96,18 @@ impl<'a> Tile<'a> {
         self.part(0, self.shape.scales_at())
     }
 
+    /// [`Tile::levels`] and what follows them, for readers of four words at a time.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) fn words_from_levels(&self) -> &'a [u32] {
+        self.words
+    }
+
+    /// [`Tile::scales`] and what follows them.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) fn words_from_scales(&self) -> &'a [u32] {
+        &self.words[self.shape.scales_at() * self.rows..]
+    }
+
     /// `[block][row]` f32.
     pub(crate) fn scales(&self) -> &'a [u32] {
         self.part(self.shape.scales_at(), self.shape.sums_at())
