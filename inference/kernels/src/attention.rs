@@ -132,7 +132,8 @@ pub fn attend(pool: &Pool, options: &Options<'_>, runs: &mut [Run<'_>]) {
     attend_at(Level::best(), pool, options, runs);
 }
 
-fn attend_at(level: Level, pool: &Pool, options: &Options<'_>, runs: &mut [Run<'_>]) {
+/// As [`attend`], with no more than the vector instructions of `level`.
+pub fn attend_at(level: Level, pool: &Pool, options: &Options<'_>, runs: &mut [Run<'_>]) {
     options.check();
     let mut plan = PLAN.take();
     plan.make(pool.threads(), options, runs);
