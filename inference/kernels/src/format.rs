@@ -166,7 +166,13 @@ impl Format {
     /// Write the numbers that `bytes` hold. Panics when `output` takes another number of bytes.
     pub fn dequantise(self, bytes: &[u8], output: &mut [f32]) {
         assert_eq!(self.row_bytes(output.len()), Some(bytes.len()), "{self:?}: {} numbers", output.len());
-        with_layout!(self, L => layout::dequantise::<L>(bytes, output), float => match self {
+        with_layout!(self, L => layout::dequantise::<L>(bytes, output), float => self.read_floats(bytes, output));
+    }
+
+    /// As [`Format::dequantise`], for a float format.
+    #[inline(always)]
+    pub(crate) fn read_floats(self, bytes: &[u8], output: &mut [f32]) {
+        match self {
             Self::F32 => {
                 for (value, bytes) in output.iter_mut().zip(bytes.as_chunks().0) {
                     *value = f32::from_le_bytes(*bytes);
@@ -174,14 +180,15 @@ impl Format {
             }
             Self::F16 => {
                 for (value, bytes) in output.iter_mut().zip(bytes.as_chunks().0) {
-                    *value = half::f16::from_le_bytes(*bytes).to_f32();
+                    *value = layout::single(u16::from_le_bytes(*bytes));
                 }
             }
+            // BF16 is the upper half of a single.
             _ => {
                 for (value, bytes) in output.iter_mut().zip(bytes.as_chunks().0) {
-                    *value = half::bf16::from_le_bytes(*bytes).to_f32();
+                    *value = f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
                 }
             }
-        });
+        }
     }
 }

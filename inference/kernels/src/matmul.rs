@@ -4,12 +4,17 @@
 
 mod activations;
 #[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "vector instructions")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 #[expect(
     unsafe_code,
     clippy::needless_range_loop,
     reason = "vector instructions; accumulators are arrays of a constant length that must stay in registers"
 )]
 mod avx512;
+#[expect(unsafe_code, reason = "vector instructions")]
+mod float;
 #[cfg(target_arch = "aarch64")]
 #[expect(
     unsafe_code,
@@ -183,10 +188,14 @@ impl<'a, 'b> Plan<'a, 'b> {
         let start = task * self.rows_per_task;
         let rows = start..self.matrix.rows.min(start + self.rows_per_task);
         #[cfg(target_arch = "x86_64")]
-        if level == Level::Avx512 {
-            // SAFETY: the level is at most that of the machine, and each task has rows of its own.
-            #[expect(unsafe_code, reason = "the one place that knows what the machine has")]
-            return unsafe { avx512::multiply(&self.matrix, rows, activations, &self.output) };
+        #[expect(unsafe_code, reason = "the one place that knows what the machine has")]
+        // SAFETY: the level is at most that of the machine, and each task has rows of its own.
+        unsafe {
+            match level {
+                Level::Avx512 => return avx512::multiply(&self.matrix, rows, activations, &self.output),
+                Level::Avx2 => return avx2::multiply(&self.matrix, rows, activations, &self.output),
+                Level::Scalar => {}
+            }
         }
         #[cfg(target_arch = "aarch64")]
         if level == Level::NeonDot {

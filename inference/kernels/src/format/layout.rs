@@ -72,7 +72,13 @@ pub(super) fn dequantise<L: Layout>(blocks: &[u8], output: &mut [f32]) {
 /// The half-precision number at `at`.
 #[inline(always)]
 pub(super) fn half_at(block: &[u8], at: usize) -> f32 {
-    let bits = u32::from(u16::from_le_bytes([block[at], block[at + 1]]));
+    single(u16::from_le_bytes([block[at], block[at + 1]]))
+}
+
+/// The number that these bits are in half precision.
+#[inline(always)]
+pub(crate) fn single(bits: u16) -> f32 {
+    let bits = u32::from(bits);
     // Without branches: the exponent is moved by a multiplication, which also makes subnormals what they are.
     let magnitude = f32::from_bits((bits & 0x7fff) << 13) * f32::from_bits(0x7780_0000);
     let special = if bits & 0x7c00 == 0x7c00 { 0x7f80_0000 } else { 0 };

@@ -64,3 +64,12 @@ fn sizes_are_checked() {
     }
     assert_eq!(Format::from_ggml(99), None);
 }
+
+#[test]
+fn every_number_of_half_precision_is_read_exactly() {
+    for bits in 0..=u16::MAX {
+        let (value, expect) = (super::layout::single(bits), half::f16::from_bits(bits).to_f32());
+        let same = value.to_bits() == expect.to_bits() || value.is_nan() && expect.is_nan();
+        assert!(same, "{bits:#x}: {value}, not {expect}");
+    }
+}

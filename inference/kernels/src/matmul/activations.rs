@@ -32,8 +32,8 @@ impl Activations {
         self.values.clear();
         self.values.extend_from_slice(values);
         self.columns = columns;
-        self.per_256.ready = false;
-        self.per_32.ready = false;
+        self.per_256.ready = None;
+        self.per_32.ready = None;
     }
 
     /// Rows.
@@ -51,6 +51,11 @@ impl Activations {
         self.values.chunks_exact(self.columns.max(1))
     }
 
+    /// One of them.
+    pub(super) fn line(&self, index: usize) -> &[f32] {
+        &self.values[index * self.columns..(index + 1) * self.columns]
+    }
+
     /// Make the form that is needed, unless it is there.
     pub(super) fn prepare(&mut self, level: Level, pool: &Pool, need: Need) {
         match need {
@@ -63,7 +68,7 @@ impl Activations {
     /// The form with a scale per `block` numbers, which [`Activations::prepare`] has made.
     pub(super) fn quantised(&self, block: usize) -> &Quantised {
         let form = if block == 256 { &self.per_256 } else { &self.per_32 };
-        debug_assert!(form.ready);
+        debug_assert!(form.ready.is_some());
         form
     }
 }

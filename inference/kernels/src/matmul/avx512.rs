@@ -10,6 +10,7 @@ use super::activations::{Activations, FEW_ROWS, Quantised, Tile};
 use super::scratch::{Lanes, Scratch, TILE, chunks, with_scratch};
 use super::{Matrix, Output};
 use crate::format::{Layout, with_layout};
+use crate::level::Level;
 use std::arch::x86_64::*;
 use std::ops::Range;
 use wide::Wide;
@@ -37,7 +38,7 @@ pub(super) unsafe fn multiply(
                     with_scratch(|scratch| tiles::<L>(matrix, rows, quantised, output, scratch));
                 }
             },
-            float => super::scalar::multiply(matrix, rows, activations, output)
+            float => super::float::multiply(Level::Avx512, matrix, rows, activations, output)
         );
     }
 }
@@ -89,11 +90,11 @@ unsafe fn kernel<L: Layout>(tile: &Tile<'_>, columns: Range<usize>, scratch: &mu
                         kernel_32::<L, $rows>(tile, columns, scratch)
                     }
                 },)*
-                _ => unreachable!("a tile has one to eight rows"),
+                _ => unreachable!("more than six lines are cut into tiles of four to eight"),
             }
         };
     }
-    with_rows!(1 2 3 4 5 6 7 8);
+    with_rows!(4 5 6 7 8);
 }
 
 /// Blocks of 256 numbers: scales per group as floats, minima in integers, the scale of the activations per block.

@@ -120,3 +120,144 @@ fn every_level_gives_the_same_product() {
         }
     }
 }
+
+/// Factors of every block are `factor`, whatever else is in it.
+fn with_factors(format: Format, bytes: &mut [u8], factor: [u8; 2]) {
+    for block in bytes.chunks_exact_mut(format.block_bytes()) {
+        let at: &[usize] = match format {
+            Format::Q2K => &[80, 82],
+            Format::Q3K => &[108],
+            Format::Q6K => &[208],
+            Format::Q4_1 | Format::Q5_1 | Format::Q4K | Format::Q5K => &[0, 2],
+            Format::F32 | Format::MXFP4 => &[],
+            _ => &[0],
+        };
+        at.iter().for_each(|at| block[*at..at + 2].copy_from_slice(&factor));
+    }
+}
+
+#[test]
+fn extreme_factors_and_activations_give_the_plain_result() {
+    let mut random = Random(11);
+    let factors = [0_u16, 1, 0x03ff, 0x8001, 0x7bff, 0xfbff].map(u16::to_le_bytes);
+    let (rows, columns) = (19, 512);
+    for format in Format::ALL {
+        let mut bytes = matrix_bytes(format, rows, columns, &mut random);
+        for factor in factors {
+            with_factors(format, &mut bytes, factor);
+            let matrix = Matrix::new(format, rows, columns, &bytes).expect("the size");
+            for lines in [1, 7, 9] {
+                let zero = vec![0.0; lines * columns];
+                let mut outlier = zero.clone();
+                outlier[columns / 3] = -1e6;
+                let tiny = vec![1e-38; lines * columns];
+                for values in [&outlier, &zero, &tiny] {
+                    for level in Level::supported() {
+                        let expect = product(Level::Scalar, matrix, values);
+                        let most = expect.iter().fold(1e-30_f32, |most, value| most.max(value.abs()));
+                        for (a, b) in expect.iter().zip(product(level, matrix, values)) {
+                            let same =
+                                *a == b || !a.is_finite() && !b.is_finite() || (a - b).abs() <= most * 1e-5;
+                            assert!(same, "{level:?} {format:?} {factor:?} {lines}: {b}, not {a}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_stays_in_its_line() {
+    let mut random = Random(13);
+    let (rows, columns) = (17, 256);
+    for format in Format::ALL {
+        let bytes = matrix_bytes(format, rows, columns, &mut random);
+        let matrix = Matrix::new(format, rows, columns, &bytes).expect("the size");
+        for level in Level::supported() {
+            for lines in [2, 8] {
+                for strange in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                    let mut values: Vec<f32> = (0..lines * columns).map(|_| random.normal()).collect();
+                    values[columns + 5] = strange;
+                    let output = product(level, matrix, &values);
+                    for (line, output) in output.chunks_exact(rows).enumerate() {
+                        if line == 1 {
+                            let finite = output.iter().any(|value| value.is_finite());
+                            assert!(!finite || format.block_len() == 1, "{level:?} {format:?}");
+                        } else {
+                            assert!(output.iter().all(|value| value.is_finite()), "{level:?} {format:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_does_not_depend_on_the_others_beyond_rounding() {
+    let mut random = Random(17);
+    let (rows, columns, lines) = (48, 1536, 8);
+    for format in Format::ALL {
+        let bytes = matrix_bytes(format, rows, columns, &mut random);
+        let matrix = Matrix::new(format, rows, columns, &bytes).expect("the size");
+        let values: Vec<f32> = (0..lines * columns).map(|_| random.normal()).collect();
+        for level in Level::supported() {
+            let together = product(level, matrix, &values);
+            let size =
+                (together.iter().map(|value| value * value).sum::<f32>() / together.len() as f32).sqrt();
+            for (values, together) in values.chunks_exact(columns).zip(together.chunks_exact(rows)) {
+                for (a, b) in product(level, matrix, values).iter().zip(together) {
+                    // Measured: at most 2e-6 of the root mean square.
+                    assert!((a - b).abs() <= size * 1e-5, "{level:?} {format:?}: {a}, {b}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn several_products_and_parts_of_a_matrix_share_activations() {
+    let mut random = Random(19);
+    let columns = 512;
+    let shapes =
+        [(Format::Q4K, 40), (Format::Q6K, 7), (Format::F16, 33), (Format::Q8_0, 129), (Format::Q4K, 0)];
+    let bytes = shapes.map(|(format, rows)| matrix_bytes(format, rows, columns, &mut random));
+    for lines in [0, 1, 5, 12] {
+        let values: Vec<f32> = (0..lines * columns).map(|_| random.normal()).collect();
+        let matrices: Vec<Matrix<'_>> = (shapes.iter().zip(&bytes))
+            .map(|((format, rows), bytes)| Matrix::new(*format, *rows, columns, bytes).expect("the size"))
+            .collect();
+        let mut outputs: Vec<Vec<f32>> =
+            shapes.iter().map(|(_, rows)| vec![f32::NAN; lines * rows]).collect();
+        let mut products: Vec<Product<'_, '_>> = (matrices.iter().zip(&mut outputs))
+            .map(|(matrix, output)| Product { matrix: *matrix, output })
+            .collect();
+        let mut activations = Activations::default();
+        activations.set(columns, &values);
+        multiply_at(Level::best(), &Pool::new(3), &mut activations, &mut products);
+        for (matrix, output) in matrices.iter().zip(&outputs) {
+            assert_eq!(*output, product(Level::best(), *matrix, &values));
+            if matrix.rows() > 20 && lines > 0 {
+                let part = product(Level::best(), matrix.slice_rows(3..20), &values);
+                for (part, whole) in part.chunks_exact(17).zip(output.chunks_exact(matrix.rows())) {
+                    assert_eq!(part, &whole[3..20]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn sizes_are_checked() {
+    assert!(Matrix::new(Format::Q4K, 2, 256, &[0; 288]).is_ok());
+    for (rows, columns, bytes) in [(2, 256, 287), (2, 255, 288), (usize::MAX, 256, 144), (0, 256, 144)] {
+        assert!(
+            Matrix::new(Format::Q4K, rows, columns, &vec![0; bytes]).is_err(),
+            "{rows} {columns} {bytes}"
+        );
+    }
+    let matrix = Matrix::new(Format::F32, 0, 4, &[]).expect("no rows");
+    assert_eq!(matrix.slice_rows(0..0).rows(), 0);
+    assert!(std::panic::catch_unwind(|| matrix.row(0, &mut [0.0; 4])).is_err());
+}

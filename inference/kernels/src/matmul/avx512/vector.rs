@@ -22,17 +22,19 @@ pub(super) unsafe fn multiply<L: Wide>(
     activations: &Quantised,
     output: &Output<'_>,
 ) {
-    let line = |index| activations.tile(index);
-    // SAFETY: the caller's promise is that of each of these.
-    unsafe {
-        match activations.rows() {
-            1 => few::<L, 1>(matrix, rows, &[line(0)], output),
-            2 => few::<L, 2>(matrix, rows, &[line(0), line(1)], output),
-            3 => few::<L, 3>(matrix, rows, &[line(0), line(1), line(2)], output),
-            4 => few::<L, 4>(matrix, rows, &[line(0), line(1), line(2), line(3)], output),
-            _ => unreachable!("more lines are multiplied in tiles"),
-        }
+    macro_rules! with_lines {
+        ($($lines:literal)*) => {
+            match activations.rows() {
+                // SAFETY: the caller's promise is that of this.
+                $($lines => unsafe {
+                    let lines: [Tile<'_>; $lines] = std::array::from_fn(|index| activations.tile(index));
+                    few::<L, $lines>(matrix, rows, &lines, output);
+                })*
+                _ => unreachable!("more lines are multiplied in tiles"),
+            }
+        };
     }
+    with_lines!(1 2 3 4 5 6);
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,f16c,fma")]

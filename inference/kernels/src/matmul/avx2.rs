@@ -1,0 +1,340 @@
+//! Owns products with AVX2.
+//! Uses blocks of rows that are read once and then meet four lines of activations at a time.
+//! Never saturates: bytes above 127 are multiplied as magnitudes, with their sign moved to the activations.
+
+use super::activations::{Activations, Quantised};
+use super::{Matrix, Output};
+use crate::format::{self as f, Layout, with_layout};
+use crate::level::Level;
+use std::arch::x86_64::*;
+use std::cell::RefCell;
+use std::ops::Range;
+
+/// Lines of activations that are multiplied together.
+const SIDE: usize = 4;
+
+/// A row as it is multiplied.
+#[derive(Debug, Default)]
+struct Row {
+    /// `[column]`: unsigned levels, or signed ones where the format reaches above 127.
+    levels: Vec<u8>,
+    /// `[columns / 16]`, for blocks of 256.
+    scales: Vec<i16>,
+    /// `[columns / 16]`: what a negative sum of 16 activations is multiplied with, for blocks of 256.
+    offsets: Vec<f32>,
+    /// `[block]`: scales.
+    scale: Vec<f32>,
+    /// `[block]`: what a product of scale and sum is multiplied with, for blocks of 32.
+    minimum: Vec<f32>,
+}
+
+thread_local! {
+    static ROW: RefCell<Row> = RefCell::default();
+}
+
+/// Multiply `rows` of `matrix` with all activations, each of which is a tile.
+///
+/// # Safety
+/// The machine has AVX2, FMA and F16C, and no other thread writes these rows of the output.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) unsafe fn multiply(
+    matrix: &Matrix<'_>,
+    rows: Range<usize>,
+    activations: &Activations,
+    output: &Output<'_>,
+) {
+    // SAFETY: the caller's promise is that of each of these.
+    unsafe {
+        with_layout!(
+            matrix.format,
+            L => multiply_rows::<L>(matrix, rows, activations.quantised(L::LEN), output),
+            float => super::float::multiply(Level::Avx2, matrix, rows, activations, output)
+        );
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn multiply_rows<L: Layout + Narrow>(
+    matrix: &Matrix<'_>,
+    rows: Range<usize>,
+    activations: &Quantised,
+    output: &Output<'_>,
+) {
+    let mut row = ROW.take();
+    row.levels.resize(matrix.columns, 0);
+    row.scales.resize(matrix.columns / 16, 0);
+    row.offsets.resize(matrix.columns / 16, 0.0);
+    row.scale.resize(matrix.columns / L::LEN, 0.0);
+    row.minimum.resize(matrix.columns / L::LEN, 0.0);
+    for index in rows {
+        // SAFETY: the machine has the instructions; the caller writes this row alone.
+        unsafe {
+            read::<L>(matrix.row_at(index), &mut row);
+            let mut line = 0;
+            while line < activations.rows() {
+                let count = SIDE.min(activations.rows() - line);
+                let mut sums = [0.0; SIDE];
+                match count {
+                    1 => sums[..1].copy_from_slice(&dots::<L, 1>(&row, activations, line)),
+                    2 => sums[..2].copy_from_slice(&dots::<L, 2>(&row, activations, line)),
+                    3 => sums[..3].copy_from_slice(&dots::<L, 3>(&row, activations, line)),
+                    _ => sums = dots::<L, SIDE>(&row, activations, line),
+                }
+                for (offset, sum) in sums[..count].iter().enumerate() {
+                    output.set((line + offset) * matrix.rows + index, &[*sum]);
+                }
+                line += count;
+            }
+        }
+    }
+    ROW.set(row);
+}
+
+/// Whether levels reach above 127, where two products of bytes no longer fit 16 bits.
+fn signed<L: Layout>() -> bool {
+    L::SHIFT == 7
+}
+
+/// Read a row.
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn read<L: Layout + Narrow>(bytes: &[u8], row: &mut Row) {
+    let blocks = bytes.chunks_exact(L::BYTES).zip(row.levels.chunks_exact_mut(L::LEN));
+    for (index, (block, levels)) in blocks.enumerate() {
+        // SAFETY: the machine has the instructions.
+        unsafe { L::read_levels(block, levels) };
+        let factors = L::factors(block);
+        row.scale[index] = factors.scale;
+        if L::LEN == 32 {
+            let offset = if signed::<L>() { 0.0 } else { f32::from(L::OFFSET) };
+            row.minimum[index] = factors.scale * offset + factors.minimum;
+            continue;
+        }
+        let scales = &mut row.scales[index * 16..(index + 1) * 16];
+        let offsets = &mut row.offsets[index * 16..(index + 1) * 16];
+        for (group, (scale, offset)) in scales.iter_mut().zip(offsets).enumerate() {
+            let group = if L::GROUP == 16 { group } else { group / 2 };
+            *scale = factors.scales[group];
+            *offset = if L::MINIMA {
+                factors.minimum * f32::from(factors.minima[group])
+            } else if signed::<L>() {
+                0.0
+            } else {
+                factors.scale * f32::from(factors.scales[group]) * f32::from(L::OFFSET)
+            };
+        }
+    }
+    if signed::<L>() {
+        // 128 less: signed bytes.
+        for level in row.levels.iter_mut() {
+            *level ^= 128;
+        }
+    }
+}
+
+/// Dot products of a row with `T` lines.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn dots<L: Layout, const T: usize>(row: &Row, activations: &Quantised, first: usize) -> [f32; T] {
+    let columns = row.levels.len();
+    let blocks = columns / L::LEN;
+    let (group, rest) = if L::LEN == 256 { (16, 0) } else { (32, blocks) };
+    let mut levels = [std::ptr::null::<u8>(); T];
+    let mut scales = [std::ptr::null::<f32>(); T];
+    let mut sums = [std::ptr::null::<i32>(); T];
+    let mut products = [std::ptr::null::<f32>(); T];
+    for t in 0..T {
+        let tile = activations.tile(first + t);
+        assert!(tile.rows == 1, "a line is a tile of its own at this level");
+        levels[t] = tile.levels()[..columns / 4].as_ptr().cast();
+        scales[t] = tile.scales()[..blocks].as_ptr().cast();
+        sums[t] = tile.negative_sums()[..columns / group].as_ptr().cast();
+        products[t] = tile.products()[..rest].as_ptr().cast();
+    }
+    let ones = _mm256_set1_epi16(1);
+    let mut totals = [_mm256_setzero_ps(); T];
+    let mut rests = [0.0; T];
+    for block in 0..blocks {
+        // SAFETY: the row and the lines have this many blocks; their parts have the lengths that were just checked.
+        unsafe {
+            let mut dots = [_mm256_setzero_si256(); T];
+            for part in 0..L::LEN / 32 {
+                let at = block * L::LEN + part * 32;
+                let weights = _mm256_loadu_si256(row.levels.as_ptr().add(at).cast());
+                let magnitudes = if signed::<L>() { _mm256_abs_epi8(weights) } else { weights };
+                let factors = if L::LEN == 256 {
+                    let scales = row.scales.as_ptr().add(at / 16);
+                    _mm256_set_m128i(_mm_set1_epi16(*scales.add(1)), _mm_set1_epi16(*scales))
+                } else {
+                    ones
+                };
+                for t in 0..T {
+                    let mut values = _mm256_loadu_si256(levels[t].add(at).cast());
+                    if signed::<L>() {
+                        values = _mm256_sign_epi8(values, weights);
+                    }
+                    let pairs = _mm256_maddubs_epi16(magnitudes, values);
+                    dots[t] = _mm256_add_epi32(dots[t], _mm256_madd_epi16(pairs, factors));
+                }
+            }
+            let scale = _mm256_set1_ps(row.scale[block]);
+            for t in 0..T {
+                let mut value = _mm256_mul_ps(_mm256_cvtepi32_ps(dots[t]), scale);
+                if L::LEN == 256 {
+                    for half in 0..2 {
+                        let at = block * 16 + half * 8;
+                        let sums = _mm256_cvtepi32_ps(_mm256_loadu_si256(sums[t].add(at).cast()));
+                        let offsets = _mm256_loadu_ps(row.offsets.as_ptr().add(at));
+                        value = _mm256_fmadd_ps(sums, offsets, value);
+                    }
+                } else {
+                    rests[t] += row.minimum[block] * *products[t].add(block);
+                }
+                totals[t] = _mm256_fmadd_ps(value, _mm256_set1_ps(*scales[t].add(block)), totals[t]);
+            }
+        }
+    }
+    let mut results = [0.0; T];
+    for t in 0..T {
+        let mut lanes = [0.0; 8];
+        // SAFETY: there is room for a vector.
+        unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), totals[t]) };
+        results[t] = lanes.iter().sum::<f32>() - rests[t];
+    }
+    results
+}
+
+/// How levels are read with AVX2.
+trait Narrow: Layout {
+    /// Write the levels of a whole block.
+    ///
+    /// # Safety
+    /// The machine has AVX2.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn read_levels(block: &[u8], levels: &mut [u8]) {
+        Self::levels(block, levels);
+    }
+}
+
+/// The 32 bytes at `at`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(bytes: &[u8], at: usize) -> __m256i {
+    let bytes = &bytes[at..at + 32];
+    // SAFETY: 32 bytes are there.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+/// Write 32 levels at `at`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(levels: &mut [u8], at: usize, values: __m256i) {
+    let levels = &mut levels[at..at + 32];
+    // SAFETY: there is room for 32 bytes.
+    unsafe { _mm256_storeu_si256(levels.as_mut_ptr().cast(), values) };
+}
+
+/// Levels of 16 bytes: low halves, then high ones.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn nibbles(bytes: &[u8], at: usize) -> __m256i {
+    let bytes = &bytes[at..at + 16];
+    // SAFETY: 16 bytes are there.
+    let packed = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
+    let both = _mm256_set_m128i(_mm_srli_epi16::<4>(packed), packed);
+    _mm256_and_si256(both, _mm256_set1_epi8(15))
+}
+
+/// 16 where a bit of a word is set.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn fifth_bits(bytes: &[u8], at: usize) -> __m256i {
+    let word = i32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+    // Byte i / 8 of the word to lane i, then its bit i % 8.
+    let spread = _mm256_setr_epi64x(0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303);
+    let bits = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64.cast_signed());
+    let lanes = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(word), spread), bits);
+    _mm256_and_si256(_mm256_cmpeq_epi8(lanes, bits), _mm256_set1_epi8(16))
+}
+
+impl Narrow for f::Q4_0 {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn read_levels(block: &[u8], levels: &mut [u8]) {
+        store(levels, 0, nibbles(block, 2));
+    }
+}
+
+impl Narrow for f::Q5_0 {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn read_levels(block: &[u8], levels: &mut [u8]) {
+        store(levels, 0, _mm256_or_si256(nibbles(block, 6), fifth_bits(block, 2)));
+    }
+}
+
+impl Narrow for f::Q8_0 {}
+
+impl Narrow for f::Q4K {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn read_levels(block: &[u8], levels: &mut [u8]) {
+        let low = _mm256_set1_epi8(15);
+        for part in 0..4 {
+            let packed = load(block, 16 + 32 * part);
+            store(levels, 64 * part, _mm256_and_si256(packed, low));
+            store(levels, 64 * part + 32, _mm256_and_si256(_mm256_srli_epi16::<4>(packed), low));
+        }
+    }
+}
+
+impl Narrow for f::Q5K {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn read_levels(block: &[u8], levels: &mut [u8]) {
+        let (low, fifth) = (_mm256_set1_epi8(15), _mm256_set1_epi8(16));
+        let bits = load(block, 16);
+        for part in 0..4 {
+            let packed = load(block, 48 + 32 * part);
+            let first = _mm256_set1_epi8((1_u8 << (2 * part)).cast_signed());
+            let second = _mm256_set1_epi8((2_u8 << (2 * part)).cast_signed());
+            let upper = |bit| {
+                let set = _mm256_cmpeq_epi8(_mm256_and_si256(bits, bit), bit);
+                _mm256_and_si256(set, fifth)
+            };
+            store(levels, 64 * part, _mm256_or_si256(_mm256_and_si256(packed, low), upper(first)));
+            let high = _mm256_and_si256(_mm256_srli_epi16::<4>(packed), low);
+            store(levels, 64 * part + 32, _mm256_or_si256(high, upper(second)));
+        }
+    }
+}
+
+impl Narrow for f::Q6K {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn read_levels(block: &[u8], levels: &mut [u8]) {
+        let (low, two) = (_mm256_set1_epi8(15), _mm256_set1_epi8(0x30));
+        for half in 0..2 {
+            let (first, second) = (load(block, 64 * half), load(block, 64 * half + 32));
+            let upper = load(block, 128 + 32 * half);
+            let parts = [
+                (first, _mm256_slli_epi16::<4>(upper)),
+                (second, _mm256_slli_epi16::<2>(upper)),
+                (_mm256_srli_epi16::<4>(first), upper),
+                (_mm256_srli_epi16::<4>(second), _mm256_srli_epi16::<2>(upper)),
+            ];
+            for (part, (four, upper)) in parts.into_iter().enumerate() {
+                let value = _mm256_or_si256(_mm256_and_si256(four, low), _mm256_and_si256(upper, two));
+                store(levels, 128 * half + 32 * part, value);
+            }
+        }
+    }
+}
+
+impl Narrow for f::Q4_1 {}
+impl Narrow for f::Q5_1 {}
+impl Narrow for f::Mxfp4 {}
+impl Narrow for f::Iq4Nl {}
+impl Narrow for f::Q2K {}
+impl Narrow for f::Q3K {}
+impl Narrow for f::Iq4Xs {}
