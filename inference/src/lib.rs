@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests prepare and damage files directly"))]
 
+pub mod bench;
 pub mod builtin;
 pub mod catalog;
 mod draft;

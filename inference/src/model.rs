@@ -214,6 +214,16 @@ fn kept(value: &Value) -> Option<Metadata> {
     })
 }
 
+/// Bytes that the program takes with a model whose sequences have `tokens` tokens together.
+pub(crate) fn memory_bytes(header: &Header, config: &Config, tokens: usize) -> u64 {
+    // The weights stay where the file is mapped: they take their own size and no more.
+    let weights: u64 = header.tensors().values().map(|info| info.bytes).sum();
+    let tokens = tokens.next_multiple_of(crate::kv::PAGE) as u64;
+    let cache = config.cache_bytes_per_token().saturating_mul(tokens);
+    let sum = weights.saturating_add(decoder::buffer_bytes(config)).saturating_add(cache);
+    sum.saturating_add(sum / 10)
+}
+
 /// The context that fits, why it is lower than wished, and the memory it takes.
 fn fit_context(
     header: &Header,
@@ -224,15 +234,7 @@ fn fit_context(
     let asked_too_much = limits.context.filter(|&context| context > config.context);
     let mut note =
         asked_too_much.map(|context| format!("the model holds {wished} tokens, {context} were asked for"));
-    // The weights stay where the file is mapped: they take their own size and no more.
-    let weights: u64 = header.tensors().values().map(|info| info.bytes).sum();
-    let buffers = decoder::buffer_bytes(config);
-    let memory = |context: usize| {
-        let cache =
-            config.cache_bytes_per_token().saturating_mul(context.next_multiple_of(crate::kv::PAGE) as u64);
-        let sum = weights.saturating_add(buffers).saturating_add(cache);
-        sum.saturating_add(sum / 10)
-    };
+    let memory = |context: usize| memory_bytes(header, config, context);
     let Some(limit) = limits.memory.filter(|&limit| memory(wished) > limit) else {
         return Ok((wished, note, memory(wished)));
     };

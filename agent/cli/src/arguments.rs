@@ -131,6 +131,8 @@ pub(crate) enum Command {
     Index(IndexArguments),
     /// List models, and which of them fit this machine
     Models(ModelsArguments),
+    /// Measure how fast a model runs on this machine
+    Bench(BenchArguments),
     /// Take back the newest file change of the last session
     Undo(UndoArguments),
     /// List the sessions of this project
@@ -210,6 +212,45 @@ pub(crate) struct ModelsArguments {
     pub(crate) json: bool,
 }
 
+/// `loci bench`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Each test is one of each list: -p 512,2048 -n 64 -d 0,2048 gives pp512, pp2048, tg64, and the same behind
+2048 tokens. The tokens are random, the rates those of passes without sampling."
+)]
+pub(crate) struct BenchArguments {
+    /// A name of `loci models` or a path to a GGUF file
+    #[arg(short, long, value_name = "MODEL")]
+    pub(crate) model: String,
+    /// Lengths of prompts to measure; 0 for none
+    #[arg(short, long, value_name = "TOKENS", value_delimiter = ',', default_values_t = [512])]
+    pub(crate) prompt: Vec<usize>,
+    /// Lengths of answers to measure; 0 for none
+    #[arg(short = 'n', long, value_name = "TOKENS", value_delimiter = ',', default_values_t = [64])]
+    pub(crate) generate: Vec<usize>,
+    /// Tokens before each prompt and answer
+    #[arg(short, long, value_name = "TOKENS", value_delimiter = ',', default_values_t = [0])]
+    pub(crate) depth: Vec<usize>,
+    /// Answers that are generated together; they share what stands before them
+    #[arg(short, long, value_name = "N", value_delimiter = ',', default_values_t = [1], value_parser = sequences)]
+    pub(crate) batch: Vec<usize>,
+    /// Run each test so many times
+    #[arg(short, long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) repetitions: u16,
+    /// Compute with so many threads; one for each core when absent
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Time the first run too, which reads the file
+    #[arg(long)]
+    pub(crate) no_warm_up: bool,
+    /// Stay on the CPU
+    #[arg(long)]
+    pub(crate) cpu: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// `loci undo`.
 #[derive(Debug, Args)]
 pub(crate) struct UndoArguments {
@@ -274,6 +315,13 @@ fn permission_mode(name: &str) -> Result<loci_protocol::PermissionMode, String> 
     })
 }
 
+fn sequences(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=256) => Ok(count),
+        _ => Err("a number from 1 to 256".into()),
+    }
+}
+
 fn temperature(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(value) if (0.0..=5.0).contains(&value) => Ok(value),
@@ -321,6 +369,9 @@ mod tests {
         let cli = check("loci search a b --json -C /tmp").expect("parses");
         assert_eq!(cli.shared.directory.as_deref(), Some(std::path::Path::new("/tmp")));
         check("loci --permission-mode acceptEdits --allow Read --deny Bash(rm*)").expect("parses");
+        let cli = check("loci bench -m builtin -p 16,32 -n 0 -d 0,64 --batch 1,4").expect("parses");
+        let Some(Command::Bench(bench)) = cli.command else { panic!("another command") };
+        assert_eq!((bench.prompt, bench.generate, bench.batch), (vec![16, 32], vec![0], vec![1, 4]));
         for wrong in [
             "loci --permission-mode yolo",
             "loci --temperature hot",
@@ -330,6 +381,10 @@ mod tests {
             "loci where",
             "loci --continue --resume x",
             "loci frobnicate",
+            "loci bench",
+            "loci bench -m x -b 0",
+            "loci bench -m x -r 0",
+            "loci bench -m x -p many",
         ] {
             assert!(check(wrong).is_err(), "{wrong}");
         }

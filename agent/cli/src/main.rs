@@ -48,6 +48,7 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> anyhow::Result<O
         Some(Command::Outline(arguments)) => commands::outline::run(&project, &arguments),
         Some(Command::Index(arguments)) => commands::index::run(&project, &arguments),
         Some(Command::Models(arguments)) => commands::models::run(&project, &arguments),
+        Some(Command::Bench(arguments)) => commands::bench::run(&project, &arguments),
         Some(Command::Undo(arguments)) => commands::undo::run(&project, &arguments),
         Some(Command::Sessions(arguments)) => commands::sessions::run(&project, &arguments),
         Some(Command::Config(arguments)) => commands::config::run(&project, &arguments),

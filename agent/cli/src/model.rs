@@ -9,7 +9,7 @@ use loci_core::config::{RemoteProvider, Settings};
 use loci_core::route::{self, Target};
 use loci_inference::builtin;
 use loci_inference::catalog::{Catalog, Entry, Kind};
-use loci_inference::engine::{EngineOptions, SnapshotOptions};
+use loci_inference::engine::{EngineOptions, ModelSource, SnapshotOptions};
 use loci_inference::hardware::Hardware;
 use loci_inference::local::{LocalOptions, LocalProvider};
 use loci_inference::provider::Provider;
@@ -62,6 +62,38 @@ pub(crate) fn open(project: &Project, settings: &Settings) -> anyhow::Result<Arc
     }
 }
 
+/// The bytes of a model that runs here, by a name of the catalogue or a path: for measurements, which need no provider.
+///
+/// # Errors
+/// When nothing has that name, or it is no model of this machine.
+pub(crate) fn source(project: &Project, name: &str) -> anyhow::Result<ModelSource> {
+    let catalog = project.catalog()?;
+    let named = Settings { model: Some(name.to_owned()), ..Settings::default() };
+    let path = match route::choose(&with_services(&named, &catalog), &project.environment)?.target {
+        Target::BuiltIn => return Ok(builtin::source()),
+        Target::File(path) => path,
+        Target::Catalogue(name) => match catalog.get(&name)? {
+            entry if entry.fields.kind == Kind::BuiltIn => return Ok(builtin::source()),
+            entry => file_of(project, entry)?,
+        },
+        Target::Remote { .. } | Target::Script(_) => {
+            return Err(Usage::error(
+                format!("`{name}` does not run in this process"),
+                "name a model of this machine; `loci models` lists them",
+            ));
+        }
+    };
+    let path = resolve(project, &path);
+    if path.is_file() { Ok(ModelSource::Path(path)) } else { Err(no_file(&path)) }
+}
+
+fn no_file(path: &Path) -> anyhow::Error {
+    Usage::error(
+        format!("{} is not a file", path.display()),
+        "give the path of a GGUF file; `loci models` lists names",
+    )
+}
+
 /// The services of the catalogue beside those of the configuration, which win.
 fn with_services(settings: &Settings, catalog: &Catalog) -> Settings {
     let mut settings = settings.clone();
@@ -94,8 +126,14 @@ fn catalogued(project: &Project, entry: &Entry, settings: &Settings) -> anyhow::
         }
         Kind::Gguf => {}
     }
+    local(project, &file_of(project, entry)?, Some(entry), settings)
+}
+
+/// Where the file of an entry is.
+fn file_of(project: &Project, entry: &Entry) -> anyhow::Result<PathBuf> {
+    let fields = &entry.fields;
     if let Some(path) = &fields.path {
-        return local(project, Path::new(path), Some(entry), settings);
+        return Ok(PathBuf::from(path));
     }
     if !entry.supported() {
         let architecture = fields.architecture.as_deref().unwrap_or("its");
@@ -120,7 +158,7 @@ fn catalogued(project: &Project, entry: &Entry, settings: &Settings) -> anyhow::
             format!("download {file} from the hub's {repository} to {}", path.display()),
         ));
     }
-    local(project, &path, Some(entry), settings)
+    Ok(path)
 }
 
 fn local(
@@ -131,10 +169,7 @@ fn local(
 ) -> anyhow::Result<Arc<dyn Provider>> {
     let path = resolve(project, path);
     if !path.is_file() {
-        return Err(Usage::error(
-            format!("{} is not a file", path.display()),
-            "give the path of a GGUF file; `loci models` lists names",
-        ));
+        return Err(no_file(&path));
     }
     let machine = Hardware::detect();
     let context =

@@ -111,6 +111,62 @@ fn a_damaged_model_file_is_an_error_with_a_hint() {
 }
 
 #[test]
+fn a_model_is_measured() {
+    let world = World::new();
+    let run = world
+        .loci(&["bench", "-m", "builtin", "-p", "8,16", "-n", "2", "-d", "0,70", "--batch", "1,2", "-r", "2"])
+        .ended(0);
+    for word in ["loci-builtin", "pp8", "pp16", "tg2", "tg2 x2", "tg2 x2 @ d70", "TOKENS/S"] {
+        assert!(run.out.contains(word), "{word}: {}", run.out);
+    }
+    let value = world
+        .loci(&[
+            "bench",
+            "-m",
+            "builtin",
+            "-p",
+            "8",
+            "-n",
+            "0",
+            "-r",
+            "3",
+            "-t",
+            "1",
+            "--no-warm-up",
+            "--json",
+        ])
+        .ended(0)
+        .json();
+    assert_eq!(value["model"]["threads"], 1);
+    assert!(value["machine"]["total_bytes"].as_u64().is_some_and(|bytes| bytes > 0));
+    let results = value["results"].as_array().expect("a list");
+    assert_eq!((results.len(), &results[0]["name"]), (1, &"pp8".into()), "{value}");
+    let rates = results[0]["rates"].as_array().expect("a list");
+    assert!(
+        rates.len() == 3 && rates.iter().all(|rate| rate.as_f64().is_some_and(|rate| rate > 0.0)),
+        "{value}"
+    );
+}
+
+#[test]
+fn what_cannot_be_measured_is_an_error() {
+    let world = World::new();
+    let check = |arguments: &[&str], code: i32, error: &str| {
+        let run = world.loci(&[&["bench"], arguments].concat()).ended(code).explains(error);
+        assert!(run.out.is_empty(), "{}", run.out);
+    };
+    world.loci(&["bench"]).ended(2).explains("required arguments");
+    check(&["-m", "builtin", "-p", "0", "-n", "0"], 2, "nothing to measure");
+    check(&["-m", "builtin", "-d", "9999999"], 1, "the model holds");
+    check(&["-m", "nowhere.gguf"], 2, "nowhere.gguf");
+    check(&["-m", "quen3-4b"], 2, "unknown model `quen3-4b`");
+    check(&["-m", "scripted:x"], 2, "`scripted:x` does not run in this process");
+    check(&["-m", "builtin", "--batch", "0"], 2, "from 1 to 256");
+    world.write("text.gguf", "this is no model at all, but long enough to look like one");
+    check(&["-m", "text.gguf"], 1, "not a GGUF file");
+}
+
+#[test]
 fn a_closed_pipe_ends_quietly() {
     let world = World::with_crate();
     for arguments in
