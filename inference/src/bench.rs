@@ -184,14 +184,14 @@ impl Bench {
     /// when a test is longer than the model's context.
     pub fn open(source: &ModelSource, plan: &Plan, settings: Settings) -> Result<Self, ProviderError> {
         let refused = |error: GgufError| ProviderError::Model { message: error.to_string() };
-        let (mut source, file_name) = match source {
+        let (source, file_name) = match source {
             ModelSource::Path(path) => {
                 let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
                 (Source::open(path).map_err(refused)?, name.unwrap_or_default())
             }
             ModelSource::Static(bytes) => (Source::constant(bytes), "built-in".to_owned()),
         };
-        let header = Header::read(&mut source).map_err(refused)?;
+        let header = Header::read(&source).map_err(refused)?;
         let config = Config::read(&header).map_err(refused)?;
         let context = plan.context().max(1);
         if context > config.context {
