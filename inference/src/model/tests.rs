@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a failure here is the test's result")]
 
 mod families;
+mod paths;
 
 use std::io::Cursor;
 
@@ -272,17 +273,60 @@ fn all_ways_through_the_cache_agree() {
     check_paths(&large, 0.1);
 }
 
+/// Wherever a pass is cancelled, nothing of it is left.
 #[test]
-fn a_cancelled_pass_leaves_the_cache_as_it_was() {
+fn a_cancelled_pass_leaves_every_sequence_as_it_was() {
     let raw = model(&Shape::default());
     let mut runner = Runner::new(&raw);
     let expect = runner.run(&[1, 2, 3, 4], 8);
     runner.sequence.truncate(2);
-    let step = Step { sequence: &mut runner.sequence, tokens: &[9, 9], outputs: Outputs::None };
-    let result = runner.decoder.forward(&mut [step], &mut Vec::new(), &|| true);
-    assert!(matches!(result, Err(Error::Cancelled)));
-    assert_eq!(runner.sequence.len(), 2);
+    let mut other = runner.sequence.fork(1);
+    // More than a chunk, so that some of it is through all layers.
+    let long: Vec<u32> = (0..600).map(|index| index % 290).collect();
+    let mut asked = 0;
+    for after in 0.. {
+        let count = std::cell::Cell::new(0);
+        let cancelled = || {
+            count.set(count.get() + 1);
+            count.get() > after
+        };
+        let mut batch = [
+            Step { sequence: &mut runner.sequence, tokens: &[9, 9], outputs: Outputs::All },
+            Step { sequence: &mut other, tokens: &long, outputs: Outputs::Last },
+        ];
+        match runner.decoder.forward(&mut batch, &mut Vec::new(), &cancelled) {
+            Err(Error::Cancelled) => asked += 1,
+            Ok(()) => break,
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!((runner.sequence.tokens(), other.tokens()), (&[1, 2][..], &[1][..]));
+    }
+    // Two chunks of two layers.
+    assert!(asked > 2 * 2 * 4, "asked {asked} times");
+    runner.sequence.truncate(2);
     assert_eq!(runner.run(&[3, 4], 8), expect);
+    assert_eq!((other.len(), other.tokens()[600]), (601, long[599]));
+}
+
+#[test]
+fn a_file_cut_short_while_it_is_used_ends_the_pass() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let bytes = model(&Shape { layers: 8, vocab: 3000, ..Shape::default() }).bytes();
+    std::fs::write(file.path(), &bytes).unwrap();
+    let source = Source::open(file.path()).unwrap();
+    let header = Header::read(&source).unwrap();
+    let config = Config::read(&header).unwrap();
+    let mut decoder = Decoder::load(&source, &header, config, CONTEXT, 1).unwrap();
+    let mut sequence = Sequence::new(decoder.geometry());
+    let mut run = |sequence: &mut Sequence| {
+        let step = Step { sequence, tokens: &[1, 2, 3], outputs: Outputs::Last };
+        decoder.forward(&mut [step], &mut Vec::new(), &|| false)
+    };
+    run(&mut sequence).unwrap();
+    file.as_file().set_len(4096).unwrap();
+    let error = run(&mut sequence).unwrap_err();
+    assert!(matches!(error, Error::Torn(_)), "{error}");
+    assert_eq!(sequence.tokens(), [1, 2, 3]);
 }
 
 /// The tensor operations for accelerators, on the one device that every machine has.

@@ -13,12 +13,12 @@ use crate::gguf::testing::Raw;
 use crate::gguf::testing::families::described;
 
 #[derive(Deserialize)]
-struct Reference {
-    vocab: usize,
-    tokens: Vec<u32>,
+pub(super) struct Reference {
+    pub(super) vocab: usize,
+    pub(super) tokens: Vec<u32>,
     /// The tokens whose logits every row has.
     sample: Vec<usize>,
-    cases: BTreeMap<String, Value>,
+    pub(super) cases: BTreeMap<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -29,7 +29,7 @@ struct Logits {
     norm: f64,
 }
 
-fn reference() -> Reference {
+pub(super) fn reference() -> Reference {
     serde_json::from_str(include_str!("../../../tests/reference/families.json")).unwrap()
 }
 
@@ -44,7 +44,7 @@ fn distance(found: &[f32], expect: &Logits, sample: &[usize]) -> f64 {
 
 /// Whether this program claims to run such a file. What it does not claim, it must say.
 #[expect(clippy::print_stderr, reason = "a comparison that is skipped says so")]
-fn is_supported(name: &str, raw: &Raw) -> bool {
+pub(super) fn is_supported(name: &str, raw: &Raw) -> bool {
     let read = |source| Header::read(&source).and_then(|header| Config::read(&header));
     match read(Source::owned(raw.bytes())) {
         Ok(_) => true,
