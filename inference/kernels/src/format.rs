@@ -9,10 +9,14 @@ mod super_blocks;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use blocks::{IQ4_LEVELS, Iq4Nl, MXFP4_LEVELS, Mxfp4, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use blocks::{IQ4_LEVELS, MXFP4_LEVELS};
+pub(crate) use blocks::{Iq4Nl, Mxfp4, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0};
 pub use encode::quantise;
 pub(crate) use layout::{Factors, LARGEST_BLOCK, Layout};
-pub(crate) use super_blocks::{Iq4Xs, Q2K, Q3K, Q4K, Q5K, Q6K, six_bit_scales};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use super_blocks::six_bit_scales;
+pub(crate) use super_blocks::{Iq4Xs, Q2K, Q3K, Q4K, Q5K, Q6K};
 
 /// One of two expressions: with the layout of a quantised format, or for a float format.
 macro_rules! with_layout {

@@ -6,7 +6,9 @@ mod quantised;
 
 use crate::level::Level;
 use crate::pool::Pool;
-pub(super) use quantised::{FEW_ROWS, Quantised, Tile};
+#[cfg(target_arch = "x86_64")]
+pub(super) use quantised::FEW_ROWS;
+pub(super) use quantised::{Quantised, Tile};
 
 /// Rows of activations, `[rows, columns]`, and their quantised forms, made when the first matrix needs one.
 #[derive(Debug, Default)]

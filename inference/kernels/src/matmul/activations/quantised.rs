@@ -120,16 +120,19 @@ impl<'a> Tile<'a> {
     }
 
     /// `[columns / 32][row]`, two i16 each, where blocks have 256 numbers.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn narrow_pairs(&self) -> &'a [u32] {
         self.part(self.shape.rest_at(), self.shape.wide_at())
     }
 
     /// `[columns / 64][row]`, two i16 each, where blocks have 256 numbers.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn wide_pairs(&self) -> &'a [u32] {
         self.part(self.shape.wide_at(), self.shape.words())
     }
 
     /// `[block][row]` f32, where blocks have 32 numbers.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn products(&self) -> &'a [u32] {
         self.part(self.shape.rest_at(), self.shape.wide_at())
     }
@@ -185,6 +188,7 @@ impl Quantised {
     }
 
     /// How many rows there are.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
@@ -221,7 +225,10 @@ const ROUNDER: f32 = 12_582_912.0;
 /// Below this a block counts as zero: the inverse of its scale would overflow.
 const SMALLEST: f32 = 1e-35;
 
-#[expect(unsafe_code, reason = "one body, compiled for the vector units of each level")]
+#[cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "one body, compiled for the vector units of each level")
+)]
 fn fill(level: Level, shape: Shape, values: &[f32], words: &mut [u32]) {
     #[cfg(target_arch = "x86_64")]
     {
