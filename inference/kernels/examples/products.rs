@@ -2,11 +2,12 @@
 //! Uses random bytes and medians of interleaved rounds.
 //! Never judges: it prints.
 //!
-//! `cargo run --release -p loci-kernels --example products [-- FORMAT ROWS COLUMNS THREADS LINES]`
+//! `cargo run --release -p loci-kernels --example products [-- FORMAT ROWS COLUMNS THREADS LINES LEVEL]`
 #![expect(clippy::print_stdout, reason = "a table is what it is for")]
 
 use loci_kernels::format::Format;
-use loci_kernels::matmul::{Activations, Matrix, Product, multiply};
+use loci_kernels::level::Level;
+use loci_kernels::matmul::{Activations, Matrix, Product, multiply_at};
 use loci_kernels::pool::Pool;
 use std::time::Instant;
 
@@ -19,7 +20,9 @@ fn main() {
     let formats = Format::ALL.into_iter().filter(|format| {
         arguments.first().is_none_or(|name| name == "all" || format!("{format:?}") == *name)
     });
-    println!("{rows} x {columns}, {} threads", pool.threads());
+    let wanted = |level: &Level| arguments.get(5).is_some_and(|name| format!("{level:?}") == *name);
+    let level = Level::supported().find(wanted).unwrap_or(Level::best());
+    println!("{rows} x {columns}, {} threads, {level:?}", pool.threads());
     println!("format   lines   GOPS     GB/s  median us  best us");
     for format in formats {
         let Some(size) = format.row_bytes(columns).map(|bytes| bytes * rows) else { continue };
@@ -51,7 +54,7 @@ fn main() {
                     activations.set(columns, &values[..lines * columns]);
                     let matrix = matrices[(round * repeats + repeat) % copies];
                     let output = &mut output[..lines * rows];
-                    multiply(&pool, &mut activations, &mut [Product { matrix, output }]);
+                    multiply_at(level, &pool, &mut activations, &mut [Product { matrix, output }]);
                 }
                 times.push(started.elapsed().as_secs_f64() / repeats as f64);
             }

@@ -111,16 +111,20 @@ unsafe fn read<L: Layout + Narrow>(bytes: &[u8], row: &mut Row) {
         }
         let scales = &mut row.scales[index * 16..(index + 1) * 16];
         let offsets = &mut row.offsets[index * 16..(index + 1) * 16];
-        for (group, (scale, offset)) in scales.iter_mut().zip(offsets).enumerate() {
-            let group = if L::GROUP == 16 { group } else { group / 2 };
-            *scale = factors.scales[group];
-            *offset = if L::MINIMA {
-                factors.minimum * f32::from(factors.minima[group])
-            } else if signed::<L>() {
-                0.0
-            } else {
-                factors.scale * f32::from(factors.scales[group]) * f32::from(L::OFFSET)
-            };
+        let (values, factor) = if L::MINIMA {
+            (&factors.minima, factors.minimum)
+        } else {
+            (&factors.scales, if signed::<L>() { 0.0 } else { factors.scale * f32::from(L::OFFSET) })
+        };
+        // SAFETY: sixteen i16 are one register, sixteen floats two.
+        unsafe {
+            _mm256_storeu_si256(scales.as_mut_ptr().cast(), spread::<L>(&factors.scales));
+            let values = spread::<L>(values);
+            let halves = [_mm256_castsi256_si128(values), _mm256_extracti128_si256::<1>(values)];
+            for (half, target) in halves.into_iter().zip(offsets.as_chunks_mut::<8>().0) {
+                let floats = _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(half));
+                _mm256_storeu_ps(target.as_mut_ptr(), _mm256_mul_ps(floats, _mm256_set1_ps(factor)));
+            }
         }
     }
     if signed::<L>() {
@@ -129,6 +133,20 @@ unsafe fn read<L: Layout + Narrow>(bytes: &[u8], row: &mut Row) {
             *level ^= 128;
         }
     }
+}
+
+/// One value for each 16 numbers of a block.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn spread<L: Layout>(values: &[i16; 16]) -> __m256i {
+    // SAFETY: sixteen i16 are one register.
+    let values = unsafe { _mm256_loadu_si256(values.as_ptr().cast()) };
+    if L::GROUP == 16 {
+        return values;
+    }
+    // Of eight values each one twice.
+    let eight = _mm256_castsi256_si128(values);
+    _mm256_set_m128i(_mm_unpackhi_epi16(eight, eight), _mm_unpacklo_epi16(eight, eight))
 }
 
 /// Dot products of a row with `T` lines.
