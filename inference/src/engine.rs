@@ -262,9 +262,13 @@ impl Engine {
     }
 }
 
+/// How long the end of a program waits for snapshots: a head of 4,000 tokens is written in a fraction of it.
+const LAST_WRITES: Duration = Duration::from_secs(1);
+
 impl Drop for Engine {
     fn drop(&mut self) {
         self.shutdown.cancel();
+        self.report.settle(LAST_WRITES);
     }
 }
 

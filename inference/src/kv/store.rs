@@ -145,6 +145,7 @@ impl Store {
             report: report.clone(),
             used: None,
             failures: 0,
+            create: write_file,
         };
         std::thread::Builder::new().name("loci-snapshots".to_owned()).spawn(move || writer.run(&writes))?;
         Ok(Self {
@@ -263,6 +264,8 @@ struct Writer {
     /// Bytes in the folder, as of the last look and what was written since.
     used: Option<u64>,
     failures: u32,
+    /// Writes a new file and returns its length; a disk without room in tests.
+    create: fn(&Path, &Write) -> io::Result<u64>,
 }
 
 /// Takes a page off the count when it is dealt with, however that ended.
@@ -279,19 +282,23 @@ impl Writer {
         while let Ok(write) = writes.recv() {
             let report = self.report.clone();
             let _waiting = Waiting(&report);
-            if self.failures >= PATIENCE {
-                continue;
+            if self.failures < PATIENCE {
+                self.take(&write);
             }
-            match self.write(&write) {
-                Ok(()) => self.failures = 0,
-                Err(error) => {
-                    self.failures += 1;
-                    self.report.count(|counters| &counters.failed);
-                    // A full disk has room again when the least recently used are gone.
-                    if error.kind() == io::ErrorKind::StorageFull {
-                        let used = self.look().iter().map(|file| file.bytes).sum::<u64>();
-                        self.evict(used / 2);
-                    }
+        }
+    }
+
+    /// Write a page, and see what to do when that fails.
+    fn take(&mut self, write: &Write) {
+        match self.write(write) {
+            Ok(()) => self.failures = 0,
+            Err(error) => {
+                self.failures += 1;
+                self.report.count(|counters| &counters.failed);
+                // A full disk has room again when the least recently used are gone.
+                if error.kind() == io::ErrorKind::StorageFull {
+                    let used = self.look().iter().map(|file| file.bytes).sum::<u64>();
+                    self.evict(used / 2);
                 }
             }
         }
@@ -307,7 +314,7 @@ impl Writer {
         make_folder(&self.folder)?;
         let number = FILES.fetch_add(1, Ordering::Relaxed);
         let temporary = self.folder.join(format!("{}.{}.{number}.new", write.name, std::process::id()));
-        let outcome = write_file(&temporary, write).and_then(|bytes| {
+        let outcome = (self.create)(&temporary, write).and_then(|bytes| {
             fs::rename(&temporary, &path)?;
             Ok(bytes)
         });

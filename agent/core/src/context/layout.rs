@@ -320,6 +320,24 @@ mod tests {
         Scripted::new(Script { bytes_per_token: 4, ..Script::default() })
     }
 
+    #[test]
+    fn files_that_were_read_are_references_without_their_line_numbers() {
+        let check = |text: &str, expect: &str| assert_eq!(without_numbers(text), expect, "{text:?}");
+        check("  9\tfn main() {\n 10\t\tlet x = 1;\n", "fn main() {\n\tlet x = 1;\n");
+        check("lines 1-2 of 9 in a.rs\n1\ta\n2\t\n[7 more lines]\n", "a\n\n");
+        check("a\tb\n\tc\n-1\td\n", "");
+        check("", "");
+        let mut conversation = Conversation::default();
+        conversation.push(1, Message::User { text: "look".into() });
+        for (name, text) in
+            [("read", "1\told"), ("grep", "1\tfound"), ("read", "1\tnew"), ("read", "no such file")]
+        {
+            let (call_id, name, text) = (name.to_owned(), name.to_owned(), text.to_owned());
+            conversation.push(1, Message::Tool { call_id, name, text });
+        }
+        assert_eq!(conversation.references(), ["new\n", "old\n"]);
+    }
+
     fn conversation(turns: u32, steps: u32, result_bytes: usize) -> Conversation {
         let mut conversation = Conversation::default();
         for turn in 1..=turns {

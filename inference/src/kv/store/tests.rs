@@ -1,6 +1,6 @@
 //! Owns the tests of snapshots: what is written is found by another process, and nothing that is damaged is used.
 //! Uses real files in folders that are deleted afterwards.
-//! Never fills a disk of the machine: a small file system of its own stands for a full one, where one may be mounted.
+//! Never fills a disk of the machine: a writer without room stands for a full one.
 #![expect(clippy::unwrap_used, reason = "a failure here is the test's result")]
 
 use super::*;
@@ -341,4 +341,34 @@ fn a_disk_that_fills_up_at_any_byte_is_an_error() {
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
     snapshot::write(&mut Disk(length), key, &text, &state.pages()[0]).unwrap();
+}
+
+#[test]
+fn a_full_disk_makes_room_by_giving_up_what_was_not_used_for_long() {
+    let place = Place::new();
+    let (old, new) = (tokens(8 * PAGE, 1), tokens(PAGE, 2));
+    place.save(&old);
+    let report = Report::default();
+    let mut writer = Writer {
+        folder: place.options().folder,
+        limit: u64::MAX,
+        report: report.clone(),
+        used: None,
+        failures: 0,
+        // Half a file, then no room.
+        create: |path, _| {
+            fs::write(path, [0; 100])?;
+            Err(io::ErrorKind::StorageFull.into())
+        },
+    };
+    let key = Key::first(b"weights", &geometry()).next(&new);
+    let page = Arc::clone(&sequence(&new).pages()[0]);
+    let write = || Write { name: page_name(key), key, tokens: new.clone(), page: Arc::clone(&page) };
+    writer.take(&write());
+    assert_eq!(report.stats(), SnapshotStats { failed: 1, evicted: 4, ..SnapshotStats::default() });
+    assert_eq!(place.files().len(), 4, "the half of a file is gone as well");
+    writer.create = write_file;
+    writer.take(&write());
+    assert_eq!(report.stats().written, 1);
+    assert_eq!(place.restore(&[&new[..], &[1, 2]].concat()).0.len(), PAGE);
 }
