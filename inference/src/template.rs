@@ -2,6 +2,7 @@
 //! Uses minijinja with fuel, depth and output limits.
 //! Never reads the clock, and never lets text of others become markup.
 
+mod growth;
 mod python;
 mod untrusted;
 
@@ -165,6 +166,7 @@ impl ChatTemplate {
 
         let mut output = Capped::default();
         let template = self.environment.get_template(TEMPLATE_NAME).map_err(|error| unusable(&error))?;
+        growth::begin();
         let rendered = template.render_captured_to(Value::from(Serde(variables)), &mut output);
         if output.full {
             return Err(TemplateError::Failed {
@@ -245,8 +247,12 @@ fn environment(source: &str, date: Date) -> Result<Environment<'static>, Templat
     environment.set_fuel(Some(FUEL));
     environment.set_recursion_limit(MAX_RECURSION);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-    environment.set_formatter(|out, _state, value| python::write_str(out, value));
+    growth::install(&mut environment);
+    environment.set_formatter(|out, _state, value| {
+        // What a block captures is written here too.
+        growth::spend(value.as_str().map_or(0, str::len))?;
+        python::write_str(out, value)
+    });
     environment.add_filter("tojson", python::to_json);
     // In Python a string is iterable, and templates ask so to tell text from nothing.
     environment.add_test("iterable", |value: &Value| match value.kind() {
@@ -268,7 +274,7 @@ fn environment(source: &str, date: Date) -> Result<Environment<'static>, Templat
     });
     environment.add_function("dict", |entries: Kwargs| -> Value { Value::from(entries) });
     environment
-        .add_template_owned(TEMPLATE_NAME, without_generation(source))
+        .add_template_owned(TEMPLATE_NAME, growth::guarded(&without_generation(source)))
         .map_err(|error| unusable(&error))?;
     Ok(environment)
 }

@@ -69,6 +69,19 @@ fn runaway_templates_are_stopped() {
         "{% for a in range(100) %}{{ 'x' * 999999 }}{% endfor %}",
         "{{ [1,2,3] | tojson(indent=99999999) }}",
         "{{ ''.format(1, 2) }}{{ strftime_now('%Q %!') }}",
+        "{% set ns = namespace(x='ab') %}{% for i in range(40) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x | length }}",
+        "{% set ns = namespace(x='ab') %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x | length }}",
+        "{% set ns = namespace(x=[1, 2]) %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x | join | length }}",
+        "{% set ns = namespace(x='ab') %}{% for i in range(40) %}{% set ns.x = [ns.x, ns.x] | join %}{% endfor %}{{ ns.x | length }}",
+        "{% set ns = namespace(x='ab') %}{% for i in range(40) %}{% set ns.x = '-'.join([ns.x, ns.x]) %}{% endfor %}{{ ns.x | length }}",
+        "{% set ns = namespace(x='ab') %}{% for i in range(40) %}{% set ns.x = ns.x | replace('a', ns.x) %}{% endfor %}{{ ns.x | length }}",
+        "{% set ns = namespace(x='ab') %}{% for i in range(40) %}{% set ns.x = ns.x.replace('a', ns.x) %}{% endfor %}{{ ns.x | length }}",
+        "{% set ns = namespace(x='ab') %}{% for i in range(40) %}{% set y %}{{ ns.x }}{{ ns.x }}{% endset %}{% set ns.x = y %}{% endfor %}{{ ns.x | length }}",
+        "{% set ns = namespace(x='ab') %}{% for i in range(40) %}{% set ns.x = '%s%s' | format(ns.x, ns.x) %}{% endfor %}{{ ns.x | length }}",
+        "{% macro f(x, n) %}{% if n > 0 %}{{ f(x ~ x, n - 1) }}{% endif %}{% endmacro %}{{ f('ab', 40) }}",
+        "{{ 'a' | indent(99999999999, true) }}",
+        "{{ '%99999999999d' | format(1) }}",
+        "{% set ns = namespace(x='') %}{% set y = 'x' * 99999999 %}{% for i in range(9999) %}{% set ns.x = y ~ ns.x %}{% endfor %}",
     ];
     for source in hostile {
         let result = parse(source).render(&input(json!([])));
