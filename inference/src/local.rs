@@ -25,7 +25,7 @@ use crate::provider::{
 };
 use crate::template::{ChatTemplate, FALLBACK_DATE, SpecialNames, TemplateError, TemplateOptions};
 use crate::tokenizer::{TokenKind, Tokenizer, TokenizerError};
-use crate::tool_syntax::{self, Dialect, DialectContext, Prompt, ReplyEvent, ReplyParser, SyntaxError};
+use crate::tool_syntax::{self, Dialect, DialectContext, Ids, Prompt, ReplyEvent, ReplyParser, SyntaxError};
 
 /// Room that a prompt must leave for the answer.
 const LEAST_ROOM: usize = 64;
@@ -439,33 +439,6 @@ impl<'a> Reply<'a> {
                     StreamEvent::ToolCall(ToolCall { id: self.ids.next(), name, arguments })
                 }
             });
-        }
-    }
-}
-
-/// Ids for calls: nine letters and digits, as the strictest template wants them, new in the conversation.
-struct Ids {
-    taken: HashSet<String>,
-    next: usize,
-}
-
-impl Ids {
-    fn after(messages: &[Message]) -> Self {
-        let calls = messages.iter().flat_map(|message| match message {
-            Message::Assistant { calls, .. } => calls.as_slice(),
-            _ => &[],
-        });
-        let taken: HashSet<String> = calls.map(|call| call.id.clone()).collect();
-        Self { next: taken.len() + 1, taken }
-    }
-
-    fn next(&mut self) -> String {
-        loop {
-            let id = format!("call{:05}", self.next);
-            self.next += 1;
-            if self.taken.insert(id.clone()) {
-                return id;
-            }
         }
     }
 }

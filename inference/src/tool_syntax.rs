@@ -27,7 +27,7 @@ use crate::template::ChatTemplate;
 use crate::tokenizer::Tokenizer;
 
 pub use self::builtin::Builtin;
-pub(crate) use self::conversation::spaced_json;
+pub(crate) use self::conversation::{Ids, spaced_json};
 pub use self::deepseek::DeepSeek;
 pub use self::gemma::Gemma;
 pub use self::generic::Generic;

@@ -136,6 +136,7 @@ pub struct Session {
     pub(crate) head: String,
     pub(crate) sampling: Sampling,
     pub(crate) max_tokens: Option<usize>,
+    pub(crate) confine_edits: bool,
     pub(crate) max_steps: u32,
     /// Tokens that the model holds, as far as we know.
     pub(crate) window: usize,
@@ -309,6 +310,7 @@ impl Session {
             specs,
             sampling,
             max_tokens: settings.max_tokens,
+            confine_edits: settings.confine_edits,
             max_steps: settings.max_turns,
             window,
             conversation: restored.conversation,

@@ -18,7 +18,7 @@ mod glob;
 mod grep;
 mod insert;
 mod outline;
-mod place;
+pub(crate) mod place;
 mod read;
 mod rename;
 mod run;

@@ -6,6 +6,7 @@ pub(crate) mod arguments;
 pub(crate) mod breaker;
 pub(crate) mod calls;
 pub(crate) mod citations;
+mod confined;
 mod grounded;
 pub(crate) mod step;
 

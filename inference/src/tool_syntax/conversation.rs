@@ -2,6 +2,7 @@
 //! Uses the request's own types.
 //! Never decides what markup looks like: that is the template's.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -10,7 +11,7 @@ use serde_json::{Serializer, Value, json};
 
 use super::{DialectContext, Prompt, ReplyStart, SyntaxError};
 use crate::provider::{Message, Request, ToolCall, ToolSpec};
-use crate::template::{ChatTemplate, TemplateInput};
+use crate::template::{ChatTemplate, TemplateError, TemplateInput};
 
 /// A message as templates expect it. `id_of` writes the id of a call.
 pub(super) fn message(message: &Message, id_of: &dyn Fn(&str) -> String) -> Value {
@@ -77,13 +78,71 @@ pub(super) fn render(
     context: DialectContext<'_>,
 ) -> Result<Prompt, SyntaxError> {
     let variables = [("enable_thinking".to_owned(), json!(context.reasoning))].into();
-    let input = TemplateInput { messages, tools, add_generation_prompt: true, variables };
-    let rendered = template(context)?
-        .render(&input)
-        .map_err(|error| SyntaxError::Template { message: error.to_string() })?;
+    let mut input = TemplateInput { messages, tools, add_generation_prompt: true, variables };
+    let template = template(context)?;
+    let failed = |error: TemplateError| SyntaxError::Template { message: error.to_string() };
+    let mut rendered = template.render(&input).map_err(failed)?;
+    if rendered.text.trim_end().ends_with("</think>")
+        && let Some(first) = first_unthought(&input.messages)
+    {
+        // The first step of this turn was asked with an empty pair of marks; some templates leave it out again once
+        // the step is past, and all that follows would be read anew.
+        let mut asked = input.clone();
+        asked.messages.truncate(first);
+        let asked = template.render(&asked).map_err(failed)?.text;
+        if !rendered.text.starts_with(&asked) {
+            for message in input.messages.iter_mut().skip(first).filter(|message| is_unthought(message)) {
+                message["reasoning_content"] = json!("\n");
+            }
+            if let Ok(marked) = template.render(&input)
+                && marked.text.starts_with(&asked)
+            {
+                rendered = marked;
+            }
+        }
+    }
     let open = rendered.text.trim_end().ends_with("<think>");
     let start = if open { ReplyStart::Reasoning } else { ReplyStart::Answer };
     Ok(Prompt { text: rendered.text, untrusted: rendered.untrusted, start })
+}
+
+/// The first step of the present turn, where the model's steps have no thoughts.
+fn first_unthought(messages: &[Value]) -> Option<usize> {
+    let turn = messages.iter().rposition(|message| message["role"] == "user")?;
+    messages.iter().skip(turn).position(is_unthought).map(|at| turn + at)
+}
+
+fn is_unthought(message: &Value) -> bool {
+    message["role"] == "assistant" && message.get("reasoning_content").is_none()
+}
+
+/// Ids for calls: nine letters and digits, as the strictest template wants them, new in the conversation.
+pub(crate) struct Ids {
+    taken: HashSet<String>,
+    next: usize,
+}
+
+impl Ids {
+    /// Ids that no call in these messages has.
+    pub(crate) fn after(messages: &[Message]) -> Self {
+        let calls = messages.iter().flat_map(|message| match message {
+            Message::Assistant { calls, .. } => calls.as_slice(),
+            _ => &[],
+        });
+        let taken: HashSet<String> = calls.map(|call| call.id.clone()).collect();
+        Self { next: taken.len() + 1, taken }
+    }
+
+    /// The next one.
+    pub(crate) fn next(&mut self) -> String {
+        loop {
+            let id = format!("call{:05}", self.next);
+            self.next += 1;
+            if self.taken.insert(id.clone()) {
+                return id;
+            }
+        }
+    }
 }
 
 /// Put the system message in front of the first user's message, for templates that know no system role.

@@ -8,7 +8,7 @@ use super::conversation::{fold_system, join_users};
 use super::reader::{Allowed, CallReader, Flow, ObjectScanner, Openings, Reader, arguments_of, take_word};
 use super::rules::{self, MAX_CALLS, Opening};
 use super::{
-    Dialect, DialectContext, Prompt, ReplyEvent, ReplyParser, ReplyStart, SyntaxError, conversation,
+    Dialect, DialectContext, Ids, Prompt, ReplyEvent, ReplyParser, ReplyStart, SyntaxError, conversation,
 };
 use crate::grammar::{Grammar, LarkBuilder, lark_literal};
 use crate::provider::Request;
@@ -69,7 +69,7 @@ impl Dialect for Mistral {
                 Self::Array => {
                     let name = serde_json::Value::from(tool.name.as_str());
                     let before = lark_literal(&format!("{{\"name\": {name}, \"arguments\": "));
-                    format!("{before} {arguments} \"}}\"")
+                    format!("{before} {arguments}")
                 }
                 Self::Named => {
                     let between = rules::marker(context.tokenizer, ARGUMENTS);
@@ -77,15 +77,30 @@ impl Dialect for Mistral {
                 }
             })
         })?;
-        let calls = call.map(|call| {
-            let more = MAX_CALLS - 1;
-            lark.rule(&match self {
-                Self::Array => format!("\"[\" {call} (\", \" {call})~0..{more} \"]\""),
-                Self::Named => {
-                    let open = rules::marker(context.tokenizer, OPEN);
-                    format!("{call} ({open} {call})~0..{more}")
+        let calls = call.map(|call| match self {
+            Self::Array => {
+                // The template writes the ids that the calls get; the model writes them first.
+                let named =
+                    context.template.is_some_and(|template| template.source().contains(", \"id\": \""));
+                let mut ids = Ids::after(&request.messages);
+                let ends: Vec<String> = (0..MAX_CALLS)
+                    .map(|_| match named {
+                        true => lark_literal(&format!(", \"id\": \"{}\"}}", ids.next())),
+                        false => lark_literal("}"),
+                    })
+                    .collect();
+                let mut rest = "\"]\"".to_owned();
+                for (at, end) in ends.iter().enumerate().rev() {
+                    let one = format!("{call} {end} {rest}");
+                    let body = if at > 0 { format!("\"]\" | \", \" {one}") } else { format!("\"[\" {one}") };
+                    rest = lark.rule(&body);
                 }
-            })
+                rest
+            }
+            Self::Named => {
+                let open = rules::marker(context.tokenizer, OPEN);
+                lark.rule(&format!("{call} ({open} {call})~0..{}", MAX_CALLS - 1))
+            }
         });
         rules::reply(lark, request, start, context, &Opening::Marker(OPEN), calls.as_deref()).map(Some)
     }

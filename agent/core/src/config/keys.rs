@@ -54,6 +54,12 @@ pub const KEYS: &[Key] = &[
     key("max_turns", Kind::Integer(1, 100_000), Some("50"), "steps of the model for one prompt"),
     key("max_tokens", Kind::Integer(1, MANY), None, "new tokens in one step"),
     key("context_length", Kind::Integer(64, MANY), None, "tokens of context, if less than the model holds"),
+    key(
+        "confine_edits",
+        Kind::Flag,
+        Some("false"),
+        "a local model can edit only files it read, and only text that stands there",
+    ),
     key("temperature", Kind::Number(0.0, 10.0), None, "0 always takes the most probable token"),
     key("top_k", Kind::Integer(0, MANY), None, "sample from the k most probable tokens; 0 from all"),
     key("top_p", Kind::Number(0.0, 1.0), None, "sample from the tokens that make up this probability"),

@@ -32,6 +32,8 @@ pub struct Settings {
     pub max_tokens: Option<usize>,
     /// Tokens of context, if less than the model holds.
     pub context_length: Option<usize>,
+    /// A local model can edit only files it read, and only text that stands there.
+    pub confine_edits: bool,
     /// How tokens are drawn.
     pub sampling: Sampling,
     /// Whether the user chose a temperature; grounded models are greedy otherwise.
@@ -70,6 +72,7 @@ impl Default for Settings {
             max_turns: 50,
             max_tokens: None,
             context_length: None,
+            confine_edits: false,
             sampling: Sampling::default(),
             temperature_chosen: false,
             max_file_bytes: 1 << 20,
@@ -142,6 +145,10 @@ impl Settings {
                 .unwrap_or(default.max_turns),
             max_tokens: size("max_tokens"),
             context_length: size("context_length"),
+            confine_edits: config
+                .get("confine_edits")
+                .and_then(|entry| entry.value.as_bool())
+                .unwrap_or(default.confine_edits),
             sampling,
             temperature_chosen: config.get("temperature").is_some(),
             max_file_bytes: integer("max_file_bytes")

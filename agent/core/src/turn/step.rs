@@ -66,7 +66,7 @@ impl Session {
             self.await_refresh(&turn.cancel).await?;
             Some(self.narrowed_tools(turn).await)
         } else {
-            None
+            self.confined_tools(turn)
         };
         let frame = Frame {
             // What is trained on bare requests reads no head.

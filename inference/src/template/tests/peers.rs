@@ -177,3 +177,88 @@ fn dialects_of_templates_people_use_are_found() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// What a template writes for a call is what the dialect reads and its grammar allows, and each step of a turn goes on
+/// from the one before.
+#[test]
+fn steps_go_on_from_each_other_in_templates_people_use() {
+    use crate::engine::Constraint;
+    use crate::grammar::GrammarCompiler;
+    use crate::provider::{Message, Request, ToolCall};
+    use crate::tool_syntax::testing::{eos, spec, tokenizer};
+    use crate::tool_syntax::{DialectContext, ReplyEvent, constrain, detect};
+
+    let Some(folder) = std::env::var_os("LOCI_LLAMA_CPP_DIR") else {
+        std::io::stderr()
+            .write_all(b"skipped: LOCI_LLAMA_CPP_DIR names no templates\n")
+            .expect("stderr is open");
+        return;
+    };
+    let tokenizer = tokenizer(true);
+    let compiler = GrammarCompiler::new(std::sync::Arc::clone(&tokenizer), &eos(&tokenizer)).expect("a trie");
+    let call = ToolCall {
+        id: "call00001".to_owned(),
+        name: "read".to_owned(),
+        arguments: json!({"path": "a\"b/ü.rs"}).as_object().cloned().expect("an object"),
+    };
+    let mut request = Request {
+        messages: vec![Message::User { text: "Look".to_owned() }],
+        tools: vec![spec("read", json!({"path": {"type": "string"}}), &["path"])],
+        ..Default::default()
+    };
+    let first = request.clone();
+    request.messages.push(Message::Assistant {
+        text: String::new(),
+        reasoning: None,
+        calls: vec![call.clone()],
+    });
+    request.messages.push(Message::Tool {
+        call_id: call.id.clone(),
+        name: call.name.clone(),
+        text: "1: x".to_owned(),
+    });
+    let names = [
+        "Qwen-Qwen2.5-7B-Instruct",
+        "Qwen-Qwen3-0.6B",
+        "Qwen3.5-4B",
+        "Qwen3-Coder",
+        "GLM-4.6",
+        "GLM-4.7-Flash",
+        "deepseek-ai-DeepSeek-V3.1",
+        "mistralai-Mistral-Nemo-Instruct-2407",
+        "google-gemma-2-2b-it",
+    ];
+    for name in names {
+        let path = PathBuf::from(&folder).join("models/templates").join(name).with_added_extension("jinja");
+        let source = std::fs::read_to_string(path).expect("the template is there");
+        let options = TemplateOptions { bos: "<s>".to_owned(), eos: "</s>".to_owned(), ..Default::default() };
+        let template = ChatTemplate::parse(&source, options).expect("it parses");
+        let dialect = detect(Some(&template));
+        let context = DialectContext { template: Some(&template), tokenizer: &tokenizer, reasoning: false };
+        let asked = dialect.prompt(&first, context).expect("renders");
+        let next = dialect.prompt(&request, context).expect("renders");
+        let said = next
+            .text
+            .strip_prefix(&asked.text)
+            .unwrap_or_else(|| panic!("{name}: {:?} does not go on from {:?}", next.text, asked.text));
+        let mut parser = dialect.parser(&first, asked.start);
+        let mut events = Vec::new();
+        // Behind the call the result follows, which no model writes.
+        let _ = parser.push(said, &mut events);
+        let expect = ReplyEvent::Call { name: call.name.clone(), arguments: call.arguments.clone() };
+        assert_eq!(events.first(), Some(&expect), "{name}: {said:?}");
+        let constraint = constrain(dialect.as_ref(), &compiler, &first, asked.start, context);
+        let mut constraint = constraint.expect("a grammar").expect("tools are there");
+        let tokens = tokenizer.encode_prompt(said, &[]).expect("encodes");
+        let taken = constraint.accepts(&tokens);
+        let written: Vec<u8> =
+            tokens[..taken].iter().flat_map(|&id| tokenizer.token_bytes(id)).copied().collect();
+        let written = String::from_utf8_lossy(&written);
+        // The grammar allows the whole call as the template writes it.
+        let mut parser = dialect.parser(&first, asked.start);
+        let mut events = Vec::new();
+        // Behind it another call might begin, with the same letter as the result.
+        let whole = parser.push(&written, &mut events);
+        assert!(whole.is_ok() && events.first() == Some(&expect), "{name}: {written:?} of {said:?}");
+    }
+}
