@@ -10,7 +10,7 @@ mod layers;
 pub const BUILT_IN: &str = include_str!("../../models.toml");
 
 /// The architectures (GGUF's `general.architecture`) that have a forward pass here.
-pub const SUPPORTED_ARCHITECTURES: [&str; 15] = [
+pub const SUPPORTED_ARCHITECTURES: [&str; 16] = [
     "llama",
     "smollm3",
     "granite",
@@ -23,6 +23,7 @@ pub const SUPPORTED_ARCHITECTURES: [&str; 15] = [
     "gemma2",
     "gemma3",
     "phi3",
+    "deepseek2",
     "gpt-oss",
     "glm4",
     "glm4moe",

@@ -9,6 +9,7 @@ pub(crate) mod decoder;
 mod families;
 mod feed_forward;
 mod keys;
+mod latent;
 pub(crate) mod pass;
 mod rope;
 pub(crate) mod runtime;

@@ -49,7 +49,25 @@ pub(crate) struct LayerConfig {
     pub(crate) window: Option<usize>,
     /// Index into [`Config::ropes`]; positions do not count without.
     pub(crate) rope: Option<usize>,
+    /// Keys and values of all heads come from one short vector (DeepSeek's multi-head latent attention).
+    pub(crate) latent: Option<Latent>,
     pub(crate) feed_forward: FeedForward,
+}
+
+/// The sizes of latent attention. The cache holds one head: as key the turned components and then the latent vector, as
+/// value the latent vector. What would make keys and values of it is applied to queries and results instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Latent {
+    /// Components of the latent vector.
+    pub(crate) rank: usize,
+    /// Components of a query that positions turn.
+    pub(crate) turned: usize,
+    /// Components of a query that they do not turn.
+    pub(crate) plain: usize,
+    /// Components of the value of one head.
+    pub(crate) value: usize,
+    /// Components of the vector that queries are made of, if there is one in between.
+    pub(crate) query_rank: Option<usize>,
 }
 
 /// What stands behind the attention.
@@ -189,17 +207,8 @@ impl Config {
 
     /// The keys that all families share, with the parts of Llama and one rotation for all layers.
     pub(super) fn shared(keys: &Keys<'_>) -> Result<Self, GgufError> {
-        let context = keys.number("context_length", 1, 1 << 24)?;
         let hidden = keys.number("embedding_length", 1, 1 << 16)?;
-        let layers = keys.number("block_count", 1, 512)?;
         let heads = keys.number("attention.head_count", 1, 1024)?;
-        let kv_heads = keys.optional("attention.head_count_kv", 1, 1024)?.unwrap_or(heads);
-        if !heads.is_multiple_of(kv_heads) {
-            return Err(GgufError::invalid(
-                keys.name("attention.head_count_kv"),
-                format!("{kv_heads} does not divide the {heads} heads"),
-            ));
-        }
         let key_dim = match keys.optional("attention.key_length", 2, 1024)? {
             Some(key_dim) => key_dim,
             None if hidden.is_multiple_of(heads) => hidden / heads,
@@ -214,6 +223,22 @@ impl Config {
         if value_dim != key_dim {
             let reason = format!("{value_dim} differs from the key length {key_dim}");
             return Err(GgufError::unsupported(keys.name("attention.value_length"), reason));
+        }
+        Self::of_heads(keys, key_dim, value_dim)
+    }
+
+    /// As [`Config::shared`] with heads of these sizes.
+    pub(super) fn of_heads(keys: &Keys<'_>, key_dim: usize, value_dim: usize) -> Result<Self, GgufError> {
+        let context = keys.number("context_length", 1, 1 << 24)?;
+        let hidden = keys.number("embedding_length", 1, 1 << 16)?;
+        let layers = keys.number("block_count", 1, 512)?;
+        let heads = keys.number("attention.head_count", 1, 1024)?;
+        let kv_heads = keys.optional("attention.head_count_kv", 1, 1024)?.unwrap_or(heads);
+        if !heads.is_multiple_of(kv_heads) {
+            return Err(GgufError::invalid(
+                keys.name("attention.head_count_kv"),
+                format!("{kv_heads} does not divide the {heads} heads"),
+            ));
         }
         let epsilon = keys.float("attention.layer_norm_rms_epsilon", 0.0, 1.0)?;
         let epsilon = epsilon.ok_or_else(|| keys.missing("attention.layer_norm_rms_epsilon"))?;
@@ -234,6 +259,7 @@ impl Config {
             score_cap: None,
             window: None,
             rope: Some(0),
+            latent: None,
             feed_forward: FeedForward::Dense { width: keys.feed_forward()?, gate: Gate::Silu },
         };
         Ok(Self {
@@ -279,6 +305,7 @@ impl Config {
             let usual = 1.0 / (layer.key_dim as f32).sqrt();
             matches!(layer.feed_forward, FeedForward::Dense { gate: Gate::Silu, .. })
                 && layer.rope == Some(0)
+                && layer.latent.is_none()
                 && (layer.score_cap, layer.window) == (None, None)
                 && layer.attention_scale == usual
         };

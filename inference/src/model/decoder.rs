@@ -13,9 +13,10 @@ use loci_kernels::vector::{self, Pairs};
 use super::CHUNK;
 use super::config::{Config, FeedForward, LayerConfig};
 use super::feed_forward::{Mixture, dense};
+use super::latent;
 use super::pass::{Error, Outputs, Step};
 use super::rope::{Angles, Rotation};
-use super::weights::{FeedForwardWeights, LayerWeights, Projection, Weights};
+use super::weights::{FeedForwardWeights, Inputs, LayerWeights, Projection, Weights};
 use crate::gguf::{Header, Source};
 use crate::kv::{Geometry, LayerShape, PAGE};
 
@@ -54,6 +55,7 @@ struct Buffers {
     /// One for each rotation.
     angles: Vec<Angles>,
     mixture: Mixture,
+    latent: latent::Buffers,
     pages: Lists,
 }
 
@@ -303,10 +305,7 @@ impl Pass<'_> {
                 return Ok(());
             }
             self.buffers.activations.set(hidden, &self.buffers.normal[..rows * hidden]);
-            let queries = &mut self.buffers.queries[..rows * heads * key_dim];
-            let product = Product { matrix: weights.query.weight.over(self.bytes)?, output: &mut *queries };
-            multiply(pool, &mut self.buffers.activations, &mut [product]);
-            add_bias(pool, &weights.query, queries);
+            self.queries(weights, layer, rows)?;
         }
         self.turn(layer, weights.query_norm.as_deref(), Side::Queries);
         self.check()?;
@@ -314,8 +313,22 @@ impl Pass<'_> {
         self.check()?;
 
         let rows = self.buffers.rows();
-        let Buffers { activations, attended, added, .. } = &mut *self.buffers;
-        activations.set(heads * value_dim, &attended[..rows * heads * value_dim]);
+        let Buffers { activations, attended, added, latent: buffers, .. } = &mut *self.buffers;
+        let attended = &attended[..rows * heads * value_dim];
+        match (&weights.inputs, layer.latent) {
+            (Inputs::Latent(weights), Some(latent)) => {
+                let mut room = latent::Room {
+                    bytes: self.bytes,
+                    pool,
+                    activations: &mut *activations,
+                    epsilon,
+                    heads,
+                    latent,
+                };
+                buffers.results(&mut room, weights, attended)?;
+            }
+            _ => activations.set(heads * value_dim, attended),
+        }
         let added = &mut added[..rows * hidden];
         let product = Product { matrix: weights.output.weight.over(self.bytes)?, output: &mut *added };
         multiply(pool, activations, &mut [product]);
@@ -333,21 +346,56 @@ impl Pass<'_> {
         with_queries: bool,
     ) -> Result<(), Error> {
         let LayerConfig { heads, kv_heads, key_dim, value_dim, .. } = *layer;
-        let Buffers { activations, queries, keys, values, .. } = &mut *self.buffers;
-        let queries = &mut queries[..rows * heads * key_dim];
+        let Buffers { activations, queries, keys, values, latent: buffers, .. } = &mut *self.buffers;
         let keys = &mut keys[..rows * kv_heads * key_dim];
         let values = &mut values[..rows * kv_heads * value_dim];
-        let mut products = [
-            Product { matrix: weights.key.weight.over(self.bytes)?, output: &mut *keys },
-            Product { matrix: weights.value.weight.over(self.bytes)?, output: &mut *values },
-            Product { matrix: weights.query.weight.over(self.bytes)?, output: &mut *queries },
-        ];
-        let count = if with_queries { 3 } else { 2 };
-        multiply(self.pool, activations, &mut products[..count]);
-        add_bias(self.pool, &weights.key, keys);
-        add_bias(self.pool, &weights.value, values);
-        if with_queries {
-            add_bias(self.pool, &weights.query, queries);
+        match (&weights.inputs, layer.latent) {
+            (Inputs::Heads { query, key, value }, _) => {
+                let queries = &mut queries[..rows * heads * key_dim];
+                let mut products = [
+                    Product { matrix: key.weight.over(self.bytes)?, output: &mut *keys },
+                    Product { matrix: value.weight.over(self.bytes)?, output: &mut *values },
+                    Product { matrix: query.weight.over(self.bytes)?, output: &mut *queries },
+                ];
+                let count = if with_queries { 3 } else { 2 };
+                multiply(self.pool, activations, &mut products[..count]);
+                add_bias(self.pool, key, keys);
+                add_bias(self.pool, value, values);
+                if with_queries {
+                    add_bias(self.pool, query, queries);
+                }
+            }
+            (Inputs::Latent(weights), Some(latent)) => {
+                let (bytes, pool, epsilon) = (self.bytes, self.pool, self.config.epsilon);
+                let mut room = latent::Room { bytes, pool, activations, epsilon, heads, latent };
+                buffers.keys(&mut room, weights, keys, values)?;
+                if with_queries {
+                    buffers.queries(&mut room, weights, &mut queries[..rows * heads * key_dim])?;
+                }
+            }
+            // Weights are located by the same configuration.
+            (Inputs::Latent(_), None) => {}
+        }
+        Ok(())
+    }
+
+    /// The queries of all rows, with their biases.
+    fn queries(&mut self, weights: &LayerWeights, layer: &LayerConfig, rows: usize) -> Result<(), Error> {
+        let LayerConfig { heads, key_dim, .. } = *layer;
+        let (bytes, pool, epsilon) = (self.bytes, self.pool, self.config.epsilon);
+        let Buffers { activations, queries, latent: buffers, .. } = &mut *self.buffers;
+        let queries = &mut queries[..rows * heads * key_dim];
+        match (&weights.inputs, layer.latent) {
+            (Inputs::Heads { query, .. }, _) => {
+                let product = Product { matrix: query.weight.over(bytes)?, output: &mut *queries };
+                multiply(pool, activations, &mut [product]);
+                add_bias(pool, query, queries);
+            }
+            (Inputs::Latent(weights), Some(latent)) => {
+                let mut room = latent::Room { bytes, pool, activations, epsilon, heads, latent };
+                buffers.queries(&mut room, weights, queries)?;
+            }
+            (Inputs::Latent(_), None) => {}
         }
         Ok(())
     }
@@ -504,6 +552,7 @@ impl Buffers {
             activations: Activations::default(),
             angles: (0..rotations).map(|_| Angles::default()).collect(),
             mixture: Mixture::new(config.hidden, widths.experts),
+            latent: latent::Buffers::new(config),
             pages: Lists::default(),
         }
     }

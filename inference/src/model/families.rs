@@ -6,6 +6,7 @@ use super::config::Config;
 use super::keys::Keys;
 use crate::gguf::GgufError;
 
+mod deepseek;
 mod gemma;
 mod glm;
 mod gpt_oss;
@@ -18,7 +19,7 @@ mod qwen;
 type Read = fn(&Keys<'_>) -> Result<Config, GgufError>;
 
 /// Every architecture that has a forward pass here.
-pub(super) const FAMILIES: [(&str, Read); 15] = [
+pub(super) const FAMILIES: [(&str, Read); 16] = [
     ("llama", llama::llama),
     ("smollm3", llama::smollm3),
     ("granite", granite::granite),
@@ -31,6 +32,7 @@ pub(super) const FAMILIES: [(&str, Read); 15] = [
     ("gemma2", gemma::gemma2),
     ("gemma3", gemma::gemma3),
     ("phi3", phi::phi3),
+    ("deepseek2", deepseek::deepseek2),
     ("gpt-oss", gpt_oss::gpt_oss),
     ("glm4", glm::glm4),
     ("glm4moe", glm::glm4moe),

@@ -5,7 +5,7 @@
 use loci_kernels::format::Format;
 use loci_kernels::matmul::Matrix;
 
-use super::config::{Config, Experts, FeedForward, LayerConfig, Parts, Presence};
+use super::config::{Config, Experts, FeedForward, Latent, LayerConfig, Parts, Presence};
 use super::pass::Error;
 use crate::gguf::{GgufError, Header, TensorInfo};
 
@@ -86,6 +86,30 @@ pub(crate) struct ExpertWeights {
     pub(crate) shared_gate: Option<Vec<f32>>,
 }
 
+/// What queries, keys and values come from.
+#[derive(Debug, Clone)]
+pub(crate) enum Inputs {
+    Heads { query: Projection, key: Projection, value: Projection },
+    Latent(Box<LatentWeights>),
+}
+
+/// The weights of latent attention.
+#[derive(Debug, Clone)]
+pub(crate) struct LatentWeights {
+    /// `[query_rank, hidden]` with its norm, where queries take two steps.
+    pub(crate) step: Option<(Weight, Vec<f32>)>,
+    /// `[heads * (plain + turned), query_rank or hidden]`
+    pub(crate) query: Weight,
+    /// `[rank + turned, hidden]`
+    pub(crate) down: Weight,
+    /// Over the latent vector.
+    pub(crate) norm: Vec<f32>,
+    /// `[rank, plain]` of each head.
+    pub(crate) keys: Stack,
+    /// `[value, rank]` of each head.
+    pub(crate) values: Stack,
+}
+
 /// What stands behind the attention.
 #[derive(Debug, Clone)]
 pub(crate) enum FeedForwardWeights {
@@ -97,9 +121,7 @@ pub(crate) enum FeedForwardWeights {
 #[derive(Debug, Clone)]
 pub(crate) struct LayerWeights {
     pub(crate) attention_norm: Vec<f32>,
-    pub(crate) query: Projection,
-    pub(crate) key: Projection,
-    pub(crate) value: Projection,
+    pub(crate) inputs: Inputs,
     /// Over the components of a head.
     pub(crate) query_norm: Option<Vec<f32>>,
     pub(crate) key_norm: Option<Vec<f32>>,
@@ -177,13 +199,18 @@ impl Locate<'_> {
         let (queries, keys) = (layer.heads * layer.key_dim, layer.kv_heads * layer.key_dim);
         let values = layer.kv_heads * layer.value_dim;
         let attention_norm = self.floats(&name("attn_norm.weight"), hidden)?;
-        let [query, key, value] = self.inputs(&name, parts.input_biases, hidden, [queries, keys, values])?;
-        let attended = layer.heads * layer.value_dim;
+        let inputs = match &layer.latent {
+            Some(latent) => Inputs::Latent(Box::new(self.latent(&name, layer.heads, hidden, latent)?)),
+            None => {
+                let rows = [queries, keys, values];
+                let [query, key, value] = self.inputs(&name, parts.input_biases, hidden, rows)?;
+                Inputs::Heads { query, key, value }
+            }
+        };
+        let attended = layer.heads * layer.latent.map_or(layer.value_dim, |latent| latent.value);
         Ok(LayerWeights {
             attention_norm,
-            query,
-            key,
-            value,
+            inputs,
             query_norm: self.optional(&name("attn_q_norm.weight"), layer.key_dim, parts.head_norms)?,
             key_norm: self.optional(&name("attn_k_norm.weight"), layer.key_dim, parts.head_norms)?,
             sinks: self.optional(&name("attn_sinks.weight"), layer.heads, parts.sinks)?,
@@ -225,6 +252,37 @@ impl Locate<'_> {
                 bias: all.bias.as_ref().map(|bias| bias.get(range).unwrap_or_default().to_vec()),
             }
         }))
+    }
+
+    fn latent(
+        &self,
+        name: &dyn Fn(&str) -> String,
+        heads: usize,
+        hidden: usize,
+        latent: &Latent,
+    ) -> Result<LatentWeights, GgufError> {
+        let Latent { rank, turned, plain, value, query_rank } = *latent;
+        let stack = |part: &str, rows: usize, columns: usize| {
+            let weight = self.matrix(&name(part), &[heads, rows, columns])?;
+            Ok::<_, GgufError>(Stack { weight, rows, biases: None })
+        };
+        let rows = heads * (plain + turned);
+        let (step, query) = match query_rank {
+            Some(query_rank) => {
+                let first = self.matrix(&name("attn_q_a.weight"), &[query_rank, hidden])?;
+                let norm = self.floats(&name("attn_q_a_norm.weight"), query_rank)?;
+                (Some((first, norm)), self.matrix(&name("attn_q_b.weight"), &[rows, query_rank])?)
+            }
+            None => (None, self.matrix(&name("attn_q.weight"), &[rows, hidden])?),
+        };
+        Ok(LatentWeights {
+            step,
+            query,
+            down: self.matrix(&name("attn_kv_a_mqa.weight"), &[rank + turned, hidden])?,
+            norm: self.floats(&name("attn_kv_a_norm.weight"), rank)?,
+            keys: stack("attn_k_b.weight", rank, plain)?,
+            values: stack("attn_v_b.weight", value, rank)?,
+        })
     }
 
     fn dense(

@@ -38,7 +38,8 @@ pub(super) fn glm4moe(keys: &Keys<'_>) -> Result<Config, GgufError> {
     Ok(config)
 }
 
-fn without_prediction(keys: &Keys<'_>, mut config: Config) -> Result<Config, GgufError> {
+/// Leave out the layers that predict a second token.
+pub(super) fn without_prediction(keys: &Keys<'_>, mut config: Config) -> Result<Config, GgufError> {
     let extra = keys.optional("nextn_predict_layers", 0, 511)?.unwrap_or(0);
     if extra >= config.layers.len() {
         let reason = format!("{extra} of {} layers", config.layers.len());
