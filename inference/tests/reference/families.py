@@ -332,6 +332,12 @@ def qwen3_moe(**types):
     return case.each(build)
 
 
+def gemma1(**types):
+    case = Case("gemma", **types)
+    case.set("rope.freq_base", 10000.0)
+    return plain(case)
+
+
 def gemma(case, normed):
     def build(_, add):
         attention(case, add, normed=normed)
@@ -390,6 +396,28 @@ def glm4(**types):
         add("ffn_norm.weight", case.hidden)
         feed_forward(case, add, fused=True)
         add("post_ffw_norm.weight", case.hidden)
+
+    return case.each(build)
+
+
+def glm4_moe(**types):
+    case = Case("glm4moe", layers=3, **types).untied()
+    for key, value in (
+        ("rope.dimension_count", 32), ("leading_dense_block_count", 1), ("expert_count", 8), ("expert_used_count", 3),
+        ("expert_feed_forward_length", 256), ("expert_shared_count", 1), ("expert_weights_scale", 1.5), ("expert_weights_norm", True),
+        ("expert_gating_func", 2),
+    ):
+        case.set(key, value)
+
+    def build(layer, add):
+        attention(case, add, bias=True, normed=True)
+        add("post_attention_norm.weight", case.hidden)
+        if layer == 0:
+            feed_forward(case, add)
+        else:
+            experts(case, add, 8, 256)
+            add("exp_probs_b.bias", 8)
+            feed_forward(case, add, part="_shexp", size=256)
 
     return case.each(build)
 
@@ -514,9 +542,9 @@ def qwen3_next(**types):
 FAMILIES = {
     "llama": llama, "llama3": llama3, "llama-linear": llama_linear, "llama-yarn": llama_yarn, "mistral": mistral, "mixtral": mixtral,
     "smollm3": smollm3, "granite": granite, "granitemoe": granite_moe, "qwen2": qwen2, "qwen2-yarn": qwen2_yarn, "qwen3": qwen3,
-    "qwen2moe": qwen2_moe, "qwen3moe": qwen3_moe, "gemma2": gemma2, "gemma3": gemma3, "phi3": phi3,
+    "qwen2moe": qwen2_moe, "qwen3moe": qwen3_moe, "gemma": gemma1, "gemma2": gemma2, "gemma3": gemma3, "phi3": phi3,
     "phi3-short": lambda **types: phi3("short", **types), "phi3-long": lambda **types: phi3("long", **types),
-    "glm4": glm4, "gpt-oss": gpt_oss, "deepseek2": deepseek2, "qwen35": qwen35, "qwen35moe": qwen35_moe, "qwen3next": qwen3_next,
+    "glm4": glm4, "glm4moe": glm4_moe, "gpt-oss": gpt_oss, "deepseek2": deepseek2, "qwen35": qwen35, "qwen35moe": qwen35_moe, "qwen3next": qwen3_next,
 }
 
 
