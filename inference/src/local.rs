@@ -118,7 +118,13 @@ impl LocalProvider {
             keeps: options.engine.snapshots.is_some(),
             spoken: Mutex::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Arc::new(inner);
+        // The trie of a large vocabulary takes as long as everything else before the first pass: it is built beside that.
+        let warming = Arc::clone(&inner);
+        let thread = std::thread::Builder::new().name("loci-grammar".to_owned());
+        // Without a thread the first request builds it.
+        let _ = thread.spawn(move || warming.compiler().is_ok());
+        Ok(Self { inner })
     }
 
     /// What the model's file says.
@@ -276,6 +282,14 @@ impl Inner {
         tokens.iter().take_while(within).count()
     }
 
+    /// The trie of the vocabulary; built once, by whoever comes first.
+    fn compiler(&self) -> &Result<GrammarCompiler, String> {
+        self.grammar.get_or_init(|| {
+            let tokenizer = Arc::clone(self.engine.tokenizer());
+            GrammarCompiler::new(tokenizer, &self.engine.model().eos).map_err(|error| error.to_string())
+        })
+    }
+
     fn constraint(
         &self,
         request: &Request,
@@ -288,12 +302,8 @@ impl Inner {
             // Nothing to constrain: do not build the trie for it.
             return Ok(None);
         }
-        let compiler = self.grammar.get_or_init(|| {
-            let tokenizer = Arc::clone(self.engine.tokenizer());
-            GrammarCompiler::new(tokenizer, &self.engine.model().eos).map_err(|error| error.to_string())
-        });
         let compiler =
-            compiler.as_ref().map_err(|message| ProviderError::Model { message: message.clone() })?;
+            self.compiler().as_ref().map_err(|message| ProviderError::Model { message: message.clone() })?;
         let constraint =
             tool_syntax::constrain(self.dialect.as_ref(), compiler, request, prompt.start, self.context())?;
         Ok(constraint.map(|constraint| Box::new(constraint) as Box<dyn Constraint>))
