@@ -45,7 +45,7 @@ fn distance(found: &[f32], expect: &Logits, sample: &[usize]) -> f64 {
 
 /// Whether this program claims to run the family. One that it does not claim, it must refuse in words.
 #[expect(clippy::print_stderr, reason = "a comparison that is skipped says so")]
-fn is_supported(name: &str, case: &Value, raw: &Raw) -> bool {
+pub(super) fn is_supported(name: &str, case: &Value, raw: &Raw) -> bool {
     if SUPPORTED_ARCHITECTURES.iter().any(|known| case["architecture"] == *known) {
         return true;
     }

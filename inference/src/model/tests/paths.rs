@@ -112,7 +112,7 @@ impl Paths<'_> {
 
 fn check(name: &str, case: &Value, tokens: &[u32], vocab: usize, limit: f32) {
     let raw = described(case, vocab);
-    if !is_supported(name, &raw) {
+    if !is_supported(name, case, &raw) {
         return;
     }
     let mut runner = Runner::new(&raw);
