@@ -4,13 +4,16 @@
 
 use std::sync::OnceLock;
 
-/// Which vector instructions a kernel may use. A later one includes the earlier ones of its machine.
+/// Which vector instructions a kernel may use. A later one includes the earlier ones of its machine, except that some
+/// machines with AVX-512 lack AVX-VNNI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Plain code, as the compiler makes it for any machine of the target.
     Scalar,
     /// AVX2, FMA and F16C: x86-64 since 2013.
     Avx2,
+    /// AVX-VNNI, dot products of bytes in the registers of AVX2: Intel laptops since 2021, AMD since Zen 5.
+    AvxVnni,
     /// AVX-512 F, BW, DQ, VL and VNNI: Intel servers since 2019, AMD since Zen 4.
     Avx512,
     /// NEON: every 64-bit ARM.
@@ -31,14 +34,18 @@ impl Level {
     /// All that this machine has, the plain one first: what tests compare with each other.
     pub fn supported() -> impl Iterator<Item = Self> {
         #[cfg(not(target_arch = "aarch64"))]
-        let levels = [Self::Scalar, Self::Avx2, Self::Avx512];
+        let levels = [Self::Scalar, Self::Avx2, Self::AvxVnni, Self::Avx512];
         #[cfg(target_arch = "aarch64")]
         let levels = [Self::Scalar, Self::Neon, Self::NeonDot];
-        levels.into_iter().filter(|level| *level <= Self::best())
+        levels.into_iter().filter(|level| level.clamped() == *level)
     }
 
     /// This level, or the best of the machine where that is less: what a kernel may run.
     pub fn clamped(self) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if self == Self::AvxVnni && !is_x86_feature_detected!("avxvnni") {
+            return Self::Avx2.min(Self::best());
+        }
         self.min(Self::best())
     }
 }
@@ -53,9 +60,10 @@ fn detect() -> Level {
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512vnni");
-    match (avx2, avx512) {
-        (true, true) => Level::Avx512,
-        (true, false) => Level::Avx2,
+    match (avx2, avx512, is_x86_feature_detected!("avxvnni")) {
+        (true, true, _) => Level::Avx512,
+        (true, false, true) => Level::AvxVnni,
+        (true, false, false) => Level::Avx2,
         _ => Level::Scalar,
     }
 }

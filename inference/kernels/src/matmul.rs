@@ -4,7 +4,11 @@
 
 mod activations;
 #[cfg(target_arch = "x86_64")]
-#[expect(unsafe_code, reason = "vector instructions")]
+#[expect(
+    unsafe_code,
+    clippy::needless_range_loop,
+    reason = "vector instructions; accumulators are arrays of a constant length that must stay in registers"
+)]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 #[expect(
@@ -193,7 +197,9 @@ impl<'a, 'b> Plan<'a, 'b> {
         unsafe {
             match level {
                 Level::Avx512 => return avx512::multiply(&self.matrix, rows, activations, &self.output),
-                Level::Avx2 => return avx2::multiply(&self.matrix, rows, activations, &self.output),
+                Level::Avx2 | Level::AvxVnni => {
+                    return avx2::multiply(level, &self.matrix, rows, activations, &self.output);
+                }
                 Level::Scalar => {}
             }
         }

@@ -122,7 +122,7 @@ macro_rules! by_level {
                     // SAFETY: a clamped level is one that the machine has.
                     Level::Avx512 => return unsafe { wide($($arg),*) },
                     // SAFETY: as above.
-                    Level::Avx2 => return unsafe { middle($($arg),*) },
+                    Level::Avx2 | Level::AvxVnni => return unsafe { middle($($arg),*) },
                     Level::Scalar => {}
                 }
             }

@@ -1,11 +1,16 @@
 //! Owns products with AVX2.
-//! Uses blocks of rows that are read once and then meet four lines of activations at a time.
+//! Uses tiles of 16 rows, one row a lane, for many lines of activations; for few, rows that meet four lines at a time.
 //! Never saturates: bytes above 127 are multiplied as magnitudes, with their sign moved to the activations.
+
+mod narrow;
+mod tiles;
+mod unpack;
 
 use super::activations::{Activations, Quantised};
 use super::{Matrix, Output};
-use crate::format::{self as f, Layout, with_layout};
+use crate::format::{Layout, with_layout};
 use crate::level::Level;
+use narrow::Narrow;
 use std::arch::x86_64::*;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -32,12 +37,13 @@ thread_local! {
     static ROW: RefCell<Row> = RefCell::default();
 }
 
-/// Multiply `rows` of `matrix` with all activations, each of which is a tile.
+/// Multiply `rows` of `matrix` with all activations.
 ///
 /// # Safety
-/// The machine has AVX2, FMA and F16C, and no other thread writes these rows of the output.
+/// The machine has `level`, which is AVX2 with or without AVX-VNNI, and no other thread writes these rows of the output.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn multiply(
+    level: Level,
     matrix: &Matrix<'_>,
     rows: Range<usize>,
     activations: &Activations,
@@ -47,14 +53,21 @@ pub(super) unsafe fn multiply(
     unsafe {
         with_layout!(
             matrix.format,
-            L => multiply_rows::<L>(matrix, rows, activations.quantised(L::LEN), output),
+            L => {
+                let quantised = activations.quantised(L::LEN);
+                if quantised.tiles() == quantised.rows() {
+                    multiply_rows::<L>(matrix, rows, quantised, output);
+                } else {
+                    tiles::multiply::<L>(level, matrix, rows, quantised, output);
+                }
+            },
             float => super::float::multiply(Level::Avx2, matrix, rows, activations, output)
         );
     }
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn multiply_rows<L: Layout + Narrow>(
+unsafe fn multiply_rows<L: Narrow>(
     matrix: &Matrix<'_>,
     rows: Range<usize>,
     activations: &Quantised,
@@ -97,26 +110,21 @@ fn signed<L: Layout>() -> bool {
 
 /// Read a row.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn read<L: Layout + Narrow>(bytes: &[u8], row: &mut Row) {
+unsafe fn read<L: Narrow>(bytes: &[u8], row: &mut Row) {
     let blocks = bytes.chunks_exact(L::BYTES).zip(row.levels.chunks_exact_mut(L::LEN));
     for (index, (block, levels)) in blocks.enumerate() {
         // SAFETY: the machine has the instructions.
         unsafe { L::read_levels(block, levels) };
-        if L::LEN == 32 && !L::MINIMA && L::BYTES % 2 == 0 {
-            // All but MXFP4 begin with their scale in half precision.
-            let bits = i32::from(u16::from_le_bytes([block[0], block[1]]));
-            let scale = _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(bits)));
+        if L::LEN == 32 {
+            // SAFETY: the machine has the instructions.
+            let (scale, minimum) = unsafe { L::scale_and_minimum(block) };
+            let offset = if signed::<L>() { 0.0 } else { f32::from(L::OFFSET) };
             row.scale[index] = scale;
-            row.minimum[index] = if signed::<L>() { 0.0 } else { scale * f32::from(L::OFFSET) };
+            row.minimum[index] = scale * offset + minimum;
             continue;
         }
         let factors = L::factors(block);
         row.scale[index] = factors.scale;
-        if L::LEN == 32 {
-            let offset = if signed::<L>() { 0.0 } else { f32::from(L::OFFSET) };
-            row.minimum[index] = factors.scale * offset + factors.minimum;
-            continue;
-        }
         let scales = &mut row.scales[index * 16..(index + 1) * 16];
         let offsets = &mut row.offsets[index * 16..(index + 1) * 16];
         let (values, factor) = if L::MINIMA {
@@ -228,145 +236,3 @@ unsafe fn dots<L: Layout, const T: usize>(row: &Row, activations: &Quantised, fi
     }
     results
 }
-
-/// How levels are read with AVX2.
-trait Narrow: Layout {
-    /// Write the levels of a whole block.
-    ///
-    /// # Safety
-    /// The machine has AVX2.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn read_levels(block: &[u8], levels: &mut [u8]) {
-        Self::levels(block, levels);
-    }
-}
-
-/// The 32 bytes at `at`.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn load(bytes: &[u8], at: usize) -> __m256i {
-    let bytes = &bytes[at..at + 32];
-    // SAFETY: 32 bytes are there.
-    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
-}
-
-/// Write 32 levels at `at`.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn store(levels: &mut [u8], at: usize, values: __m256i) {
-    let levels = &mut levels[at..at + 32];
-    // SAFETY: there is room for 32 bytes.
-    unsafe { _mm256_storeu_si256(levels.as_mut_ptr().cast(), values) };
-}
-
-/// Levels of 16 bytes: low halves, then high ones.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn nibbles(bytes: &[u8], at: usize) -> __m256i {
-    let bytes = &bytes[at..at + 16];
-    // SAFETY: 16 bytes are there.
-    let packed = unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) };
-    let both = _mm256_set_m128i(_mm_srli_epi16::<4>(packed), packed);
-    _mm256_and_si256(both, _mm256_set1_epi8(15))
-}
-
-/// 16 where a bit of a word is set.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn fifth_bits(bytes: &[u8], at: usize) -> __m256i {
-    let word = i32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    // Byte i / 8 of the word to lane i, then its bit i % 8.
-    let spread = _mm256_setr_epi64x(0, 0x0101_0101_0101_0101, 0x0202_0202_0202_0202, 0x0303_0303_0303_0303);
-    let bits = _mm256_set1_epi64x(0x8040_2010_0804_0201_u64.cast_signed());
-    let lanes = _mm256_and_si256(_mm256_shuffle_epi8(_mm256_set1_epi32(word), spread), bits);
-    _mm256_and_si256(_mm256_cmpeq_epi8(lanes, bits), _mm256_set1_epi8(16))
-}
-
-impl Narrow for f::Q4_0 {
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn read_levels(block: &[u8], levels: &mut [u8]) {
-        store(levels, 0, nibbles(block, 2));
-    }
-}
-
-impl Narrow for f::Q5_0 {
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn read_levels(block: &[u8], levels: &mut [u8]) {
-        store(levels, 0, _mm256_or_si256(nibbles(block, 6), fifth_bits(block, 2)));
-    }
-}
-
-impl Narrow for f::Q8_0 {
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn read_levels(block: &[u8], levels: &mut [u8]) {
-        store(levels, 0, _mm256_xor_si256(load(block, 2), _mm256_set1_epi8(-128)));
-    }
-}
-
-impl Narrow for f::Q4K {
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn read_levels(block: &[u8], levels: &mut [u8]) {
-        let low = _mm256_set1_epi8(15);
-        for part in 0..4 {
-            let packed = load(block, 16 + 32 * part);
-            store(levels, 64 * part, _mm256_and_si256(packed, low));
-            store(levels, 64 * part + 32, _mm256_and_si256(_mm256_srli_epi16::<4>(packed), low));
-        }
-    }
-}
-
-impl Narrow for f::Q5K {
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn read_levels(block: &[u8], levels: &mut [u8]) {
-        let (low, fifth) = (_mm256_set1_epi8(15), _mm256_set1_epi8(16));
-        let bits = load(block, 16);
-        for part in 0..4 {
-            let packed = load(block, 48 + 32 * part);
-            let first = _mm256_set1_epi8((1_u8 << (2 * part)).cast_signed());
-            let second = _mm256_set1_epi8((2_u8 << (2 * part)).cast_signed());
-            let upper = |bit| {
-                let set = _mm256_cmpeq_epi8(_mm256_and_si256(bits, bit), bit);
-                _mm256_and_si256(set, fifth)
-            };
-            store(levels, 64 * part, _mm256_or_si256(_mm256_and_si256(packed, low), upper(first)));
-            let high = _mm256_and_si256(_mm256_srli_epi16::<4>(packed), low);
-            store(levels, 64 * part + 32, _mm256_or_si256(high, upper(second)));
-        }
-    }
-}
-
-impl Narrow for f::Q6K {
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn read_levels(block: &[u8], levels: &mut [u8]) {
-        let (low, two) = (_mm256_set1_epi8(15), _mm256_set1_epi8(0x30));
-        for half in 0..2 {
-            let (first, second) = (load(block, 64 * half), load(block, 64 * half + 32));
-            let upper = load(block, 128 + 32 * half);
-            let parts = [
-                (first, _mm256_slli_epi16::<4>(upper)),
-                (second, _mm256_slli_epi16::<2>(upper)),
-                (_mm256_srli_epi16::<4>(first), upper),
-                (_mm256_srli_epi16::<4>(second), _mm256_srli_epi16::<2>(upper)),
-            ];
-            for (part, (four, upper)) in parts.into_iter().enumerate() {
-                let value = _mm256_or_si256(_mm256_and_si256(four, low), _mm256_and_si256(upper, two));
-                store(levels, 128 * half + 32 * part, value);
-            }
-        }
-    }
-}
-
-impl Narrow for f::Q4_1 {}
-impl Narrow for f::Q5_1 {}
-impl Narrow for f::Mxfp4 {}
-impl Narrow for f::Iq4Nl {}
-impl Narrow for f::Q2K {}
-impl Narrow for f::Q3K {}
-impl Narrow for f::Iq4Xs {}

@@ -58,7 +58,7 @@ pub(super) unsafe fn multiply(
             // SAFETY: the caller's promise.
             Level::Avx512 => return unsafe { avx512(matrix, rows, activations, output) },
             // SAFETY: the caller's promise.
-            Level::Avx2 => return unsafe { avx2(matrix, rows, activations, output) },
+            Level::Avx2 | Level::AvxVnni => return unsafe { avx2(matrix, rows, activations, output) },
             Level::Scalar => {}
         }
     }

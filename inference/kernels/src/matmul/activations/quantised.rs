@@ -12,6 +12,12 @@ pub(crate) const MOST_ROWS: usize = 8;
 /// Measured against tiles on one core with Q4_K, Q6_K and Q8_0: 6 rows took 0.6 to 0.9 of the time, 8 rows 0.75 to 1.1.
 pub(crate) const FEW_ROWS: usize = 6;
 
+/// As [`MOST_ROWS`] for sixteen registers of 256 bits, of which a tile of a matrix takes two for each row.
+pub(crate) const MOST_ROWS_256: usize = 4;
+
+/// As [`FEW_ROWS`] without AVX-512: one group of the lines that go along rows there. Not measured finely.
+pub(crate) const FEW_ROWS_256: usize = 4;
+
 /// A cache line, so that tiles start on one.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
@@ -138,6 +144,16 @@ impl<'a> Tile<'a> {
     }
 }
 
+/// Up to how many rows are tiles of their own, and most rows of a tile where they are more.
+fn tile_limits(level: Level) -> (usize, usize) {
+    match level {
+        Level::Avx512 => (FEW_ROWS, MOST_ROWS),
+        Level::Avx2 | Level::AvxVnni => (FEW_ROWS_256, MOST_ROWS_256),
+        // Plain code and ARM go along rows.
+        _ => (usize::MAX, 1),
+    }
+}
+
 /// Where the tiles of `rows` rows begin: as few tiles as possible, which differ by at most one row.
 fn tile_rows(rows: usize, tiles: usize, index: usize) -> (usize, usize) {
     let (each, more) = (rows / tiles, rows % tiles);
@@ -153,9 +169,8 @@ impl Quantised {
         self.ready = Some(level);
         self.shape = Shape { columns, block };
         self.rows = values.len() / columns;
-        // Tiles suit the lanes of AVX-512; the other levels go along rows.
-        let alone = self.rows <= FEW_ROWS || level < Level::Avx512;
-        self.tiles = if alone { self.rows } else { self.rows.div_ceil(MOST_ROWS) };
+        let (few, most) = tile_limits(level);
+        self.tiles = if self.rows <= few { self.rows } else { self.rows.div_ceil(most) };
         let (shape, rows, tiles, lines) = (self.shape, self.rows, self.tiles, self.tile_lines());
         self.lines.resize(lines * tiles, Line([0; 16]));
         if self.rows == tiles {
@@ -246,7 +261,7 @@ fn fill(level: Level, shape: Shape, values: &[f32], words: &mut [u32]) {
             // SAFETY: a level is at most that of the machine.
             Level::Avx512 => return unsafe { avx512(shape, values, words) },
             // SAFETY: as above.
-            Level::Avx2 => return unsafe { avx2(shape, values, words) },
+            Level::Avx2 | Level::AvxVnni => return unsafe { avx2(shape, values, words) },
             Level::Scalar => {}
         }
     }
