@@ -16,8 +16,8 @@ pub use self::schema::Schema;
 use crate::engine::Constraint;
 use crate::tokenizer::{TokenKind, Tokenizer};
 
-/// Parts of the vocabulary whose masks are made ahead: text inside a string, short and any. Each costs three passes over the
-/// vocabulary before the first token (0.02 s each at 152k), which is why there are two and not the library's four.
+/// Parts of the vocabulary whose masks are made ahead: text inside a string, short and any. Each costs about three passes over
+/// the vocabulary before the first token, which is why there are two and not the library's four.
 const SLICES: [&str; 2] = [r#"[^"\\\x00-\x1F\x7F]{1,10}"#, r#"[^"\\\x00-\x1F\x7F]+"#];
 /// Longer tokens are left out of grammars: the trie holds 1,024 levels.
 const MAX_TOKEN_BYTES: usize = 1_000;
