@@ -8,6 +8,7 @@ use loci_tui::{Line, Style, visible};
 use serde_json::{Value, json};
 
 use crate::arguments::BenchArguments;
+use crate::commands::models::size;
 use crate::errors::{Outcome, Usage};
 use crate::model;
 use crate::project::Project;
@@ -66,12 +67,20 @@ fn heading(project: &Project, subject: &Subject) -> anyhow::Result<()> {
     Ok(project.printer.line(&Line::new(heading, Style::Bold))?)
 }
 
+/// In the units that names of models use: 1.54 B, 2.6 M.
+fn parameters(count: u64) -> String {
+    match count as f64 {
+        count if count < 1e9 => format!("{:.1} M", count / 1e6),
+        count => format!("{:.2} B", count / 1e9),
+    }
+}
+
 fn row(project: &Project, subject: &Subject, figures: &Figures) -> anyhow::Result<()> {
     let name: String = visible(&subject.name).chars().take(NAME).collect();
     let about = format!(
         "{name:NAME$} {:>9} {:>9} {:>7}  ",
-        format!("{:.2} GiB", subject.bytes as f64 / f64::from(1 << 30)),
-        format!("{:.2} B", subject.parameters as f64 / 1e9),
+        size(subject.bytes),
+        parameters(subject.parameters),
         subject.threads
     );
     let rate = format!("{:.2} ± {:.2}", figures.mean, figures.deviation);

@@ -112,7 +112,7 @@ fn as_json(entry: &Entry, machine: &Hardware) -> Value {
 }
 
 /// `812 MB`, `4.7 GB`.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{} kB", bytes / 1000),
         1_000_000..10_000_000 => format!("{}.{} MB", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
