@@ -21,7 +21,7 @@ use crate::grammar::GrammarCompiler;
 use crate::model::ModelDescription;
 use crate::provider::{
     Capabilities, EventStream, FinishReason, Message, Provider, ProviderError, ProviderInfo, Request,
-    StreamEvent, ToolCall, ToolChoice,
+    Sampling, StreamEvent, ToolCall, ToolChoice,
 };
 use crate::template::{ChatTemplate, FALLBACK_DATE, SpecialNames, TemplateError, TemplateOptions};
 use crate::tokenizer::{TokenKind, Tokenizer, TokenizerError};
@@ -192,6 +192,7 @@ impl Stream for Events {
     }
 }
 
+type EngineEvents = mpsc::Receiver<Result<EngineEvent, ProviderError>>;
 type Sender = mpsc::Sender<Result<StreamEvent, ProviderError>>;
 
 fn template(
@@ -290,6 +291,20 @@ impl Inner {
         })
     }
 
+    /// Have the engine read the prompt while the trie is still being made; `None` when it is there.
+    fn read_early(&self, tokens: &[u32], keep: usize, cancel: &CancellationToken) -> Option<EngineEvents> {
+        let job = || Job {
+            prompt: tokens.to_vec(),
+            sampling: Sampling::default(),
+            max_tokens: 0,
+            stop: Vec::new(),
+            constraint: None,
+            keep,
+            references: Vec::new(),
+        };
+        self.grammar.get().is_none().then(|| self.engine.generate(job(), cancel.clone()))
+    }
+
     fn constraint(
         &self,
         request: &Request,
@@ -332,15 +347,18 @@ impl Inner {
         }
         let room = limit - tokens.len();
         stop_if_cancelled()?;
+        let keep = self.head_tokens(request, &prompt, &tokens);
+        let early = self.read_early(&tokens, keep, cancel);
         let job = Job {
             constraint: self.constraint(request, &prompt)?,
             sampling: request.sampling.clone(),
             max_tokens: request.max_tokens.unwrap_or(room).min(room),
             stop: Vec::new(),
-            keep: self.head_tokens(request, &prompt, &tokens),
+            keep,
             references: self.references(request),
             prompt: tokens.clone(),
         };
+        let early = early.map(|events| follow(events, sender)).transpose()?;
         stop_if_cancelled()?;
         let mut events = self.engine.generate(job, cancel.clone());
         let mut reply = Reply::new(self, request, &prompt);
@@ -348,13 +366,16 @@ impl Inner {
         while let Some(event) = events.blocking_recv() {
             let mut out = Vec::new();
             match event? {
+                // All of this was said while it was read early.
+                EngineEvent::Loading { .. } | EngineEvent::Prefill { .. } if early.is_some() => {}
                 EngineEvent::Loading { done, total } => out.push(StreamEvent::Loading { done, total }),
                 EngineEvent::Prefill { done, total } => out.push(StreamEvent::Prefill { done, total }),
                 EngineEvent::Token(id) => {
                     spoken.tokens.push(id);
                     reply.push(id, &mut out)?;
                 }
-                EngineEvent::Finished { reason, usage } => {
+                EngineEvent::Finished { reason, mut usage } => {
+                    usage.cached = usage.cached.min(early.unwrap_or(u64::MAX));
                     let reason = reply.finish(reason, &mut out)?;
                     spoken.text.push_str(&reply.text);
                     self.spoken.lock().unwrap_or_else(PoisonError::into_inner).add(spoken);
@@ -374,6 +395,22 @@ impl Inner {
         stop_if_cancelled()?;
         Err(ProviderError::Model { message: "the engine ended without an answer".to_owned() })
     }
+}
+
+/// Pass on how a prompt is read; how many of its tokens were known before.
+fn follow(mut events: EngineEvents, sender: &Sender) -> Result<u64, ProviderError> {
+    while let Some(event) = events.blocking_recv() {
+        let event = match event? {
+            EngineEvent::Loading { done, total } => StreamEvent::Loading { done, total },
+            EngineEvent::Prefill { done, total } => StreamEvent::Prefill { done, total },
+            EngineEvent::Token(_) => continue,
+            EngineEvent::Finished { usage, .. } => return Ok(usage.cached),
+        };
+        if sender.blocking_send(Ok(event)).is_err() {
+            return Err(ProviderError::Cancelled);
+        }
+    }
+    Err(ProviderError::Model { message: "the engine ended without a word".to_owned() })
 }
 
 /// One reply on its way from tokens to events.

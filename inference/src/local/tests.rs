@@ -107,6 +107,26 @@ async fn calls_are_whole_and_the_next_step_goes_on() {
 }
 
 #[tokio::test]
+async fn a_prompt_is_read_once_whether_or_not_the_grammar_is_there() {
+    // The first request of a provider usually begins before the trie is made, the second never.
+    let provider = provider();
+    for (request, known) in [(request(1), false), (request(2), true)] {
+        let events = run(&provider, request).await;
+        let read: Vec<(usize, usize)> = events
+            .iter()
+            .filter_map(|event| match event {
+                Ok(StreamEvent::Prefill { done, total }) => Some((*done, *total)),
+                _ => None,
+            })
+            .collect();
+        assert!(read.is_sorted(), "{read:?}");
+        assert!(read.last().is_some_and(|(done, total)| done == total), "{read:?}");
+        let (_, usage) = end(&events);
+        assert_eq!(usage.cached > 0, known, "{usage:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_cut_off_calls_nothing() {
     let provider = provider();
     for limit in [1, 5, 12] {
