@@ -291,9 +291,25 @@ impl Inner {
         })
     }
 
-    /// Have the engine read the prompt while the trie is still being made; `None` when it is there.
-    fn read_early(&self, tokens: &[u32], keep: usize, cancel: &CancellationToken) -> Option<EngineEvents> {
-        let job = || Job {
+    /// Whether there is nothing to constrain: such a request need not wait for the trie.
+    fn is_free(&self, request: &Request) -> bool {
+        request.tools.is_empty()
+            && request.tool_choice != ToolChoice::Required
+            && self.info.capabilities.composes
+    }
+
+    /// Have the engine read the prompt while the trie that the request needs is still being made; `None` otherwise.
+    fn read_early(
+        &self,
+        request: &Request,
+        tokens: &[u32],
+        keep: usize,
+        cancel: &CancellationToken,
+    ) -> Option<EngineEvents> {
+        if self.is_free(request) || self.grammar.get().is_some() {
+            return None;
+        }
+        let job = Job {
             prompt: tokens.to_vec(),
             sampling: Sampling::default(),
             max_tokens: 0,
@@ -302,7 +318,7 @@ impl Inner {
             keep,
             references: Vec::new(),
         };
-        self.grammar.get().is_none().then(|| self.engine.generate(job(), cancel.clone()))
+        Some(self.engine.generate(job, cancel.clone()))
     }
 
     fn constraint(
@@ -310,11 +326,7 @@ impl Inner {
         request: &Request,
         prompt: &Prompt,
     ) -> Result<Option<Box<dyn Constraint>>, ProviderError> {
-        if request.tools.is_empty()
-            && request.tool_choice != ToolChoice::Required
-            && self.info.capabilities.composes
-        {
-            // Nothing to constrain: do not build the trie for it.
+        if self.is_free(request) {
             return Ok(None);
         }
         let compiler =
@@ -348,7 +360,7 @@ impl Inner {
         let room = limit - tokens.len();
         stop_if_cancelled()?;
         let keep = self.head_tokens(request, &prompt, &tokens);
-        let early = self.read_early(&tokens, keep, cancel);
+        let early = self.read_early(request, &tokens, keep, cancel);
         let job = Job {
             constraint: self.constraint(request, &prompt)?,
             sampling: request.sampling.clone(),
