@@ -1,5 +1,5 @@
 //! Owns the way from tokens to tokens: models, tokenizers, chat templates, grammars and providers.
-//! Uses candle for tensors, `tokenizers`, `minijinja` and `llguidance`.
+//! Uses `loci-kernels` on a CPU and candle on accelerators, `tokenizers`, `minijinja` and `llguidance`.
 //! Never sees project files, tools' behaviour, sessions or the terminal.
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests prepare and damage files directly"))]
