@@ -415,7 +415,7 @@ impl LineIndex {
 }
 
 impl Tags {
-    /// The stored form.
+    /// The stored form of the definitions. Uses are kept as postings, where a question about one name finds them.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Encoder::default();
         out.number(self.definitions.len() as u64);
@@ -431,61 +431,29 @@ impl Tags {
             out.optional(tag.doc.as_deref());
             out.number(u64::from(tag.is_test));
         }
-        // Uses are grouped by name, their lines as differences.
-        let groups: Vec<&[Use]> = self.uses.chunk_by(|one, other| one.name == other.name).collect();
-        out.number(groups.len() as u64);
-        for group in groups {
-            out.text(&group[0].name);
-            out.number(group.len() as u64);
-            let mut before = 0;
-            for one in group {
-                out.number(u64::from(one.line - before) << 2 | u64::from(one.kind));
-                before = one.line;
-            }
-        }
         out.finish()
     }
 
-    /// The stored form read back; `None` when it is damaged.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut from = Decoder::new(bytes);
-        let definitions = decode_definitions(&mut from)?;
-        let mut uses = Vec::new();
-        for _ in 0..from.count()? {
-            let name = from.text()?;
-            let mut line = 0u32;
-            for _ in 0..from.count()? {
-                let packed = from.number()?;
-                line = line.checked_add(u32::try_from(packed >> 2).ok()?)?;
-                uses.push(Use { name: name.to_owned(), line, kind: (packed & 3) as u8 });
-            }
-        }
-        Some(Self { definitions, uses })
-    }
-
-    /// Only the definitions of the stored form.
+    /// The definitions of the stored form; `None` when it is damaged.
     pub(crate) fn decode_definitions(bytes: &[u8]) -> Option<Vec<Tag>> {
-        decode_definitions(&mut Decoder::new(bytes))
+        let mut from = Decoder::new(bytes);
+        let mut definitions = Vec::new();
+        for _ in 0..from.count()? {
+            definitions.push(Tag {
+                name: from.text()?.to_owned(),
+                kind: languages::KINDS.get(from.small()? as usize)?,
+                start_line: from.small()?,
+                line: from.small()?,
+                end_line: from.small()?,
+                signature: from.text()?.to_owned(),
+                parent: from.optional()?.map(str::to_owned),
+                depth: from.small()?,
+                doc: from.optional()?.map(str::to_owned),
+                is_test: from.number()? == 1,
+            });
+        }
+        Some(definitions)
     }
-}
-
-fn decode_definitions(from: &mut Decoder<'_>) -> Option<Vec<Tag>> {
-    let mut definitions = Vec::new();
-    for _ in 0..from.count()? {
-        definitions.push(Tag {
-            name: from.text()?.to_owned(),
-            kind: languages::KINDS.get(from.small()? as usize)?,
-            start_line: from.small()?,
-            line: from.small()?,
-            end_line: from.small()?,
-            signature: from.text()?.to_owned(),
-            parent: from.optional()?.map(str::to_owned),
-            depth: from.small()?,
-            doc: from.optional()?.map(str::to_owned),
-            is_test: from.number()? == 1,
-        });
-    }
-    Some(definitions)
 }
 
 #[cfg(test)]

@@ -322,6 +322,7 @@ fn index_text(writer: &Writer, record: &Record, text: &str) -> Result<(), crate:
         text,
         is_test: path_is_test,
         names: definitions.iter().filter(|tag| tag.is_symbol()).map(|tag| tag.name.as_str()).collect(),
+        uses: crate::graph::places(&tags, path_is_test),
         tags: tags.encode(),
         chunks,
     })

@@ -10,14 +10,15 @@ use tantivy::collector::{DocSetCollector, TopDocs};
 use tantivy::columnar::Column;
 use tantivy::directory::MmapDirectory;
 use tantivy::indexer::{IndexWriterOptions, NoMergePolicy};
+use tantivy::postings::Postings;
 use tantivy::query::{BooleanQuery, BoostQuery, Occur, Query, TermQuery};
 use tantivy::schema::{
     BytesOptions, Field, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions, Value,
 };
 use tantivy::tokenizer::{TextAnalyzer, Token, TokenStream, Tokenizer, TokenizerManager};
 use tantivy::{
-    DocAddress, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TantivyDocument,
-    TantivyError, Term,
+    DocAddress, DocSet, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Searcher, TERMINATED,
+    TantivyDocument, TantivyError, Term,
 };
 
 use crate::tokenize::Terms;
@@ -30,6 +31,8 @@ const WAITING_BYTES: usize = 4_000_000;
 const MOST_SEGMENTS: usize = 12;
 /// The name our tokenizer is registered under.
 const TOKENIZER: &str = "loci";
+/// The name of the one that reads the uses of a file.
+const USES: &str = "uses";
 
 /// What tantivy said.
 #[derive(Debug, thiserror::Error)]
@@ -76,9 +79,41 @@ pub(crate) struct FileText<'a> {
     pub(crate) is_test: bool,
     /// Names defined, as written.
     pub(crate) names: Vec<&'a str>,
+    /// Names used, each with its places in rising order.
+    pub(crate) uses: Vec<(&'a str, Vec<Place>)>,
     /// The stored form of the file's tags.
     pub(crate) tags: Vec<u8>,
     pub(crate) chunks: Vec<ChunkText<'a>>,
+}
+
+/// Where and how a file uses a name. In the store it is the position of the name, as if the file were a text of uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// From 1.
+    pub(crate) line: u32,
+    /// As in `parse::USE_KINDS`.
+    pub(crate) kind: u8,
+    pub(crate) is_test: bool,
+}
+
+impl Place {
+    /// One bit for tests and two for the kind leave room for 2^29 lines.
+    fn position(self) -> u32 {
+        self.line << 3 | u32::from(self.is_test) << 2 | u32::from(self.kind & 3)
+    }
+
+    fn of_position(position: u32) -> Self {
+        Self { line: position >> 3, kind: (position & 3) as u8, is_test: position & 4 != 0 }
+    }
+}
+
+/// The uses of a name in one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UsesInFile {
+    pub(crate) spot: Spot,
+    pub(crate) key: u64,
+    /// In rising order.
+    pub(crate) places: Vec<Place>,
 }
 
 /// The document of one chunk.
@@ -129,6 +164,7 @@ struct Fields {
     doc: Field,
     definition: Field,
     normalised: Field,
+    reference: Field,
     stored: Field,
 }
 
@@ -157,6 +193,7 @@ impl Store {
         tokenizers.register(TOKENIZER, TextAnalyzer::builder(Splitter::default()).build());
         tokenizers
             .register("raw", TextAnalyzer::builder(tantivy::tokenizer::RawTokenizer::default()).build());
+        tokenizers.register(USES, TextAnalyzer::builder(UsesReader::default()).build());
         // tantivy looks this one up for fields that are not text, too.
         tokenizers.register("default", TextAnalyzer::builder(Splitter::default()).build());
         let index = tantivy::Index::builder()
@@ -220,6 +257,15 @@ fn schema() -> (Schema, Fields) {
         doc: builder.add_text_field("doc", words(IndexRecordOption::WithFreqs)),
         definition: builder.add_text_field("definition", names.clone()),
         normalised: builder.add_text_field("normalised", names),
+        reference: builder.add_text_field(
+            "reference",
+            TextOptions::default().set_indexing_options(
+                TextFieldIndexing::default()
+                    .set_tokenizer(USES)
+                    .set_fieldnorms(false)
+                    .set_index_option(IndexRecordOption::WithFreqsAndPositions),
+            ),
+        ),
         stored: builder.add_bytes_field("stored", BytesOptions::default().set_stored()),
     };
     (builder.build(), fields)
@@ -244,8 +290,19 @@ pub(crate) struct Writer {
 impl Writer {
     /// Add a file's documents. Waits while much text is on its way already; may be called from several threads.
     pub(crate) fn add(&self, file: &FileText<'_>) -> Result<(), Failure> {
-        let Fields { key, span, body, file_body, symbols, path, doc, definition, normalised, stored } =
-            self.fields;
+        let Fields {
+            key,
+            span,
+            body,
+            file_body,
+            symbols,
+            path,
+            doc,
+            definition,
+            normalised,
+            reference,
+            stored,
+        } = self.fields;
         let mut document = TantivyDocument::new();
         document.add_u64(key, file.key);
         document.add_u64(span, pack(0, 0, file.is_test));
@@ -263,8 +320,10 @@ impl Writer {
         for name in plain {
             document.add_text(normalised, name);
         }
+        let uses = write_uses(&file.uses);
+        document.add_text(reference, &uses);
         document.add_bytes(stored, &file.tags);
-        self.send(document, file.text.len() + file.tags.len())?;
+        self.send(document, file.text.len() + uses.len() + file.tags.len())?;
         for chunk in &file.chunks {
             let mut document = TantivyDocument::new();
             document.add_u64(key, file.key);
@@ -450,6 +509,35 @@ impl View {
         Ok(spots)
     }
 
+    /// Every use of a name, by file.
+    pub(crate) fn uses(&self, name: &str) -> Result<Vec<UsesInFile>, Failure> {
+        let term = Term::from_field_text(self.fields.reference, name);
+        let mut found = Vec::new();
+        let mut positions = Vec::new();
+        for (segment, reader) in (0u32..).zip(self.searcher.segment_readers()) {
+            let inverted = reader.inverted_index(self.fields.reference)?;
+            let Some(mut postings) =
+                inverted.read_postings(&term, IndexRecordOption::WithFreqsAndPositions)?
+            else {
+                continue;
+            };
+            let keys = reader.fast_fields().u64("key")?;
+            while postings.doc() != TERMINATED {
+                let document = postings.doc();
+                if !reader.is_deleted(document) {
+                    postings.positions(&mut positions);
+                    found.push(UsesInFile {
+                        spot: Spot(DocAddress::new(segment, document)),
+                        key: keys.first(document).unwrap_or_default(),
+                        places: positions.iter().copied().map(Place::of_position).collect(),
+                    });
+                }
+                postings.advance();
+            }
+        }
+        Ok(found)
+    }
+
     /// Every document of a file, its file document included.
     pub(crate) fn of_key(&self, key: u64) -> Result<Vec<Spot>, Failure> {
         self.collect(Term::from_field_u64(self.fields.key, key))
@@ -528,6 +616,71 @@ impl TokenStream for SplitterStream<'_> {
     }
 }
 
+/// The uses of a file as the text that [`UsesReader`] reads: a line for each name, then its positions.
+fn write_uses(uses: &[(&str, Vec<Place>)]) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    for (name, places) in uses {
+        // No language has such names, but a grammar that recovers from an error may.
+        if name.contains(['\t', '\n']) {
+            continue;
+        }
+        text.push_str(name);
+        for place in places {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\t{}", place.position());
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Turns what [`write_uses`] wrote into tokens: the name, at each of its positions.
+#[derive(Debug, Clone, Default)]
+struct UsesReader {
+    token: Token,
+}
+
+struct UsesStream<'a> {
+    lines: std::str::Lines<'a>,
+    positions: std::str::Split<'a, char>,
+    token: &'a mut Token,
+}
+
+impl Tokenizer for UsesReader {
+    type TokenStream<'a> = UsesStream<'a>;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> UsesStream<'a> {
+        self.token.reset();
+        let mut nothing = "".split('\t');
+        nothing.next();
+        UsesStream { lines: text.lines(), positions: nothing, token: &mut self.token }
+    }
+}
+
+impl TokenStream for UsesStream<'_> {
+    fn advance(&mut self) -> bool {
+        loop {
+            if let Some(position) = self.positions.next() {
+                self.token.position = position.parse().unwrap_or_default();
+                return true;
+            }
+            let Some(line) = self.lines.next() else { return false };
+            self.positions = line.split('\t');
+            self.token.text.clear();
+            self.token.text.push_str(self.positions.next().unwrap_or_default());
+        }
+    }
+
+    fn token(&self) -> &Token {
+        self.token
+    }
+
+    fn token_mut(&mut self) -> &mut Token {
+        self.token
+    }
+}
+
 /// Where the store lives below the cache folder. Another version has another place, so that it is never taken for damaged.
 pub(crate) fn folder(cache: &Path) -> PathBuf {
     cache.join(format!("{STORES}{}", crate::manifest::FORMAT))
@@ -535,3 +688,32 @@ pub(crate) fn folder(cache: &Path) -> PathBuf {
 
 /// How the folders of all versions begin.
 pub(crate) const STORES: &str = "store-";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn uses_are_read_as_they_were_written(
+            uses in proptest::collection::btree_map("[a-z_ü]{1,6}", proptest::collection::btree_set((1u32..1 << 29, 0u8..4, proptest::bool::ANY), 1..9), 0..9),
+        ) {
+            let uses: Vec<(String, Vec<Place>)> = uses
+                .into_iter()
+                .map(|(name, places)| {
+                    (name, places.into_iter().map(|(line, kind, is_test)| Place { line, kind, is_test }).collect())
+                })
+                .collect();
+            let borrowed: Vec<_> = uses.iter().map(|(name, places)| (name.as_str(), places.clone())).collect();
+            let text = write_uses(&borrowed);
+            let mut reader = UsesReader::default();
+            let mut read = Vec::new();
+            reader.token_stream(&text).process(&mut |token| {
+                read.push((token.text.clone(), Place::of_position(u32::try_from(token.position).expect("small"))));
+            });
+            let flat: Vec<_> =
+                uses.iter().flat_map(|(name, places)| places.iter().map(|place| (name.clone(), *place))).collect();
+            proptest::prop_assert_eq!(read, flat);
+        }
+    }
+}
