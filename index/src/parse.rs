@@ -2,17 +2,21 @@
 //! Uses tree-sitter, the language table in `languages` and one tags query per language.
 //! Never runs without limits: a parse that takes too long, or fails, leaves a text without symbols.
 
+mod declarator;
 pub(crate) mod languages;
 mod signature;
+mod structure;
 
 use std::collections::HashSet;
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
 
-use tree_sitter::{ParseOptions, Parser, Point, QueryCursor, QueryCursorOptions, StreamingIterator, Tree};
+use tree_sitter::{
+    Node, ParseOptions, Parser, Point, QueryCursor, QueryCursorOptions, StreamingIterator, Tree,
+};
 
 use crate::codec::{Decoder, Encoder};
-use languages::{Language, Role};
+use languages::{Language, Reader, Role};
 
 /// Steps (of a hundred operations, as tree-sitter counts them) for any file, and for each byte of it. Ordinary sources take
 /// a tenth of that. Steps do not depend on how busy the machine is, so that the same text always has the same symbols.
@@ -23,6 +27,8 @@ const PARSE_LIMIT: Duration = Duration::from_secs(20);
 
 /// A longer line is minified or generated: its symbols are noise.
 const LONGEST_LINE: usize = 5_000;
+/// `a, b, c :: Int` declares several before the first of them is defined.
+const CLAUSES_BACK: usize = 8;
 
 /// Kinds of uses, by the number they are stored under.
 pub(crate) const USE_KINDS: [&str; 4] = ["mention", "call", "type", "import"];
@@ -47,9 +53,9 @@ pub(crate) struct Tag {
 }
 
 impl Tag {
-    /// Whether it can be asked for by name; scopes and headings cannot.
+    /// Whether it can be asked for by name; scopes, tests and the parts of documents cannot: code would drown in them.
     pub(crate) fn is_symbol(&self) -> bool {
-        !matches!(self.kind, "impl" | "heading")
+        !matches!(self.kind, "impl" | "heading" | "test" | "key" | "selector" | "element" | "target")
     }
 }
 
@@ -72,25 +78,44 @@ pub(crate) struct Tags {
 
 /// Read the symbols of a text. A language without a grammar, or a text no grammar should see, has none.
 pub(crate) fn tags(text: &str, language: &Language, path_is_test: bool) -> Tags {
-    if language.name == "markdown" {
-        return Tags { definitions: crate::outline::headings(text), uses: Vec::new() };
-    }
-    let Some(compiled) = language.compiled() else { return Tags::default() };
+    let parts = match language.reader {
+        Reader::Plain => return Tags::default(),
+        Reader::Lines(read) => return structure::tags(text, read, language.comments, path_is_test),
+        Reader::Grammar { .. } => vec![(None, language)],
+        // A page is its scripts, and its own structure around them.
+        Reader::Page => {
+            structure::scripts(text).into_iter().map(|(part, inner)| (Some(part), inner)).collect()
+        }
+    };
     if text.lines().any(|line| line.len() > LONGEST_LINE) {
         return Tags::default();
     }
-    let mut budget = Budget::of(text);
     let lines = LineIndex::new(text);
-    let mut gathered = Gathered::default();
-    // The whole text first, then what stands inside macros such as `cfg_net! { … }`.
-    let mut pending = vec![None];
-    while let Some(part) = pending.pop() {
-        let Some(tree) = parse(text, &lines, part, &compiled.grammar, &mut budget) else { break };
-        gather(text, compiled, &tree, &mut budget, &mut gathered);
-        pending.extend(gathered.inner.drain(..).map(Some));
+    let mut tags = Tags::default();
+    if matches!(language.reader, Reader::Page) {
+        tags = structure::tags(text, structure::html, language.comments, path_is_test);
     }
-    let definitions = place(text, language, &lines, gathered.raws, path_is_test);
-    Tags { uses: settle_uses(&lines, gathered.found, &definitions.1), definitions: definitions.0 }
+    let mut budget = Budget::of(text);
+    for (part, language) in parts {
+        let Some(compiled) = language.compiled() else { continue };
+        let mut gathered = Gathered::default();
+        // The whole text first, then what stands inside macros such as `cfg_net! { … }`.
+        let mut pending = vec![part];
+        while let Some(part) = pending.pop() {
+            let Some(tree) = parse(text, &lines, part, &compiled.grammar, &mut budget) else { break };
+            gather(text, compiled, &tree, &mut budget, &mut gathered);
+            pending.extend(gathered.inner.drain(..).map(Some));
+        }
+        let (definitions, names) = place(text, language, &lines, gathered.raws, path_is_test);
+        tags.definitions.extend(definitions);
+        tags.uses.extend(settle_uses(&lines, gathered.found, &names));
+    }
+    if matches!(language.reader, Reader::Page) {
+        tags.definitions.sort_by_key(|tag| (tag.start_line, tag.line, std::cmp::Reverse(tag.end_line)));
+        tags.uses.sort();
+        tags.uses.dedup_by(|one, other| (&one.name, one.line) == (&other.name, other.line));
+    }
+    tags
 }
 
 fn parse(
@@ -144,6 +169,10 @@ struct Raw<'a> {
     kind: &'static str,
     body: Option<usize>,
     receiver: Option<&'a str>,
+    /// What stands before the name: `A.B` in `namespace A.B.C`.
+    path: Option<&'a str>,
+    /// The name is a use as well: a type that is embedded under its own name, the type of an `impl`.
+    is_use: bool,
     /// The place of its pattern in the query: of two that match the same name, the earlier one counts.
     pattern: usize,
 }
@@ -173,13 +202,30 @@ fn gather<'a>(
     let mut matches = cursor.matches_with_options(&compiled.query, tree.root_node(), bytes, options);
     while let Some(found_match) = matches.next() {
         let (mut name, mut node, mut receiver) = (None, None, None);
+        let (mut is_use, mut declares, mut path) = (false, None, None);
         for capture in found_match.captures() {
             let piece = &text[capture.node.byte_range()];
             match compiled.roles[capture.index as usize] {
                 Role::Name => name = Some((piece, capture.node.start_byte())),
-                Role::Definition(kind) => node = Some((capture.node, kind)),
+                Role::Qualified => {
+                    let (outer, last) = split_qualified(piece);
+                    name = Some((last, capture.node.end_byte() - last.len()));
+                    path = outer;
+                }
+                Role::Embedded => {
+                    name = Some((piece, capture.node.start_byte()));
+                    is_use = true;
+                }
+                Role::Declarator => declares = Some(capture.node),
+                Role::Definition(kind) => {
+                    node = Some((capture.node, kind));
+                    is_use |= kind == "impl";
+                }
                 Role::Receiver => receiver = Some(piece),
-                Role::Use(kind) => found.push((capture.node.start_byte(), piece, kind)),
+                Role::Use(kind) => {
+                    let (_, last) = split_qualified(piece);
+                    found.push((capture.node.end_byte() - last.len(), last, kind));
+                }
                 Role::Path => {
                     if piece.starts_with(char::is_uppercase) {
                         found.push((capture.node.start_byte(), piece, 2));
@@ -196,30 +242,63 @@ fn gather<'a>(
                         found.push((capture.node.start_byte(), piece, 1));
                     }
                 }
+                Role::Predicate => {}
             }
         }
+        if let (Some(declares), Some((around, kind))) = (declares, node)
+            && let Some(declared) = declarator::read(text, around, declares, kind)
+        {
+            name = Some((&text[declared.name.clone()], declared.name.start));
+            receiver = declared.scope.map(|scope| &text[scope]);
+            node = Some((around, declared.kind));
+        }
         if let (Some((name, name_start)), Some((node, kind))) = (name, node) {
-            // The body is the node's own, or that of the function it assigns.
-            let body = node
-                .child_by_field_name("body")
-                .or_else(|| {
-                    node.child_by_field_name("value").and_then(|value| value.child_by_field_name("body"))
-                })
-                .or_else(|| {
-                    node.child_by_field_name("right").and_then(|value| value.child_by_field_name("body"))
-                })
-                .map(|body| body.start_byte());
             raws.push(Raw {
                 start: node.start_byte(),
                 end: node.end_byte(),
                 name,
                 name_start,
                 kind,
-                body,
+                body: body_of(node).map(|body| body.start_byte()),
                 receiver,
+                path,
+                is_use,
                 pattern: found_match.pattern_index,
             });
         }
+    }
+}
+
+/// The body of a definition: its own, or that of the function it assigns; where the grammar names none, the block at its end.
+fn body_of(node: Node<'_>) -> Option<Node<'_>> {
+    let inside = |field| node.child_by_field_name(field)?.child_by_field_name("body");
+    let last = || {
+        let last = node.child(node.child_count().checked_sub(1)?)?;
+        let is_body = matches!(
+            last.kind(),
+            "class_body"
+                | "enum_class_body"
+                | "function_body"
+                | "do_block"
+                | "accessor_list"
+                | "declaration_list"
+                | "computed_property"
+                | "block"
+        );
+        is_body.then_some(last)
+    };
+    node.child_by_field_name("body").or_else(|| inside("value")).or_else(|| inside("right")).or_else(last)
+}
+
+/// `Phoenix.Router` → (`Phoenix`, `Router`); a name without a path is its own last piece.
+fn split_qualified(text: &str) -> (Option<&str>, &str) {
+    let text = text.trim_end().trim_end_matches(':');
+    match text.rfind(['.', ':', '\\']) {
+        Some(at) if at + 1 < text.len() => {
+            let outer = text[..at].trim_end_matches([':', '\\']);
+            ((!outer.is_empty()).then_some(outer), &text[at + 1..])
+        }
+        _ => (None, text),
     }
 }
 
@@ -239,7 +318,9 @@ fn place(
     path_is_test: bool,
 ) -> (Vec<Tag>, HashSet<usize>) {
     struct Open {
+        start: usize,
         end: usize,
+        line: u32,
         kind: &'static str,
         label: String,
         is_test: bool,
@@ -249,20 +330,18 @@ fn place(
     raws.sort_by(|one, other| {
         (one.start, std::cmp::Reverse(one.end)).cmp(&(other.start, std::cmp::Reverse(other.end)))
     });
-    // `impl Foo` uses Foo; it does not define it.
-    let names = raws.iter().filter(|raw| raw.kind != "impl").map(|raw| raw.name_start).collect();
+    let names = raws.iter().filter(|raw| !raw.is_use).map(|raw| raw.name_start).collect();
     let mut tags = Vec::with_capacity(raws.len());
     let mut open: Vec<Open> = Vec::new();
     for raw in raws {
-        while open.last().is_some_and(|outer| outer.end <= raw.start) {
+        // `int a, *b;` declares two with one node: neither stands in the other.
+        let is_over =
+            |outer: &Open| outer.end <= raw.start || (outer.start, outer.end) == (raw.start, raw.end);
+        while open.last().is_some_and(is_over) {
             open.pop();
         }
-        let in_function = open.iter().any(|outer| is_callable(outer.kind));
-        if in_function && matches!(raw.kind, "variable" | "field" | "declaration") {
-            continue;
-        }
         let outer = open.last();
-        if raw.kind == "field" && outer.is_none() {
+        if is_local(raw.kind, outer.map(|outer| outer.kind)) {
             continue;
         }
         let kind = final_kind(&raw, outer.map(|outer| outer.kind));
@@ -271,11 +350,22 @@ fn place(
             continue;
         }
         let start_line = lines.line(raw.start);
-        let above = signature::above(text, lines, start_line, language);
-        let is_test = path_is_test || above.is_test || outer.is_some_and(|outer| outer.is_test);
+        let name_line = lines.line(raw.name_start);
+        let above = match outer {
+            // What stands above this line belongs to the outer one.
+            Some(outer) if outer.line == start_line => signature::Above { start_line, ..Default::default() },
+            _ => signature::above(text, lines, start_line, name_line, language.comments),
+        };
+        let is_test =
+            path_is_test || kind == "test" || above.is_test || outer.is_some_and(|outer| outer.is_test);
+        let (start_line, attributes) = if language.name == "elixir" {
+            signature::attributes_above(text, lines, start_line)
+        } else {
+            (above.start_line, None)
+        };
         let header = signature::header(text, lines, raw.start, raw.end, raw.body, language);
-        let doc = above
-            .doc
+        let doc = attributes
+            .or(above.doc)
             .or_else(|| raw.body.and_then(|body| signature::docstring(text, body, raw.end, language)));
         let label = if kind == "impl" {
             signature::impl_label(&header, name)
@@ -283,40 +373,79 @@ fn place(
             format!("{} {name}", label_kind(kind))
         };
         let receiver = raw.receiver.map(|receiver| format!("type {}", bare_name(receiver, "type")));
-        let parent = receiver.or_else(|| outer.map(|outer| outer.label.clone()));
+        let path = raw.path.map(|path| path.trim_start_matches("::").to_owned());
+        let parent = receiver.or(path).or_else(|| outer.map(|outer| outer.label.clone()));
         let end_line = lines.line(raw.end.saturating_sub(1).max(raw.start));
+        let is_test = is_test || kind == "class" && header.contains("TestCase");
+        let depth = u32::try_from(open.len()).unwrap_or(u32::MAX);
+        let first = start_line.min(name_line);
+        if language.has_clauses
+            && let Some(before) = clause_of(&mut tags, name, kind, depth)
+        {
+            if before.end_line + 1 >= first {
+                before.end_line = end_line;
+            }
+            open.push(Open { start: raw.start, end: raw.end, line: first, kind, label, is_test });
+            continue;
+        }
         tags.push(Tag {
             name: name.to_owned(),
             kind,
-            start_line: above.start_line,
-            line: lines.line(raw.name_start),
+            start_line,
+            line: name_line,
             end_line,
             signature: header,
             parent,
-            depth: u32::try_from(open.len()).unwrap_or(u32::MAX),
+            depth,
             doc,
             is_test,
         });
-        open.push(Open { end: raw.end, kind, label, is_test });
+        open.push(Open { start: raw.start, end: raw.end, line: lines.line(raw.start), kind, label, is_test });
     }
     (tags, names)
 }
 
-fn is_callable(kind: &str) -> bool {
-    matches!(kind, "function" | "method" | "constructor")
+/// The earlier clause of a function that is written in several, `foo 0 = 1` and `foo n = …`, or its signature.
+fn clause_of<'a>(tags: &'a mut [Tag], name: &str, kind: &str, depth: u32) -> Option<&'a mut Tag> {
+    if !matches!(kind, "function" | "method" | "macro") {
+        return None;
+    }
+    let siblings = tags.iter_mut().rev().take_while(|tag| tag.depth >= depth);
+    siblings
+        .filter(|tag| tag.depth == depth)
+        .take(CLAUSES_BACK)
+        .find(|tag| tag.name == name && tag.kind == kind)
+}
+
+/// Whether a definition is the business of the function or the initialiser around it alone.
+fn is_local(kind: &str, outer: Option<&'static str>) -> bool {
+    let in_function = matches!(outer, Some("function" | "method" | "constructor" | "test"));
+    let in_value = matches!(outer, Some("variable" | "constant" | "static" | "field"));
+    match kind {
+        "variable" | "declaration" => in_function || in_value,
+        "field" => in_function || outer.is_none(),
+        _ => false,
+    }
 }
 
 /// What a function is depends on where it stands; what an assignment is, on how it is written.
 fn final_kind(raw: &Raw<'_>, outer: Option<&'static str>) -> &'static str {
-    let in_type =
-        matches!(outer, Some("impl" | "trait" | "class" | "struct" | "interface" | "enum" | "union"));
+    let in_type = matches!(
+        outer,
+        Some("impl" | "trait" | "class" | "struct" | "interface" | "enum" | "union" | "object" | "type")
+    );
     match raw.kind {
         "function" if in_type || raw.receiver.is_some() => "method",
         "variable"
-            if raw.name.chars().any(char::is_alphabetic) && !raw.name.chars().any(char::is_lowercase) =>
+            if raw.name.len() > 1
+                && raw.name.chars().any(char::is_alphabetic)
+                && !raw.name.chars().any(char::is_lowercase) =>
         {
             "constant"
         }
+        "variable" if in_type => "field",
+        // Constructors and destructors, as C++ declares them.
+        "declaration" if in_type => "method",
         other => other,
     }
 }
@@ -331,8 +460,14 @@ fn label_kind(kind: &'static str) -> &'static str {
 
 /// `&'a mut Vec<T>` → `Vec`, `*Server` → `Server`, `fmt::Display` → `Display`; operators and destructors stay as written.
 fn bare_name<'a>(text: &'a str, kind: &str) -> &'a str {
-    if !matches!(kind, "impl" | "type") {
-        return text.trim();
+    match kind {
+        "impl" | "type" => {}
+        "test" => return text.trim().trim_matches(['"', '\'', '`']).trim(),
+        // An operator of Haskell, `(<+>)`.
+        "function" | "method" if text.starts_with('(') && text.ends_with(')') => {
+            return text[1..text.len() - 1].trim();
+        }
+        _ => return text.trim(),
     }
     let head =
         text.split(['<', '[', '(']).find(|piece| piece.contains(char::is_alphanumeric)).unwrap_or(text);

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 
 use tree_sitter::Query;
 
+use super::{Tag, structure};
+
 /// Kinds of definitions, by the number they are stored under. Append only.
 pub(crate) const KINDS: &[&str] = &[
     "symbol",
@@ -30,6 +32,20 @@ pub(crate) const KINDS: &[&str] = &[
     "declaration",
     "concept",
     "heading",
+    "object",
+    "property",
+    "test",
+    "key",
+    "table",
+    "column",
+    "view",
+    "index",
+    "trigger",
+    "selector",
+    "keyframes",
+    "element",
+    "target",
+    "service",
 ];
 
 /// What a capture of a query stands for.
@@ -37,6 +53,12 @@ pub(crate) const KINDS: &[&str] = &[
 pub(crate) enum Role {
     /// The name of the definition.
     Name,
+    /// Its name behind a path, `a.b.Name`; the path narrows it as a receiver does.
+    Qualified,
+    /// Its name, which is the name of a type that it uses too.
+    Embedded,
+    /// What declares the name in C and C++, at any depth.
+    Declarator,
     /// The definition itself, or a scope.
     Definition(&'static str),
     /// The type a method is written for, where it stands outside of it.
@@ -49,6 +71,30 @@ pub(crate) enum Role {
     Token,
     /// A piece that is parsed once more, as a text of its own.
     Inner,
+    /// Only there for a predicate of the pattern.
+    Predicate,
+}
+
+/// How the symbols of a text are found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Reader {
+    /// They are not.
+    Plain,
+    /// By a grammar and tags queries.
+    Grammar { grammar: fn() -> tree_sitter::Language, queries: &'static [&'static str] },
+    /// Line by line, for documents and data.
+    Lines(fn(&str) -> Vec<Tag>),
+    /// As the markup that it is, and the scripts in it by their grammars.
+    Page,
+}
+
+/// What comments look like.
+#[derive(Debug)]
+pub(crate) struct Comments {
+    /// What starts a line that is a comment, longest first.
+    pub(crate) lines: &'static [&'static str],
+    /// What opens and closes one over several lines.
+    pub(crate) block: Option<(&'static str, &'static str)>,
 }
 
 /// One row of the table.
@@ -57,10 +103,10 @@ pub(crate) struct Language {
     /// As answers name it.
     pub(crate) name: &'static str,
     endings: &'static [&'static str],
-    /// What starts a comment line.
-    pub(crate) comments: &'static [&'static str],
-    grammar: Option<fn() -> tree_sitter::Language>,
-    queries: &'static [&'static str],
+    pub(crate) comments: &'static Comments,
+    pub(crate) reader: Reader,
+    /// Whether a function may be written in several clauses, each with its name.
+    pub(crate) has_clauses: bool,
     compiled: OnceLock<Option<Compiled>>,
 }
 
@@ -73,93 +119,191 @@ pub(crate) struct Compiled {
     pub(crate) roles: Vec<Role>,
 }
 
-const SLASHES: &[&str] = &["///", "//!", "//", "/**", "/*", "*/", "*"];
-const HASHES: &[&str] = &["#"];
+const NONE: &Comments = &Comments { lines: &[], block: None };
+const SLASHES: &Comments =
+    &Comments { lines: &["///", "//!", "//", "/**", "/*", "*/", "*"], block: Some(("/*", "*/")) };
+const HASHES: &Comments = &Comments { lines: &["#"], block: None };
+const RUBY: &Comments = &Comments { lines: &["#"], block: Some(("=begin", "=end")) };
+const PHP: &Comments =
+    &Comments { lines: &["///", "//", "/**", "/*", "*/", "*", "#"], block: Some(("/*", "*/")) };
+const LUA: &Comments = &Comments { lines: &["---", "--[[", "--"], block: Some(("--[[", "]]")) };
+const SQL: &Comments = &Comments { lines: &["--", "/*", "*/", "*"], block: Some(("/*", "*/")) };
+const HASKELL: &Comments =
+    &Comments { lines: &["-- |", "-- ^", "--", "{-|", "{-"], block: Some(("{-", "-}")) };
+const MARKUP: &Comments = &Comments { lines: &["<!--"], block: Some(("<!--", "-->")) };
+
 const ECMASCRIPT: &str = include_str!("ecmascript.scm");
 
 macro_rules! row {
-    ($name:literal, $endings:expr, $comments:expr, $grammar:expr, $queries:expr) => {
+    ($name:literal, $endings:expr, $comments:expr, $reader:expr) => {
         Language {
             name: $name,
-            endings: $endings,
+            endings: &$endings,
             comments: $comments,
-            grammar: $grammar,
-            queries: $queries,
+            reader: $reader,
+            has_clauses: matches!($name.as_bytes(), b"haskell" | b"elixir"),
             compiled: OnceLock::new(),
         }
     };
+    // A language behind a feature: without it, a plain text.
+    ($name:literal, $endings:expr, $comments:expr, $feature:literal, $grammar:expr, $queries:expr) => {
+        row!($name, $endings, $comments, {
+            #[cfg(feature = $feature)]
+            let reader = grammar!($grammar, $queries);
+            #[cfg(not(feature = $feature))]
+            let reader = Reader::Plain;
+            reader
+        })
+    };
 }
 
-/// The languages with a grammar come first; the others are told apart so that answers can name them.
-static LANGUAGES: [Language; 32] = [
-    row!("rust", &["rs"], SLASHES, Some(|| tree_sitter_rust::LANGUAGE.into()), &[include_str!("rust.scm")]),
+macro_rules! grammar {
+    ($grammar:expr, $queries:expr) => {
+        Reader::Grammar { grammar: || $grammar.into(), queries: &$queries }
+    };
+}
+
+/// The languages with a grammar come first; then documents and data; the others are told apart so that answers can name them.
+static LANGUAGES: [Language; 38] = [
+    row!("rust", ["rs"], SLASHES, grammar!(tree_sitter_rust::LANGUAGE, [include_str!("rust.scm")])),
     row!(
         "python",
-        &["py", "pyi", "pyw"],
+        ["py", "pyi", "pyw", "bzl", "bazel", "sconstruct", "wscript"],
         HASHES,
-        Some(|| tree_sitter_python::LANGUAGE.into()),
-        &[include_str!("python.scm")]
+        grammar!(tree_sitter_python::LANGUAGE, [include_str!("python.scm")])
     ),
     row!(
         "javascript",
-        &["js", "mjs", "cjs", "jsx"],
+        ["js", "mjs", "cjs", "jsx"],
         SLASHES,
-        Some(|| tree_sitter_javascript::LANGUAGE.into()),
-        &[ECMASCRIPT, include_str!("javascript.scm"), include_str!("jsx.scm")]
+        grammar!(
+            tree_sitter_javascript::LANGUAGE,
+            [ECMASCRIPT, include_str!("javascript.scm"), include_str!("jsx.scm")]
+        )
     ),
     row!(
         "typescript",
-        &["ts", "mts", "cts"],
+        ["ts", "mts", "cts"],
         SLASHES,
-        Some(|| tree_sitter_typescript::LANGUAGE_TYPESCRIPT.into()),
-        &[ECMASCRIPT, include_str!("typescript.scm")]
+        grammar!(tree_sitter_typescript::LANGUAGE_TYPESCRIPT, [ECMASCRIPT, include_str!("typescript.scm")])
     ),
     row!(
         "tsx",
-        &["tsx"],
+        ["tsx"],
         SLASHES,
-        Some(|| tree_sitter_typescript::LANGUAGE_TSX.into()),
-        &[ECMASCRIPT, include_str!("typescript.scm"), include_str!("jsx.scm")]
+        grammar!(
+            tree_sitter_typescript::LANGUAGE_TSX,
+            [ECMASCRIPT, include_str!("typescript.scm"), include_str!("jsx.scm")]
+        )
     ),
-    row!("go", &["go"], SLASHES, Some(|| tree_sitter_go::LANGUAGE.into()), &[include_str!("go.scm")]),
-    row!("java", &["java"], SLASHES, Some(|| tree_sitter_java::LANGUAGE.into()), &[include_str!("java.scm")]),
-    row!("c", &["c", "h"], SLASHES, Some(|| tree_sitter_c::LANGUAGE.into()), &[include_str!("c.scm")]),
+    row!("go", ["go"], SLASHES, grammar!(tree_sitter_go::LANGUAGE, [include_str!("go.scm")])),
+    row!("java", ["java"], SLASHES, grammar!(tree_sitter_java::LANGUAGE, [include_str!("java.scm")])),
+    row!("c", ["c", "h"], SLASHES, grammar!(tree_sitter_c::LANGUAGE, [include_str!("c.scm")])),
     row!(
         "cpp",
-        &["cc", "cpp", "cxx", "c++", "hh", "hpp", "hxx", "h++", "ipp", "inl", "cu", "cuh"],
+        ["cc", "cpp", "cxx", "c++", "hh", "hpp", "hxx", "h++", "ipp", "inl", "ino", "cu", "cuh"],
         SLASHES,
-        Some(|| tree_sitter_cpp::LANGUAGE.into()),
-        &[include_str!("c.scm"), include_str!("cpp.scm")]
+        grammar!(tree_sitter_cpp::LANGUAGE, [include_str!("c.scm"), include_str!("cpp.scm")])
     ),
-    row!("markdown", &["md", "markdown", "mdx"], &[], None, &[]),
-    row!("json", &["json", "jsonc", "json5", "jsonl"], &[], None, &[]),
-    row!("toml", &["toml"], HASHES, None, &[]),
-    row!("yaml", &["yaml", "yml"], HASHES, None, &[]),
-    row!("html", &["html", "htm", "xhtml"], &[], None, &[]),
-    row!("css", &["css", "scss", "sass", "less"], SLASHES, None, &[]),
-    row!("shell", &["sh", "bash", "zsh", "fish", "ksh"], HASHES, None, &[]),
-    row!("sql", &["sql"], &["--"], None, &[]),
-    row!("ruby", &["rb", "rake", "gemspec"], HASHES, None, &[]),
-    row!("php", &["php"], SLASHES, None, &[]),
-    row!("csharp", &["cs"], SLASHES, None, &[]),
-    row!("kotlin", &["kt", "kts"], SLASHES, None, &[]),
-    row!("swift", &["swift"], SLASHES, None, &[]),
-    row!("scala", &["scala", "sc"], SLASHES, None, &[]),
-    row!("lua", &["lua"], &["--"], None, &[]),
-    row!("zig", &["zig"], SLASHES, None, &[]),
-    row!("haskell", &["hs"], &["--"], None, &[]),
-    row!("elixir", &["ex", "exs"], HASHES, None, &[]),
-    row!("vue", &["vue"], SLASHES, None, &[]),
-    row!("svelte", &["svelte"], SLASHES, None, &[]),
-    row!("protobuf", &["proto"], SLASHES, None, &[]),
-    row!("make", &["mk", "makefile", "gnumakefile", "justfile", "dockerfile", "cmake"], HASHES, None, &[]),
-    row!("text", &[], &[], None, &[]),
+    row!(
+        "shell",
+        ["sh", "bash", "zsh", "ksh", "bats", "bashrc", "bash_profile", "zshrc", "profile"],
+        HASHES,
+        grammar!(tree_sitter_bash::LANGUAGE, [include_str!("bash.scm")])
+    ),
+    row!("lua", ["lua"], LUA, grammar!(tree_sitter_lua::LANGUAGE, [include_str!("lua.scm")])),
+    row!("zig", ["zig", "zon"], SLASHES, grammar!(tree_sitter_zig::LANGUAGE, [include_str!("zig.scm")])),
+    row!(
+        "csharp",
+        ["cs", "csx"],
+        SLASHES,
+        "csharp",
+        tree_sitter_c_sharp::LANGUAGE,
+        [include_str!("csharp.scm")]
+    ),
+    row!(
+        "ruby",
+        [
+            "rb",
+            "rake",
+            "gemspec",
+            "ru",
+            "podspec",
+            "gemfile",
+            "rakefile",
+            "vagrantfile",
+            "podfile",
+            "brewfile"
+        ],
+        RUBY,
+        "ruby",
+        tree_sitter_ruby::LANGUAGE,
+        [include_str!("ruby.scm")]
+    ),
+    row!(
+        "php",
+        ["php", "phtml", "php5"],
+        PHP,
+        "php",
+        tree_sitter_php::LANGUAGE_PHP,
+        [include_str!("php.scm")]
+    ),
+    row!(
+        "kotlin",
+        ["kt", "kts"],
+        SLASHES,
+        "kotlin",
+        tree_sitter_kotlin_ng::LANGUAGE,
+        [include_str!("kotlin.scm")]
+    ),
+    row!("swift", ["swift"], SLASHES, "swift", tree_sitter_swift::LANGUAGE, [include_str!("swift.scm")]),
+    row!(
+        "scala",
+        ["scala", "sc", "sbt", "mill"],
+        SLASHES,
+        "scala",
+        tree_sitter_scala::LANGUAGE,
+        [include_str!("scala.scm")]
+    ),
+    row!("haskell", ["hs"], HASKELL, "haskell", tree_sitter_haskell::LANGUAGE, [include_str!("haskell.scm")]),
+    row!(
+        "elixir",
+        ["ex", "exs"],
+        HASHES,
+        "elixir",
+        tree_sitter_elixir::LANGUAGE,
+        [include_str!("elixir.scm")]
+    ),
+    row!("markdown", ["md", "markdown", "mdx"], MARKUP, Reader::Lines(structure::markdown)),
+    row!("json", ["json", "jsonc", "json5", "webmanifest"], NONE, Reader::Lines(structure::json)),
+    row!("toml", ["toml"], HASHES, Reader::Lines(structure::toml)),
+    row!("yaml", ["yaml", "yml"], HASHES, Reader::Lines(structure::yaml)),
+    row!("html", ["html", "htm", "xhtml"], MARKUP, Reader::Page),
+    row!("vue", ["vue"], MARKUP, Reader::Page),
+    row!("svelte", ["svelte"], MARKUP, Reader::Page),
+    row!("css", ["css", "scss", "less"], SLASHES, Reader::Lines(structure::css)),
+    row!("sql", ["sql", "psql", "ddl"], SQL, Reader::Lines(structure::sql)),
+    row!("protobuf", ["proto"], SLASHES, Reader::Lines(structure::protobuf)),
+    row!("make", ["mk", "mak", "makefile", "gnumakefile"], HASHES, Reader::Lines(structure::make)),
+    row!("just", ["just", "justfile"], HASHES, Reader::Lines(structure::just)),
+    row!("docker", ["dockerfile", "containerfile"], HASHES, Reader::Lines(structure::docker)),
+    row!("cmake", ["cmake"], HASHES, Reader::Plain),
+    row!("sass", ["sass"], SLASHES, Reader::Plain),
+    row!("jsonl", ["jsonl", "ndjson"], NONE, Reader::Plain),
+    row!("fish", ["fish"], HASHES, Reader::Plain),
+    row!("text", [], NONE, Reader::Plain),
 ];
 
 /// The language of a file, by its name and, for a script without an ending, its first line. Unknown ones are `text`.
 pub(crate) fn of(path: &str, text: &str) -> &'static Language {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let ending = name.rsplit('.').next().unwrap_or(name).to_ascii_lowercase();
+    let ending = match name.split('.').next() {
+        // `Dockerfile.dev`, `Makefile.am`.
+        Some(stem @ ("Dockerfile" | "Containerfile" | "Makefile")) => stem,
+        _ if name == "CMakeLists.txt" => "cmake",
+        _ => name.rsplit('.').next().unwrap_or(name),
+    };
+    let ending = ending.to_ascii_lowercase();
     let found = LANGUAGES.iter().find(|language| language.endings.contains(&&*ending));
     match found {
         // A header is C until it says otherwise.
@@ -186,10 +330,11 @@ fn by_first_line(text: &str) -> &'static Language {
     let first = text.lines().next().unwrap_or_default();
     let Some(command) = first.strip_prefix("#!") else { return named("text") };
     let shells = ["bash", "/sh", " sh", "zsh"];
-    if command.contains("python") {
-        named("python")
-    } else if command.contains("node") {
-        named("javascript")
+    let known = ["python", "ruby", "lua", "php", "elixir", "swift", "scala", "kotlin"];
+    if let Some(name) = known.iter().find(|name| command.contains(**name)) {
+        named(name)
+    } else if ["node", "deno", "bun"].iter().any(|name| command.contains(name)) {
+        named(if command.contains("node") { "javascript" } else { "typescript" })
     } else if shells.iter().any(|shell| command.contains(shell)) {
         named("shell")
     } else {
@@ -206,8 +351,9 @@ impl Language {
 
 impl Compiled {
     fn new(language: &Language) -> Result<Option<Self>, tree_sitter::QueryError> {
-        let Some(grammar) = language.grammar.map(|make| make()) else { return Ok(None) };
-        let query = Query::new(&grammar, &language.queries.concat())?;
+        let Reader::Grammar { grammar, queries } = language.reader else { return Ok(None) };
+        let grammar = grammar();
+        let query = Query::new(&grammar, &queries.concat())?;
         let roles = query.capture_names().iter().map(|name| role(name)).collect();
         Ok(Some(Self { grammar, query, roles }))
     }
@@ -216,13 +362,18 @@ impl Compiled {
 fn role(capture: &str) -> Role {
     match capture {
         "name" => Role::Name,
+        "qualified" => Role::Qualified,
+        "embedded" => Role::Embedded,
+        "declarator" => Role::Declarator,
         "parent" => Role::Receiver,
         "ref.call" => Role::Use(1),
         "ref.type" => Role::Use(2),
         "ref.import" => Role::Use(3),
+        "ref.use" => Role::Use(0),
         "ref.path" => Role::Path,
         "ref.token" => Role::Token,
         "inner" => Role::Inner,
+        unseen if unseen.starts_with('_') => Role::Predicate,
         other => {
             let kind = other.rsplit('.').next().unwrap_or(other);
             Role::Definition(KINDS.iter().find(|known| **known == kind).unwrap_or(&KINDS[0]))
@@ -236,7 +387,8 @@ mod tests {
 
     #[test]
     fn every_query_compiles() {
-        for language in LANGUAGES.iter().filter(|language| language.grammar.is_some()) {
+        let with_grammar = LANGUAGES.iter().filter(|row| matches!(row.reader, Reader::Grammar { .. }));
+        for language in with_grammar {
             match Compiled::new(language) {
                 Ok(Some(compiled)) => {
                     for name in compiled.query.capture_names() {

@@ -1,0 +1,3 @@
+//! Owns what the structure of each kind of document must be.
+//! Uses `super`.
+//! Never reads files.
