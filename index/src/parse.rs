@@ -467,7 +467,8 @@ fn bare_name<'a>(text: &'a str, kind: &str) -> &'a str {
         "function" | "method" if text.starts_with('(') && text.ends_with(')') => {
             return text[1..text.len() - 1].trim();
         }
-        _ => return text.trim(),
+        // Names that are words of the language, or hold blanks: `adds entries`.
+        _ => return text.trim().trim_matches('`'),
     }
     let head =
         text.split(['<', '[', '(']).find(|piece| piece.contains(char::is_alphanumeric)).unwrap_or(text);

@@ -47,6 +47,7 @@
 (type_argument_list (generic_name (identifier) @ref.type))
 (as_expression right: (identifier) @ref.type)
 (is_expression right: (identifier) @ref.type)
+(is_pattern_expression pattern: (constant_pattern (identifier) @ref.type))
 (typeof_expression type: (identifier) @ref.type)
 (using_directive (identifier) @ref.import)
 (using_directive (qualified_name) @ref.import)

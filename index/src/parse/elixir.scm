@@ -59,7 +59,10 @@
   operand: (call target: (identifier) @name (arguments))
   (#not-any-of? @name "doc" "moduledoc" "typedoc" "spec" "type" "typep" "opaque" "callback" "macrocallback" "impl" "behaviour" "moduletag" "tag" "describetag" "deprecated" "derive" "enforce_keys" "optional_callbacks" "compile" "dialyzer" "before_compile" "after_compile" "on_load" "external_resource" "since")) @def.constant
 
-(call target: (identifier) @ref.call)
+(call
+  target: (identifier) @ref.call
+  (#not-any-of? @ref.call "def" "defp" "defmodule" "defmacro" "defmacrop" "defstruct" "defimpl" "defprotocol" "defguard" "defdelegate" "doc" "moduledoc" "typedoc" "spec"))
+(unary_operator operator: "@" operand: (identifier) @ref.use)
 (call target: (dot right: (identifier) @ref.call))
 (binary_operator operator: "|>" right: (identifier) @ref.call)
 (alias) @ref.type

@@ -29,8 +29,12 @@
 (apply function: (variable) @ref.call)
 (apply function: (constructor) @ref.call)
 (apply function: (qualified id: (_) @ref.call))
-(infix left_operand: (variable) @ref.call)
-(infix right_operand: (variable) @ref.call)
+(infix operator: (operator) @ref.call)
+(infix operator: (infix_id (variable) @ref.call))
+; Functions are passed on more often than called.
+(infix left_operand: (variable) @ref.use)
+(infix right_operand: (variable) @ref.use)
+(apply argument: (variable) @ref.use)
 (record constructor: (constructor) @ref.call)
 (name) @ref.type
 (import module: (module) @ref.import)

@@ -3,13 +3,13 @@
 (method name: (_) @name) @def.method
 (singleton_method name: (_) @name) @def.method
 (alias name: (_) @name) @def.method
-(assignment left: (constant) @name) @def.constant
-(assignment left: (scope_resolution) @qualified) @def.constant
 ; Classes that are made by a call.
 (assignment
   left: (constant) @name
   right: (call receiver: (constant) @_maker method: (identifier) @_new)
   (#any-of? @_maker "Struct" "Class" "Data") (#any-of? @_new "new" "define")) @def.class
+(assignment left: (constant) @name) @def.constant
+(assignment left: (scope_resolution) @qualified) @def.constant
 (call
   method: (identifier) @_attribute
   arguments: (argument_list (simple_symbol) @qualified @def.field)

@@ -6,6 +6,8 @@
 (protocol_declaration name: (type_identifier) @name) @def.interface
 (enum_entry name: (simple_identifier) @name) @def.variant
 (function_declaration name: [(simple_identifier) (bang) (custom_operator)] @name) @def.function
+(function_declaration
+  name: ["==" "!=" "<" ">" "<=" ">=" "===" "!==" "+" "-" "*" "/" "%" "+=" "-=" "*=" "/=" "&" "|" "^" "~" "<<" ">>" "..." "..<"] @name) @def.function
 (protocol_function_declaration name: [(simple_identifier) (bang) (custom_operator)] @name) @def.method
 (init_declaration "init" @name) @def.constructor
 (deinit_declaration "deinit" @name) @def.method

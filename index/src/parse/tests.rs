@@ -2,6 +2,8 @@
 //! Uses `tags`.
 //! Never checks places in the store.
 
+mod fixtures;
+
 use super::*;
 
 /// Definitions as `line kind name < parent`, `[test]` where it is one; uses as `line kind name`.
