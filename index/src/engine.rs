@@ -3,7 +3,6 @@
 //! Never ranks and never parses.
 
 use std::fs;
-use std::io::Write;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,19 +11,23 @@ use std::time::Duration;
 
 use crate::manifest::{Manifest, Record, Unusable};
 use crate::refresh::{CacheLock, lock};
-use crate::store::{Failure, STORES, Store, View, folder};
-use crate::walk::Deny;
+use crate::store::{Failure, STORES, Store, View, folder, replace};
+use crate::walk::{Deny, Stat};
 use crate::{IndexError, Options};
 
 /// How long setting a damaged index aside may wait for another process.
 const REPAIR_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What answers come from: documents and the list of files, of one commit.
+/// How the files that hold live sets begin; the root they belong to follows.
+const LIVE: &str = "live-";
+
+/// What answers come from: the files of a tree, and their documents.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) view: View,
-    payload: Option<String>,
+    /// The file the manifest was read from, or written to.
+    stamp: Option<Stat>,
 }
 
 /// An open index.
@@ -64,7 +67,7 @@ impl Engine {
         let opened = open_at(&options.cache_dir, &root);
         drop(creating);
         let (store, snapshot, was_damaged) = match opened {
-            Ok((store, snapshot)) => (store, snapshot, false),
+            Ok((store, snapshot, damaged)) => (store, snapshot, damaged),
             Err(reason) => {
                 let (store, snapshot) = start_over(&options.cache_dir, &root)?;
                 (store, snapshot, reason == Unusable::Damaged)
@@ -95,29 +98,43 @@ impl Engine {
     pub(crate) fn latest(&self) -> Result<Arc<Snapshot>, IndexError> {
         if self.suspect.swap(false, Ordering::AcqRel) {
             self.replace_store()?;
-        } else if self.store().payload().map_err(|_| ()) != Ok(self.snapshot().payload.clone()) {
+        } else if stamp(&self.live_path()) != self.snapshot().stamp {
             self.reload()?;
         }
         Ok(self.snapshot())
     }
 
-    /// Read the last commit.
+    /// Read what was written last.
     pub(crate) fn reload(&self) -> Result<(), IndexError> {
-        match load(&self.store(), &self.options.cache_dir, &self.root) {
-            Ok(snapshot) => {
+        let loaded = match load(&self.store(), &self.options.cache_dir, &self.root) {
+            Ok((snapshot, damaged)) => {
                 self.state.write().unwrap_or_else(PoisonError::into_inner).1 = Arc::new(snapshot);
-                Ok(())
+                Ok(damaged)
             }
             // The folder was replaced or damaged under us.
-            Err(_) => match open_at(&self.options.cache_dir, &self.root) {
-                Ok((store, snapshot)) => {
-                    *self.state.write().unwrap_or_else(PoisonError::into_inner) =
-                        (Arc::new(store), Arc::new(snapshot));
-                    Ok(())
-                }
-                Err(_) => self.replace_store(),
-            },
+            Err(_) => open_at(&self.options.cache_dir, &self.root).map(|(store, snapshot, damaged)| {
+                *self.state.write().unwrap_or_else(PoisonError::into_inner) =
+                    (Arc::new(store), Arc::new(snapshot));
+                damaged
+            }),
+        };
+        match loaded {
+            Ok(damaged) => {
+                self.set_aside.fetch_or(damaged, Ordering::AcqRel);
+                Ok(())
+            }
+            Err(_) => self.replace_store(),
         }
+    }
+
+    /// Answer from a manifest that was just written, and from the documents committed before it.
+    pub(crate) fn install(&self, manifest: Manifest, written: Option<Stat>) -> Result<(), IndexError> {
+        let store = self.store();
+        let view = store.reload().and_then(|()| store.view(&|key| manifest.holds(key)));
+        let view = view.map_err(|error| self.failed(&error))?;
+        let snapshot = Snapshot { manifest: Arc::new(manifest), view, stamp: written };
+        self.state.write().unwrap_or_else(PoisonError::into_inner).1 = Arc::new(snapshot);
+        Ok(())
     }
 
     fn replace_store(&self) -> Result<(), IndexError> {
@@ -148,21 +165,15 @@ impl Engine {
         Ok(process.map(|process| WriteLock { _thread: thread, _process: process }))
     }
 
-    /// Write a manifest beside the older ones. Returns what the commit must carry to name it.
-    pub(crate) fn write_manifest(&self, manifest: &Manifest) -> Result<String, IndexError> {
-        let cache = &self.options.cache_dir;
-        let name = manifest_name(manifest.generation);
-        let (part, path) = (cache.join("manifest.part"), cache.join(&name));
-        let write = || {
-            fs::File::create(&part)?.write_all(&manifest.encode())?;
-            fs::rename(&part, &path)
-        };
-        write().map_err(|source| IndexError::Io { path: path.clone(), source })?;
-        // The one before stays for readers that are about to open it.
-        if let Some(old) = manifest.generation.checked_sub(2) {
-            drop(fs::remove_file(cache.join(manifest_name(old))));
-        }
-        Ok(name)
+    /// Write the live set of this tree, whose documents are committed. Returns the stat of what was written.
+    pub(crate) fn write_manifest(&self, manifest: &Manifest) -> Result<Option<Stat>, IndexError> {
+        let path = self.live_path();
+        replace(&path, &manifest.encode()).map_err(|source| IndexError::Io { path: path.clone(), source })?;
+        Ok(stamp(&path))
+    }
+
+    fn live_path(&self) -> PathBuf {
+        live_path(&self.options.cache_dir, &self.root)
     }
 
     /// Whether an index was set aside since this was last asked.
@@ -214,54 +225,69 @@ fn lock_to_create(cache: &Path) -> std::io::Result<Option<CacheLock>> {
 /// What other versions left is of no use to this one. A process that still reads it keeps its open files.
 fn remove_other_versions(cache: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(cache)?.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(STORES) && entry.path() != folder(cache) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(STORES) && entry.path() != folder(cache) {
             fs::remove_dir_all(entry.path())?;
+        } else if name.starts_with("manifest-") || name.starts_with(LIVE) || name.ends_with(".part") {
+            fs::remove_file(entry.path())?;
         }
     }
     Ok(())
 }
 
-fn manifest_name(generation: u64) -> String {
-    format!("manifest-{generation}")
+/// Where the live set of a tree is kept: trees that share a store have one each.
+fn live_path(cache: &Path, root: &Path) -> PathBuf {
+    let name = blake3::hash(root.as_os_str().as_encoded_bytes());
+    cache.join(format!("{LIVE}{}", &name.to_hex()[..16]))
 }
 
-fn open_at(cache: &Path, root: &Path) -> Result<(Store, Snapshot), Unusable> {
+fn stamp(path: &Path) -> Option<Stat> {
+    fs::metadata(path).ok().map(|metadata| Stat::of(&metadata))
+}
+
+/// The store and the snapshot of a tree, and whether its live set was damaged.
+fn open_at(cache: &Path, root: &Path) -> Result<(Store, Snapshot, bool), Unusable> {
     // tantivy may panic on bytes that it did not write.
     std::panic::catch_unwind(|| {
         let store = Store::open(&folder(cache)).map_err(|_| Unusable::Damaged)?;
-        let snapshot = load(&store, cache, root)?;
-        Ok((store, snapshot))
+        let (snapshot, damaged) = load(&store, cache, root)?;
+        Ok((store, snapshot, damaged))
     })
     .unwrap_or(Err(Unusable::Damaged))
 }
 
-/// Documents and manifest of the same commit. A writer in another process may commit between two reads: then again.
-fn load(store: &Store, cache: &Path, root: &Path) -> Result<Snapshot, Unusable> {
-    for _ in 0..20 {
-        let payload = store.payload().map_err(|_| Unusable::Damaged)?;
+/// The live set and then its documents, which were committed before it was written. Another process may write a newer
+/// one, and drop what only the older one names, between the two: then again.
+fn load(store: &Store, cache: &Path, root: &Path) -> Result<(Snapshot, bool), Unusable> {
+    let path = live_path(cache, root);
+    let mut rounds = 0;
+    loop {
+        rounds += 1;
+        let stamp_before = stamp(&path);
+        let (mut manifest, damaged) = match read_live(&path, root) {
+            Ok(manifest) => (manifest, false),
+            Err(reason) => (Manifest::new(root), reason == Unusable::Damaged),
+        };
         store.reload().map_err(|_| Unusable::Damaged)?;
-        let view = store.view();
-        if store.payload().map_err(|_| Unusable::Damaged)? != payload {
+        let view = store.view(&|key| manifest.holds(key)).map_err(|_| Unusable::Damaged)?;
+        if stamp(&path) != stamp_before && rounds < 20 {
             continue;
         }
-        let Some(name) = payload.clone() else {
-            return Ok(Snapshot { manifest: Arc::new(Manifest::new(root)), view, payload });
-        };
-        // The name comes from a file anyone could have written; it must not lead out of the folder.
-        if !name.starts_with("manifest-") || name.contains(['/', '\\']) {
-            return Err(Unusable::Damaged);
+        manifest.forget_missing(&|key| view.holds(key));
+        if damaged {
+            // Kept for whoever wants to know what happened; the documents are as good as before.
+            drop(fs::rename(&path, cache.join("damaged-live")));
         }
-        let Ok(bytes) = fs::read(cache.join(name)) else {
-            std::thread::sleep(Duration::from_millis(5));
-            continue;
-        };
-        let manifest = Manifest::decode(&bytes)?;
-        if manifest.root != root {
-            return Err(Unusable::OtherFormat);
-        }
-        return Ok(Snapshot { manifest: Arc::new(manifest), view, payload });
+        let manifest = Arc::new(manifest);
+        return Ok((Snapshot { manifest, view, stamp: stamp_before.filter(|_| !damaged) }, damaged));
     }
-    Err(Unusable::Damaged)
+}
+
+fn read_live(path: &Path, root: &Path) -> Result<Manifest, Unusable> {
+    let Ok(bytes) = fs::read(path) else { return Ok(Manifest::new(root)) };
+    let manifest = Manifest::decode(&bytes)?;
+    if manifest.root == root { Ok(manifest) } else { Err(Unusable::OtherFormat) }
 }
 
 /// Set what is there aside, once, and begin an empty store.
@@ -275,8 +301,8 @@ fn start_over(cache: &Path, root: &Path) -> Result<(Store, Snapshot), IndexError
         return Err(failed("another process is repairing it".into()));
     };
     // It may have been repaired while we waited.
-    if let Ok(opened) = open_at(cache, root) {
-        return Ok(opened);
+    if let Ok((store, snapshot, _)) = open_at(cache, root) {
+        return Ok((store, snapshot));
     }
     let (live, aside) = (folder(cache), cache.join("damaged"));
     if aside.exists() {
@@ -286,9 +312,11 @@ fn start_over(cache: &Path, root: &Path) -> Result<(Store, Snapshot), IndexError
         fs::rename(&live, &aside).map_err(at(&live))?;
     }
     for entry in fs::read_dir(cache).map_err(at(cache))?.flatten() {
-        if entry.file_name().to_string_lossy().starts_with("manifest-") {
+        if entry.file_name().to_string_lossy().starts_with(LIVE) {
             drop(fs::remove_file(entry.path()));
         }
     }
-    open_at(cache, root).map_err(|reason| failed(format!("an empty store does not open ({reason:?})")))
+    let (store, snapshot, _) = open_at(cache, root)
+        .map_err(|reason| failed(format!("an empty store does not open ({reason:?})")))?;
+    Ok((store, snapshot))
 }

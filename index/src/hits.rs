@@ -8,7 +8,7 @@ use crate::engine::{Engine, Snapshot};
 use crate::graph::{read, shown};
 use crate::parse::{LineIndex, Tag, Tags};
 use crate::rank::{self, Reading};
-use crate::refresh::is_current;
+use crate::refresh::{is_current, is_known};
 use crate::store::Failure;
 use crate::tokenize::{Terms, normalise};
 use crate::{Hit, Query};
@@ -85,7 +85,7 @@ impl FileNow {
         let Some(text) = read(engine, record) else { return Ok(None) };
         let lines = LineIndex::new(&text);
         let mut definitions = Vec::new();
-        if is_current(&engine.root, record) == Some(true) {
+        if is_current(&engine.root, record) == Some(true) || is_known(record, text.as_bytes()) {
             let spots = snapshot.view.of_key(record.key)?;
             let facts = snapshot.view.facts(&spots)?;
             if let Some((spot, _)) = spots.into_iter().zip(facts).find(|(_, facts)| facts.is_file()) {

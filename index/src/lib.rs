@@ -153,8 +153,10 @@ pub struct Progress {
 pub struct RefreshReport {
     /// Files in the tree.
     pub files: u64,
-    /// Files read again.
+    /// Files read and taken in.
     pub indexed: u64,
+    /// Files with new content that was known already, from another branch or worktree.
+    pub reused: u64,
     /// Files dropped.
     pub removed: u64,
     /// Files listed but not read: binary, too large, unreadable.

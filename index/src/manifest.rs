@@ -1,15 +1,16 @@
-//! Owns the list of files the index has taken in, and what must be read again.
+//! Owns the live set of a tree: its files as the index has taken them in, and what must be read again.
 //! Uses `codec` and blake3.
-//! Never writes in place: a generation is a new file, named by the store's commit.
+//! Never writes in place, and names no document before it is committed.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::codec::{Decoder, Encoder};
+use crate::store::ByKey;
 use crate::walk::{Found, Stat};
 
 /// Changes with the stored form and with anything that changes what is stored; an older index is then built again.
-pub(crate) const FORMAT: u64 = 4;
+pub(crate) const FORMAT: u64 = 5;
 
 /// A file written this short a time before it was read may change again without a new date.
 const RACY: i128 = 50_000_000;
@@ -28,7 +29,7 @@ pub(crate) struct Record {
     /// True when the stat cannot prove that the file is unchanged.
     pub(crate) racy: bool,
     pub(crate) hash: [u8; 32],
-    /// Names the file's documents in the store, and is never used twice; 0 when there are none.
+    /// Names the file's documents in the store, see [`key_of`]; 0 when there are none.
     pub(crate) key: u64,
     pub(crate) language: &'static str,
     pub(crate) skipped: Option<String>,
@@ -39,12 +40,11 @@ pub(crate) struct Record {
 pub(crate) struct Manifest {
     pub(crate) root: PathBuf,
     pub(crate) generation: u64,
-    pub(crate) next_key: u64,
     /// The deny patterns that held when the whole tree was last walked: no record is denied by these.
     /// Zeros when files were taken in under others since.
     pub(crate) rules: [u8; 32],
     pub(crate) records: Vec<Record>,
-    by_key: HashMap<u64, usize>,
+    by_key: ByKey<usize>,
 }
 
 /// What differs between the tree and the manifest.
@@ -59,12 +59,27 @@ pub(crate) struct Difference {
 impl Manifest {
     /// An empty one.
     pub(crate) fn new(root: &Path) -> Self {
-        Self { root: root.into(), next_key: 1, ..Self::default() }
+        Self { root: root.into(), ..Self::default() }
     }
 
     /// The record of a key.
     pub(crate) fn by_key(&self, key: u64) -> Option<&Record> {
         self.records.get(*self.by_key.get(&key)?)
+    }
+
+    /// Whether documents of a key belong to the tree.
+    pub(crate) fn holds(&self, key: u64) -> bool {
+        self.by_key.contains_key(&key)
+    }
+
+    /// Forget what the index knows of files whose documents are gone: they are read again.
+    pub(crate) fn forget_missing(&mut self, is_there: &dyn Fn(u64) -> bool) {
+        for record in &mut self.records {
+            if record.key != 0 && !is_there(record.key) {
+                self.by_key.remove(&record.key);
+                (record.key, record.racy, record.hash) = (0, true, [0; 32]);
+            }
+        }
     }
 
     /// The record of a path as the system has it; two such paths can be shown as the same.
@@ -142,17 +157,13 @@ impl Manifest {
         out.number(FORMAT);
         out.bytes(self.root.as_os_str().as_encoded_bytes());
         out.number(self.generation);
-        out.number(self.next_key);
         out.bytes(&self.rules);
         out.number(self.records.len() as u64);
         for record in &self.records {
             out.text(&record.path);
             let raw = record.raw.as_os_str().as_encoded_bytes();
             out.bytes(if raw == record.path.as_bytes() { &[] } else { raw });
-            out.number(record.stat.bytes);
-            out.wide(record.stat.modified);
-            out.wide(record.stat.changed);
-            out.number(record.stat.inode);
+            record.stat.encode(&mut out);
             out.number(u64::from(record.racy));
             out.bytes(&record.hash);
             out.number(record.key);
@@ -182,7 +193,6 @@ impl Manifest {
         let mut manifest = Self {
             root: raw_path(from.bytes()?),
             generation: from.number()?,
-            next_key: from.number()?,
             rules: from.bytes()?.try_into().ok()?,
             ..Self::default()
         };
@@ -192,12 +202,7 @@ impl Manifest {
             manifest.records.push(Record {
                 raw: if raw.is_empty() { PathBuf::from(&path) } else { raw_path(raw) },
                 path,
-                stat: Stat {
-                    bytes: from.number()?,
-                    modified: from.wide()?,
-                    changed: from.wide()?,
-                    inode: from.number()?,
-                },
+                stat: Stat::decode(from)?,
                 racy: from.number()? == 1,
                 hash: from.bytes()?.try_into().ok()?,
                 key: from.number()?,
@@ -208,6 +213,17 @@ impl Manifest {
         manifest.settle();
         Some(manifest)
     }
+}
+
+/// Names the documents of a file with some content. Trees that share a store agree on it without asking each other; of a
+/// million files, two get the same name once in forty million stores.
+pub(crate) fn key_of(raw: &Path, hash: &[u8; 32]) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(hash);
+    hasher.update(raw.as_os_str().as_encoded_bytes());
+    let mut first = [0; 8];
+    hasher.finalize_xof().fill(&mut first);
+    u64::from_le_bytes(first).max(1)
 }
 
 /// Why a stored manifest is of no use.

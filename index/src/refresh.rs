@@ -5,26 +5,28 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::engine::Engine;
-use crate::manifest::{Manifest, Record, TOO_LARGE, is_racy};
-use crate::parse::{LineIndex, languages};
-use crate::store::{ChunkText, FileText, Writer};
+use crate::manifest::{Manifest, Record, TOO_LARGE, is_racy, key_of};
+use crate::parse::{LineIndex, Tags, languages};
+use crate::store::{ChunkText, Failure, FileText, Sink, Store, View, Writer};
 use crate::walk::{self, Found, Stat};
 use crate::{IndexError, Progress, RefreshReport};
 
-/// So many files a commit: what a killed first build has done is kept.
+/// So many files, or so many bytes, a commit: what a killed first build has done is kept.
 const BATCH: usize = 4_000;
+const BATCH_BYTES: u64 = 48_000_000;
 /// How long to wait for another process that writes, when there is an index to answer from meanwhile, and when not.
 const PATIENCE: Duration = Duration::from_secs(3);
 const PATIENCE_AT_FIRST: Duration = Duration::from_secs(60);
 /// A NUL this early means binary; git looks as far.
 const BINARY_PREFIX: usize = 8_000;
+/// More threads than this wait for the disk and for memory rather than work.
+const MOST_THREADS: usize = 16;
 
 /// Bring the index up to date, for the whole tree or only some paths.
 pub(crate) fn refresh(
@@ -45,17 +47,16 @@ pub(crate) fn refresh(
             manifest.rules = rules;
             engine.publish(&snapshot, manifest);
         }
-        return Ok(report(&snapshot.manifest, 0, 0, engine.tell_damage()));
+        return Ok(report(&snapshot.manifest, &Done::default(), 0, engine.tell_damage()));
     }
     let patience = if complete { PATIENCE } else { PATIENCE_AT_FIRST };
     let Some(_lock) = engine.lock(patience)? else {
         // Somebody else is writing: answer from what is there.
         let snapshot = engine.latest()?;
-        return Ok(report(&snapshot.manifest, 0, 0, false));
+        return Ok(report(&snapshot.manifest, &Done::default(), 0, false));
     };
     // Another process may have done the work while we waited.
     let snapshot = engine.latest()?;
-    let complete = snapshot.manifest.generation > 0;
     let difference = snapshot.manifest.compare(&found, engine.options.max_file_bytes, Some(&within));
     let mut manifest = (*snapshot.manifest).clone();
     manifest.rules = if only.is_none() || manifest.rules == engine.deny.fingerprint() {
@@ -63,193 +64,247 @@ pub(crate) fn refresh(
     } else {
         [0; 32]
     };
-    let (touched, changed) = sort_out(engine, &manifest, difference.read);
-    let only_settled = touched.iter().all(|record| {
-        manifest.record_of(&record.path, &record.raw).is_some_and(|old| old.stat == record.stat)
-    });
-    manifest.apply(&difference.removed, touched);
-    if changed.is_empty() && difference.removed.is_empty() && only_settled && complete {
-        // Nothing but a doubt about fresh files was cleared up; that is not worth a commit.
-        engine.publish(&snapshot, manifest);
-        return Ok(report(&engine.snapshot().manifest, 0, 0, false));
-    }
+    let mut retired: Vec<u64> =
+        difference.removed.iter().map(|record| record.key).filter(|&key| key != 0).collect();
+    manifest.apply(&difference.removed, Vec::new());
     let store = engine.store();
-    let mut writer = store.writer(writer_threads(changed.len())).map_err(|error| engine.failed(&error))?;
-    for record in difference.removed.iter().filter(|record| record.key != 0) {
-        writer.remove(record.key);
-    }
-    let total = changed.len() as u64;
-    let (mut done, mut indexed) = (0, 0);
-    let mut batches = changed.chunks(BATCH).peekable();
-    loop {
-        indexed += take_in(engine, &writer, &mut manifest, batches.next().unwrap_or_default(), &mut |one| {
-            done += one;
-            progress(Progress { done, total });
+    let writer = OnceLock::new();
+    let taker = Taker { engine, store: &store, view: &snapshot.view, writer: &writer };
+    let total = difference.read.len() as u64;
+    let (mut so_far, mut done) = (0, Done::default());
+    for batch in batches(&difference.read) {
+        let records = taker.take_in(&manifest, batch, &mut done, &mut |one| {
+            so_far += one;
+            progress(Progress { done: so_far, total });
         })?;
-        manifest.generation += 1;
-        let payload = engine.write_manifest(&manifest)?;
-        writer.commit(&payload).map_err(|error| engine.failed(&error))?;
-        if batches.peek().is_none() {
-            break;
+        for record in &records {
+            let before = manifest.record_of(&record.path, &record.raw).map_or(0, |before| before.key);
+            if before != 0 && before != record.key {
+                retired.push(before);
+            }
+        }
+        manifest.apply(&[], records);
+        // Documents first, then the live set that names them. The last batch is written below.
+        if so_far < total {
+            taker.commit()?;
+            manifest.generation += 1;
+            engine.write_manifest(&manifest)?;
         }
     }
-    writer.finish().map_err(|error| engine.failed(&error))?;
-    engine.reload()?;
-    Ok(report(&engine.snapshot().manifest, indexed, difference.removed.len() as u64, engine.tell_damage()))
+    taker.commit()?;
+    // A doubt about fresh files may have been cleared up without anything else being new.
+    if manifest.records != snapshot.manifest.records
+        || manifest.rules != snapshot.manifest.rules
+        || manifest.generation == 0
+    {
+        manifest.generation += 1;
+        let written = engine.write_manifest(&manifest)?;
+        engine.install(manifest, written)?;
+    }
+    if writer.get().is_some() {
+        store.tidy(&[]).map_err(|error| engine.failed(&error))?;
+    }
+    let removed = difference.removed.len() as u64;
+    Ok(report(&engine.snapshot().manifest, &done, removed, engine.tell_damage()))
 }
 
-/// Tell files that were only touched from files with new content. The former get a new record at once.
-fn sort_out(engine: &Engine, manifest: &Manifest, files: Vec<Found>) -> (Vec<Record>, Vec<Found>) {
-    let (mut touched, mut changed) = (Vec::new(), Vec::new());
-    for file in files {
-        let same = manifest
-            .record_of(&file.path, &file.raw)
-            .filter(|record| record.hash != [0; 32] && file.skipped.is_none())
-            .and_then(|record| {
-                let now = now();
-                let (stat, bytes) = read(&engine.root.join(&file.raw), engine.options.max_file_bytes).ok()?;
-                let same = blake3::hash(&bytes).as_bytes() == &record.hash;
-                same.then(|| Record { stat, racy: is_racy(&stat, now), ..record.clone() })
-            });
-        match same {
-            Some(record) => touched.push(record),
-            None => changed.push(file),
+/// Cut the files into commits.
+fn batches(files: &[Found]) -> Vec<&[Found]> {
+    let mut batches = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (at, file) in files.iter().enumerate() {
+        bytes += file.stat.bytes;
+        if at + 1 - start >= BATCH || bytes >= BATCH_BYTES {
+            batches.push(&files[start..=at]);
+            (start, bytes) = (at + 1, 0);
         }
     }
-    (touched, changed)
+    if start < files.len() {
+        batches.push(&files[start..]);
+    }
+    batches
 }
 
 fn now() -> i128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128)
 }
 
-fn report(manifest: &Manifest, indexed: u64, removed: u64, rebuilt: bool) -> RefreshReport {
+/// What became of the files that were read.
+#[derive(Debug, Default, Clone, Copy)]
+struct Done {
+    indexed: u64,
+    reused: u64,
+}
+
+fn report(manifest: &Manifest, done: &Done, removed: u64, rebuilt: bool) -> RefreshReport {
     RefreshReport {
         files: manifest.records.len() as u64,
-        indexed,
+        indexed: done.indexed,
+        reused: done.reused,
         removed,
         skipped: manifest.records.iter().filter(|record| record.skipped.is_some()).count() as u64,
         rebuilt,
     }
 }
 
-/// One writer thread keeps up with two cores that parse, and each costs 15 MB.
-fn writer_threads(files: usize) -> usize {
-    if files < 64 { 1 } else { (walk::threads() / 3).clamp(1, 4) }
-}
-
 /// What became of one file.
-struct Taken {
-    record: Record,
-    /// The key whose documents it replaces.
-    replaces: u64,
-    was_read: bool,
+enum Taken {
+    /// Its content is what it was.
+    Touched(Record),
+    /// Its content is new here, and its documents are there already.
+    Known(Record),
+    /// It was read and, unless the record says why not, its documents were added.
+    Read(Record),
+    /// It could not be read.
+    Skipped(Record),
 }
 
-/// Read, parse and add some files on all cores. Returns how many had new content.
-fn take_in(
-    engine: &Engine,
-    writer: &Writer,
-    manifest: &mut Manifest,
-    files: &[Found],
-    progress: &mut dyn FnMut(u64),
-) -> Result<u64, IndexError> {
-    let next = AtomicUsize::new(0);
-    let first_key = manifest.next_key;
-    manifest.next_key += files.len() as u64;
-    let (sender, receiver) = mpsc::channel::<Result<Taken, crate::store::Failure>>();
-    let known = &*manifest;
-    let threads = walk::threads().min(files.len()).min(16);
-    let (mut records, mut indexed, mut failure) = (Vec::with_capacity(files.len()), 0, None);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            let (sender, next) = (sender.clone(), &next);
-            scope.spawn(move || {
-                loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(file) = files.get(at) else { break };
-                    let taken = take_one(engine, writer, known, file, first_key + at as u64);
-                    let failed = taken.is_err();
-                    if sender.send(taken).is_err() || failed {
-                        break;
+/// Reads, parses and adds files on all cores.
+struct Taker<'a> {
+    engine: &'a Engine,
+    store: &'a Store,
+    view: &'a View,
+    /// Made when the first file has documents to be written.
+    writer: &'a OnceLock<Writer>,
+}
+
+impl Taker<'_> {
+    /// Take in some files. Returns their new records.
+    fn take_in(
+        &self,
+        known: &Manifest,
+        files: &[Found],
+        done: &mut Done,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Vec<Record>, IndexError> {
+        // Large files first: the last one to be taken should not be what all others wait for.
+        let mut order: Vec<usize> = (0..files.len()).collect();
+        order.sort_by_key(|&at| std::cmp::Reverse(files[at].stat.bytes));
+        let next = AtomicUsize::new(0);
+        let threads = walk::threads().min(files.len()).min(MOST_THREADS);
+        let share = (threads, files.iter().map(|file| file.stat.bytes).sum::<u64>());
+        let (sender, receiver) = mpsc::channel::<Result<Taken, Failure>>();
+        let (mut records, mut failure) = (Vec::with_capacity(files.len()), None);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                let (sender, next, order) = (sender.clone(), &next, &order);
+                let work = move || {
+                    let mut sink = None;
+                    let mut failed = false;
+                    while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let taken = self.take_one(known, &files[at], share, &mut sink);
+                        failed = taken.is_err();
+                        if sender.send(taken).is_err() || failed {
+                            break;
+                        }
                     }
-                }
-            });
-        }
-        drop(sender);
-        for taken in receiver {
-            match taken {
-                Ok(taken) => {
-                    if taken.replaces != 0 {
-                        writer.remove(taken.replaces);
+                    if let Some(Err(error)) = sink.as_mut().filter(|_| !failed).map(Sink::close) {
+                        drop(sender.send(Err(error)));
                     }
-                    indexed += u64::from(taken.was_read);
-                    records.push(taken.record);
-                    progress(1);
+                };
+                if threads == 1 {
+                    // One file, as after each edit, needs no other thread.
+                    work();
+                } else {
+                    scope.spawn(work);
                 }
-                Err(error) => failure = Some(error),
             }
+            drop(sender);
+            for taken in receiver {
+                progress(u64::from(taken.is_ok()));
+                match taken {
+                    Ok(Taken::Touched(record) | Taken::Skipped(record)) => records.push(record),
+                    Ok(Taken::Known(record)) => {
+                        done.reused += 1;
+                        records.push(record);
+                    }
+                    Ok(Taken::Read(record)) => {
+                        done.indexed += 1;
+                        records.push(record);
+                    }
+                    Err(error) => failure = Some(error),
+                }
+            }
+        });
+        match failure {
+            Some(error) => Err(self.engine.failed(&error)),
+            None => Ok(records),
         }
-    });
-    if let Some(error) = failure {
-        return Err(engine.failed(&error));
     }
-    manifest.apply(&[], records);
-    Ok(indexed)
-}
 
-fn take_one(
-    engine: &Engine,
-    writer: &Writer,
-    known: &Manifest,
-    file: &Found,
-    key: u64,
-) -> Result<Taken, crate::store::Failure> {
-    let replaces = known.record_of(&file.path, &file.raw).map_or(0, |record| record.key);
-    let mut record = Record {
-        path: file.path.clone(),
-        raw: file.raw.clone(),
-        stat: file.stat,
-        racy: false,
-        hash: [0; 32],
-        key: 0,
-        language: languages::of(&file.path, "").name,
-        skipped: file.skipped.clone(),
-    };
-    if record.skipped.is_some() {
-        return Ok(Taken { record, replaces, was_read: false });
+    /// Show what was added.
+    fn commit(&self) -> Result<(), IndexError> {
+        self.writer.get().map_or(Ok(()), Writer::commit).map_err(|error| self.engine.failed(&error))
     }
-    let now = now();
-    let (stat, bytes) = match read(&engine.root.join(&file.raw), engine.options.max_file_bytes) {
-        Ok(read) => read,
-        Err(reason) => {
-            record.skipped = Some(reason);
-            return Ok(Taken { record, replaces, was_read: false });
+
+    fn take_one<'b>(
+        &'b self,
+        known: &Manifest,
+        file: &Found,
+        (threads, bytes): (usize, u64),
+        sink: &mut Option<Sink<'b>>,
+    ) -> Result<Taken, Failure> {
+        let mut record = Record {
+            path: file.path.clone(),
+            raw: file.raw.clone(),
+            stat: file.stat,
+            racy: false,
+            hash: [0; 32],
+            key: 0,
+            language: languages::of(&file.path, "").name,
+            skipped: file.skipped.clone(),
+        };
+        if record.skipped.is_some() {
+            return Ok(Taken::Skipped(record));
         }
-    };
-    record.stat = stat;
-    record.racy = is_racy(&stat, now);
-    record.hash = *blake3::hash(&bytes).as_bytes();
-    let text = match text_of(bytes) {
-        Ok(text) => text,
-        Err(reason) => {
-            record.skipped = Some(reason.to_owned());
-            return Ok(Taken { record, replaces, was_read: true });
+        let now = now();
+        let (stat, content) =
+            match read(&self.engine.root.join(&file.raw), self.engine.options.max_file_bytes) {
+                Ok(read) => read,
+                Err(reason) => {
+                    record.skipped = Some(reason);
+                    return Ok(Taken::Skipped(record));
+                }
+            };
+        record.stat = stat;
+        record.racy = is_racy(&stat, now);
+        record.hash = *blake3::hash(&content).as_bytes();
+        if let Some(before) = known.record_of(&file.path, &file.raw)
+            && before.hash == record.hash
+        {
+            return Ok(Taken::Touched(Record { stat, racy: record.racy, ..before.clone() }));
         }
-    };
-    let language = languages::of(&file.path, &text);
-    record.language = language.name;
-    record.key = key;
-    // A parser that gives up on one file must not take the others along.
-    let taken = std::panic::catch_unwind(AssertUnwindSafe(|| index_text(writer, &record, &text)));
-    match taken {
-        Ok(added) => added?,
-        Err(_) => {
+        let text = match text_of(content) {
+            Ok(text) => text,
+            Err(reason) => {
+                record.skipped = Some(reason.to_owned());
+                return Ok(Taken::Read(record));
+            }
+        };
+        let language = languages::of(&file.path, &text);
+        record.language = language.name;
+        record.key = key_of(&record.raw, &record.hash);
+        if self.view.holds(record.key) {
+            return Ok(Taken::Known(record));
+        }
+        // A parser that gives up on one file must not take the others along.
+        let path_is_test = crate::rank::is_test_path(&record.path);
+        let tags = std::panic::catch_unwind(|| crate::parse::tags(&text, language, path_is_test));
+        let Ok(tags) = tags else {
             record.key = 0;
             record.skipped = Some("could not be parsed".into());
-        }
+            return Ok(Taken::Read(record));
+        };
+        let sink = match sink {
+            Some(sink) => sink,
+            empty => {
+                let writer = self.writer.get_or_init(|| self.store.writer());
+                empty.insert(writer.sink(threads, bytes))
+            }
+        };
+        add_text(sink, &record, &text, &tags, path_is_test)?;
+        Ok(Taken::Read(record))
     }
-    Ok(Taken { record, replaces, was_read: true })
 }
 
 /// Read a file and its stat, or say why not.
@@ -284,10 +339,14 @@ pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String, &'static str> {
     Ok(text)
 }
 
-fn index_text(writer: &Writer, record: &Record, text: &str) -> Result<(), crate::store::Failure> {
-    let path_is_test = crate::rank::is_test_path(&record.path);
-    let language = languages::named(record.language);
-    let tags = crate::parse::tags(text, language, path_is_test);
+/// Cut a text into chunks and add its documents.
+fn add_text(
+    sink: &mut Sink<'_>,
+    record: &Record,
+    text: &str,
+    tags: &Tags,
+    path_is_test: bool,
+) -> Result<(), Failure> {
     let lines = LineIndex::new(text);
     let definitions = &tags.definitions;
     let mut next = 0;
@@ -316,13 +375,12 @@ fn index_text(writer: &Writer, record: &Record, text: &str) -> Result<(), crate:
             }
         })
         .collect();
-    writer.add(&FileText {
+    sink.add(&FileText {
         key: record.key,
         path: &record.path,
-        text,
         is_test: path_is_test,
         names: definitions.iter().filter(|tag| tag.is_symbol()).map(|tag| tag.name.as_str()).collect(),
-        uses: crate::graph::places(&tags, path_is_test),
+        uses: crate::graph::places(tags, path_is_test),
         tags: tags.encode(),
         chunks,
     })
@@ -352,6 +410,11 @@ pub(crate) fn lock(cache: &Path, patience: Duration) -> std::io::Result<Option<C
             Err(std::fs::TryLockError::Error(error)) => return Err(error),
         }
     }
+}
+
+/// Whether bytes just read are what the index knows, which a stat alone cannot tell soon after a change.
+pub(crate) fn is_known(record: &Record, content: &[u8]) -> bool {
+    record.key != 0 && blake3::hash(content).as_bytes() == &record.hash
 }
 
 /// Whether a file is as the index knows it; `None` when it is gone.

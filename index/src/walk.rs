@@ -11,6 +11,8 @@ use std::time::UNIX_EPOCH;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
+use crate::codec::{Decoder, Encoder};
+
 /// Hidden entries that hold code or configuration people ask about. Everything else that starts with a dot stays out.
 const USEFUL_HIDDEN: &[&str] = &[
     ".agents",
@@ -81,6 +83,24 @@ impl Stat {
         #[cfg(not(unix))]
         let (changed, inode) = (0, 0);
         Self { bytes: metadata.len(), modified, changed, inode }
+    }
+
+    /// The stored form.
+    pub(crate) fn encode(&self, out: &mut Encoder) {
+        out.number(self.bytes);
+        out.wide(self.modified);
+        out.wide(self.changed);
+        out.number(self.inode);
+    }
+
+    /// The stored form read back.
+    pub(crate) fn decode(from: &mut Decoder<'_>) -> Option<Self> {
+        Some(Self {
+            bytes: from.number()?,
+            modified: from.wide()?,
+            changed: from.wide()?,
+            inode: from.number()?,
+        })
     }
 }
 
@@ -153,28 +173,37 @@ pub(crate) fn walk(root: &Path, deny: &Deny, cache: &Path, only: Option<&BTreeSe
     let (root_owned, deny_owned, cache_owned, only_owned) =
         (root.to_path_buf(), deny.clone(), cache.to_path_buf(), only.cloned());
     builder.filter_entry(move |entry| {
-        counts(entry, &root_owned, &deny_owned, &cache_owned)
-            && wanted(entry, &root_owned, only_owned.as_ref())
+        wanted(entry, &root_owned, only_owned.as_ref())
+            && counts(entry, &root_owned, &deny_owned, &cache_owned)
     });
+    let take = |entry: Result<DirEntry, ignore::Error>| match entry {
+        Ok(entry) => describe(&entry, root),
+        Err(error) => unreadable(&error, root, deny),
+    };
+    if only.is_some() {
+        // Some paths are found sooner than threads are started, and the parallel walk sleeps when it has nothing to do.
+        let mut found: Vec<_> = builder.build().filter_map(take).collect();
+        sort(&mut found);
+        return found;
+    }
     builder.build_parallel().run(|| {
         Box::new(|entry| {
-            let mut batch = Vec::new();
-            match entry {
-                Ok(entry) => batch.extend(describe(&entry, root)),
-                Err(error) => batch.extend(unreadable(&error, root, deny)),
-            }
-            if !batch.is_empty()
+            if let Some(one) = take(entry)
                 && let Ok(mut found) = found.lock()
             {
-                found.append(&mut batch);
+                found.push(one);
             }
             WalkState::Continue
         })
     });
     let mut found = found.into_inner().unwrap_or_default();
+    sort(&mut found);
+    found
+}
+
+fn sort(found: &mut Vec<Found>) {
     found.sort_by(|one, other| one.path.cmp(&other.path).then_with(|| one.raw.cmp(&other.raw)));
     found.dedup_by(|one, other| one.raw == other.raw);
-    found
 }
 
 /// Cores to read and parse with.

@@ -121,7 +121,10 @@ fn project() -> Stage {
 fn it_answers_where_and_who() {
     let stage = project();
     let (index, report) = stage.built();
-    assert_eq!(report, RefreshReport { files: 4, indexed: 4, removed: 0, skipped: 0, rebuilt: false });
+    assert_eq!(
+        report,
+        RefreshReport { files: 4, indexed: 4, reused: 0, removed: 0, skipped: 0, rebuilt: false }
+    );
     let definition = &index.definitions("load_config").expect("definitions")[0];
     assert_eq!((definition.path.as_str(), definition.line, definition.end_line), ("src/config.rs", 4, 6));
     assert_eq!(definition.signature, "pub fn load_config(path: &str) -> Config");
@@ -378,7 +381,7 @@ fn a_damaged_store_is_built_again() {
         fs::write(path, bytes).expect("a file");
     };
     let only_manifest = |path: &Path| {
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("manifest-")) {
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("live-")) {
             fs::write(path, b"damaged").expect("a file");
         }
     };
@@ -395,7 +398,7 @@ fn a_damaged_store_is_built_again() {
         damage(&stage.cache(), change);
         let index = stage.open();
         let report = refresh(&index);
-        assert_eq!((report.indexed, report.rebuilt), (4, true), "{way}");
+        assert_eq!((report.indexed + report.reused, report.rebuilt), (4, true), "{way}");
         assert_eq!(places(&index, "load_config"), ["src/config.rs:4 function"], "{way}");
         assert!(!refresh(&index).rebuilt, "{way}: said once");
         assert!(!refresh(&stage.open()).rebuilt, "{way}: and whole again");

@@ -7,7 +7,7 @@ use std::fs;
 use crate::engine::{Engine, Snapshot};
 use crate::manifest::Record;
 use crate::parse::{LineIndex, Tag, Tags, languages};
-use crate::refresh::{is_current, text_of};
+use crate::refresh::{is_current, is_known, text_of};
 use crate::store::{Failure, Spot};
 
 /// The text of a file and the definitions in it, both of now.
@@ -26,7 +26,8 @@ impl Source {
         record: &Record,
     ) -> Result<Option<Self>, Failure> {
         let Some(text) = read(engine, record) else { return Ok(None) };
-        let known = spot.filter(|_| is_current(&engine.root, record) == Some(true));
+        let known = spot
+            .filter(|_| is_current(&engine.root, record) == Some(true) || is_known(record, text.as_bytes()));
         let definitions = match known {
             Some(spot) => Tags::decode_definitions(&snapshot.view.stored(spot)?).unwrap_or_default(),
             None => parse(&record.path, &text).definitions,
