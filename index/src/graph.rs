@@ -2,11 +2,15 @@
 //! Uses the postings of `store`, the stored definitions, and the files themselves: a file that changed since is read again.
 //! Never ranks by words.
 
+mod certainty;
 mod definitions;
-mod references;
+mod places;
 mod source;
 mod symbol;
+mod uses;
 
 pub(crate) use definitions::{defines, definitions, symbols_like};
-pub(crate) use references::{places, references};
+pub(crate) use places::places;
 pub(crate) use source::{read, shown};
+pub use uses::{Tests, UseQuery, Uses};
+pub(crate) use uses::{references, uses};

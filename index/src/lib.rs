@@ -24,6 +24,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use graph::{Tests, UseQuery, Uses};
+
 /// Where the index lives and what it may read.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -103,7 +105,7 @@ pub struct Definition {
 pub struct Reference {
     /// The name used.
     pub name: String,
-    /// `call`, `type`, `import`, `mention`.
+    /// `call`, `value` (a function handed on), `type`, `import`, `mention`.
     pub kind: String,
     /// Relative path.
     pub path: String,
@@ -115,6 +117,9 @@ pub struct Reference {
     pub enclosing: Option<String>,
     /// True in test code.
     pub is_test: bool,
+    /// Why it may mean another symbol of the same name, if it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncertain: Option<String>,
 }
 
 /// One entry of a file's outline.
@@ -250,6 +255,14 @@ impl Index {
     /// `Store` when the store cannot be read.
     pub fn references(&self, symbol: &str) -> Result<Vec<Reference>, IndexError> {
         self.engine.ask(|snapshot| graph::references(&self.engine, snapshot, symbol))
+    }
+
+    /// Uses of a symbol with their true number, the most telling ones first. What may mean another symbol is marked.
+    ///
+    /// # Errors
+    /// `Store` when the store cannot be read.
+    pub fn uses(&self, query: &UseQuery) -> Result<Uses, IndexError> {
+        self.engine.ask(|snapshot| graph::uses(&self.engine, snapshot, query))
     }
 
     /// The definitions in one file, in order, read from disk as it is now.

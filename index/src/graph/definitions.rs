@@ -2,7 +2,7 @@
 //! Uses the stored definitions, and the files themselves where they changed since.
 //! Never ranks by words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::source::Source;
 use super::symbol::{Wanted, wanted};
@@ -14,28 +14,53 @@ use crate::parse::Tag;
 use crate::store::{Ask, Failure, Spot};
 use crate::tokenize::{normalise, words};
 
+/// So many files are read whatever they say.
+const FEW: usize = 24;
+
 /// See [`crate::Index::definitions`].
 pub(crate) fn definitions(
     engine: &Engine,
     snapshot: &Snapshot,
     symbol: &str,
 ) -> Result<Vec<Definition>, Failure> {
+    Ok(narrowed(engine, snapshot, symbol)?.0)
+}
+
+/// The definitions that are meant, and whether others share their name.
+pub(crate) fn narrowed(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    symbol: &str,
+) -> Result<(Vec<Definition>, bool), Failure> {
     let Wanted { name, parents } = wanted(symbol);
     if name.is_empty() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), false));
     }
-    let exact = collect(engine, snapshot, Ask::Definition, name, &|tag| tag.name == name)?;
-    let mut found = if exact.is_empty() {
+    let mut files = files_with(engine, snapshot, Ask::Definition, name)?;
+    let all_files = files.len();
+    if let Some(&parent) = parents.last().filter(|_| all_files > FEW) {
+        // Of many files only those are read that also know the parent: 1 ms instead of 20 for `Config::new` in a million lines.
+        let defining = snapshot.view.all(Ask::Definition, parent)?.into_iter();
+        let using = snapshot.view.uses(parent)?.into_iter().map(|uses| uses.spot);
+        let naming: HashSet<Spot> = defining.chain(using).collect();
+        files
+            .retain(|(spot, record)| naming.contains(spot) || words(&record.path).any(|word| word == parent));
+    }
+    let ruled_out = files.len() < all_files;
+    let exact = read_definitions(engine, snapshot, files, &|tag| tag.name == name)?;
+    let mut found = if exact.is_empty() && !ruled_out {
         let lower = name.to_lowercase();
         collect(engine, snapshot, Ask::Normalised, &normalise(name), &|tag| tag.name.to_lowercase() == lower)?
     } else {
         exact
     };
+    let all = found.len();
     if let Some(&parent) = parents.last() {
         found.retain(|definition| is_within(definition, parent));
     }
     found.sort_by(|one, other| order(one).cmp(&order(other)));
-    Ok(found)
+    let rivals = found.len() < all || ruled_out;
+    Ok((found, rivals))
 }
 
 /// Code before tests, definitions before declarations, then by place.
@@ -58,8 +83,18 @@ fn collect(
     term: &str,
     fits: &dyn Fn(&Tag) -> bool,
 ) -> Result<Vec<Definition>, Failure> {
+    read_definitions(engine, snapshot, files_with(engine, snapshot, ask, term)?, fits)
+}
+
+/// The definitions of some files that fit.
+pub(crate) fn read_definitions(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    files: Vec<(Spot, &Record)>,
+    fits: &dyn Fn(&Tag) -> bool,
+) -> Result<Vec<Definition>, Failure> {
     let mut found = Vec::new();
-    for (spot, record) in files_with(engine, snapshot, ask, term)? {
+    for (spot, record) in files {
         let Some(source) = Source::definitions(engine, snapshot, spot, record)? else { continue };
         let fitting = source.into_iter().filter(|tag| tag.is_symbol() && fits(tag));
         found.extend(fitting.map(|tag| definition(&record.path, tag)));

@@ -18,21 +18,21 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Read a file. `spot` is its document, `None` for a file that has none. `None` when it is gone.
-    pub(crate) fn read(
+    /// A text that was just read. `spot` is the document of its file, `None` for a file that has none.
+    pub(crate) fn of_text(
         engine: &Engine,
         snapshot: &Snapshot,
         spot: Option<Spot>,
         record: &Record,
-    ) -> Result<Option<Self>, Failure> {
-        let Some(text) = read(engine, record) else { return Ok(None) };
+        text: String,
+    ) -> Result<Self, Failure> {
         let known = spot
             .filter(|_| is_current(&engine.root, record) == Some(true) || is_known(record, text.as_bytes()));
         let definitions = match known {
             Some(spot) => Tags::decode_definitions(&snapshot.view.stored(spot)?).unwrap_or_default(),
             None => parse(&record.path, &text).definitions,
         };
-        Ok(Some(Self { lines: LineIndex::new(&text), text, definitions }))
+        Ok(Self { lines: LineIndex::new(&text), text, definitions })
     }
 
     /// Only the definitions, for which an unchanged file is not opened. `None` when it is gone.

@@ -343,6 +343,11 @@ fn by_first_line(text: &str) -> &'static Language {
 }
 
 impl Language {
+    /// Whether its files have symbols.
+    pub(crate) fn has_grammar(&self) -> bool {
+        self.grammar.is_some()
+    }
+
     /// The grammar and its query; `None` for a language without one.
     pub(crate) fn compiled(&self) -> Option<&Compiled> {
         self.compiled.get_or_init(|| Compiled::new(self).ok().flatten()).as_ref()
