@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use loci_index::{Index, Options, UseQuery};
+use loci_index::{CallQuery, Index, Options, UseQuery};
 
 const ROUNDS: usize = 7;
 
@@ -20,6 +20,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         time("definitions", &symbol, || Ok(index.definitions(&symbol)?.len()))?;
         let query = UseQuery { symbol: symbol.clone(), ..UseQuery::default() };
         time("uses", &symbol, || Ok(index.uses(&query)?.total))?;
+        for depth in [1, 3] {
+            let query = CallQuery { symbol: symbol.clone(), depth, ..CallQuery::default() };
+            time(&format!("callers {depth}"), &symbol, || Ok(index.callers(&query)?.callers.len()))?;
+            time(&format!("callees {depth}"), &symbol, || Ok(index.callees(&query)?.callees.len()))?;
+        }
     }
     Ok(())
 }

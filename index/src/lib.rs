@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use graph::{Tests, UseQuery, Uses};
+pub use graph::{CallQuery, Callee, Callees, Caller, Callers, Site, Tests, UseQuery, Uses};
 
 /// Where the index lives and what it may read.
 #[derive(Debug, Clone)]
@@ -263,6 +263,22 @@ impl Index {
     /// `Store` when the store cannot be read.
     pub fn uses(&self, query: &UseQuery) -> Result<Uses, IndexError> {
         self.engine.ask(|snapshot| graph::uses(&self.engine, snapshot, query))
+    }
+
+    /// Who calls a symbol, grouped by the symbol around the calls, and who calls those, down to a depth.
+    ///
+    /// # Errors
+    /// `Store` when the store cannot be read.
+    pub fn callers(&self, query: &CallQuery) -> Result<Callers, IndexError> {
+        self.engine.ask(|snapshot| graph::callers(&self.engine, snapshot, query))
+    }
+
+    /// What the body of a symbol calls and which types it names, with the definitions that are likeliest meant.
+    ///
+    /// # Errors
+    /// `Store` when the store cannot be read.
+    pub fn callees(&self, query: &CallQuery) -> Result<Callees, IndexError> {
+        self.engine.ask(|snapshot| graph::callees(&self.engine, snapshot, query))
     }
 
     /// The definitions in one file, in order, read from disk as it is now.

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use super::places::{tagged, whole_words};
+use super::source::record_at;
 use crate::Definition;
 use crate::engine::{Engine, Snapshot};
 use crate::manifest::{Manifest, Record};
@@ -98,8 +99,7 @@ impl Meant {
     fn add(&mut self, snapshot: &Snapshot, definition: &Definition) {
         self.packages.insert(self.package(&definition.path).to_owned());
         self.files.insert(definition.path.clone());
-        let at = snapshot.manifest.records.partition_point(|record| record.path < definition.path);
-        if let Some(record) = snapshot.manifest.records.get(at) {
+        if let Some(record) = record_at(snapshot, &definition.path) {
             self.families.insert(family(record.language));
         }
         let owners = type_names(definition.parent.as_deref());
@@ -201,7 +201,7 @@ impl Meant {
 
 /// What stands before a name on a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Qualifier<'a> {
+pub(crate) enum Qualifier<'a> {
     /// Nothing that belongs to it.
     None,
     /// `self.`, `this.`, `Self::`, `cls.`, `@`.
@@ -215,7 +215,7 @@ enum Qualifier<'a> {
 }
 
 /// What stands before the first whole occurrence of a name that is used.
-fn qualifier<'a>(line: &'a str, name: &'a str) -> Option<Qualifier<'a>> {
+pub(crate) fn qualifier<'a>(line: &'a str, name: &'a str) -> Option<Qualifier<'a>> {
     let at = whole_words(line, name).next()?;
     let before = &line[..at];
     let (rest, is_path) = if let Some(rest) = before.strip_suffix("::") {

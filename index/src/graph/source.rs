@@ -54,9 +54,18 @@ impl Source {
         self.definitions
             .iter()
             .take_while(|tag| tag.start_line <= line)
-            .filter(|tag| tag.end_line >= line && tag.is_symbol() && !matches!(tag.kind, "field" | "variant"))
+            .filter(|tag| tag.end_line >= line && (tag.is_symbol() || tag.kind == "test"))
+            .filter(|tag| !matches!(tag.kind, "field" | "variant"))
             .last()
     }
+}
+
+/// The record of a path as answers show it.
+pub(crate) fn record_at<'a>(snapshot: &'a Snapshot, path: &str) -> Option<&'a Record> {
+    let records = &snapshot.manifest.records;
+    records
+        .get(records.partition_point(|record| record.path.as_str() < path))
+        .filter(|record| record.path == path)
 }
 
 /// What a file says as it is on disk.
@@ -64,7 +73,8 @@ pub(crate) fn fresh(engine: &Engine, record: &Record) -> Option<Tags> {
     Some(parse(&record.path, &read(engine, record)?))
 }
 
-fn parse(path: &str, text: &str) -> Tags {
+/// The symbols of a text.
+pub(crate) fn parse(path: &str, text: &str) -> Tags {
     crate::parse::tags(text, languages::of(path, text), crate::rank::is_test_path(path))
 }
 

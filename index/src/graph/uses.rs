@@ -13,7 +13,7 @@ use super::source::{Source, read, shown};
 use super::symbol::wanted;
 use crate::Reference;
 use crate::engine::{Engine, Snapshot};
-use crate::parse::{LineIndex, USE_KINDS, languages};
+use crate::parse::{LineIndex, Tag, USE_KINDS, languages};
 use crate::store::{Failure, Place};
 
 /// What a caller gets who names no limit.
@@ -86,24 +86,43 @@ struct Candidate<'a> {
     doubtful: bool,
 }
 
+/// A use with the definition around it.
+pub(crate) struct Seen {
+    pub(crate) reference: Reference,
+    pub(crate) around: Option<Tag>,
+}
+
 /// See [`crate::Index::uses`].
 pub(crate) fn uses(engine: &Engine, snapshot: &Snapshot, query: &UseQuery) -> Result<Uses, Failure> {
-    let asked = wanted(&query.symbol);
-    let name = asked.name;
+    let (mut uses, seen) = seen(engine, snapshot, query)?;
+    uses.references = seen.into_iter().map(|one| one.reference).collect();
+    Ok(uses)
+}
+
+/// The figures of an answer, and the uses with what is around them.
+pub(crate) fn seen(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    query: &UseQuery,
+) -> Result<(Uses, Vec<Seen>), Failure> {
+    let name = wanted(&query.symbol).name;
     if name.is_empty() {
-        return Ok(Uses::default());
+        return Ok((Uses::default(), Vec::new()));
     }
     let (definitions, rivals) = narrowed(engine, snapshot, &query.symbol)?;
     let meant = Meant::of(engine, snapshot, name, &definitions, rivals)?;
     let mut usage = tagged(engine, snapshot, name)?;
-    if query.wants("mention") || query.wants("value") {
+    let callable = definitions.iter().any(|one| is_callable(&one.kind));
+    if query.wants("mention") || query.wants("value") && callable {
         let effort = if query.tests == Tests::Any { Effort::Bounded } else { Effort::Exact };
         add_mentions(engine, snapshot, name, &mut usage, effort, &|record| meant.distance(record))?;
     }
-    let callable = definitions.iter().any(|one| {
-        matches!(one.kind.as_str(), "function" | "method" | "constructor" | "macro" | "class" | "struct")
-    });
     answer(engine, snapshot, query, &usage, &meant, callable)
+}
+
+/// Kinds that a call may name.
+pub(crate) fn is_callable(kind: &str) -> bool {
+    matches!(kind, "function" | "method" | "constructor" | "macro" | "class" | "struct" | "declaration")
 }
 
 /// See [`crate::Index::references`]: every use, by path and line.
@@ -125,7 +144,7 @@ pub(crate) fn references(
             using.places.iter().map(|place| (place.line, USE_KINDS[usize::from(place.kind)])).collect();
         show(engine, snapshot, name, using, &lines, &nobody, &mut found)?;
     }
-    Ok(found)
+    Ok(found.into_iter().map(|one| one.reference).collect())
 }
 
 /// Count all, and look at those that are told first.
@@ -136,7 +155,7 @@ fn answer(
     usage: &Usage<'_>,
     meant: &Meant,
     callable: bool,
-) -> Result<Uses, Failure> {
+) -> Result<(Uses, Vec<Seen>), Failure> {
     let name = wanted(&query.symbol).name;
     let mut answer = Uses { unread_files: usage.unread, ..Uses::default() };
     let mut known: Vec<Candidate<'_>> = Vec::new();
@@ -160,13 +179,14 @@ fn answer(
     known.sort_by_key(|one| (weight(one.kind), one.doubtful, one.is_test));
     known.truncate(limit.saturating_mul(LOOKED_AT).max(60));
     known.sort_by_key(|one| (&one.using.record.path, one.line));
+    let mut seen = Vec::with_capacity(known.len());
     for of_file in known.chunk_by(|one, other| one.using.record.path == other.using.record.path) {
         let lines: Vec<_> = of_file.iter().map(|one| (one.line, one.kind)).collect();
-        show(engine, snapshot, name, of_file[0].using, &lines, meant, &mut answer.references)?;
+        show(engine, snapshot, name, of_file[0].using, &lines, meant, &mut seen)?;
     }
-    answer.references.sort_by(|one, other| order(one).cmp(&order(other)));
-    answer.references.truncate(limit);
-    Ok(answer)
+    seen.sort_by(|one, other| order(&one.reference).cmp(&order(&other.reference)));
+    seen.truncate(limit);
+    Ok((answer, seen))
 }
 
 fn kind_of(place: Place, line: Option<&str>, name: &str, using: &Using<'_>, callable: bool) -> &'static str {
@@ -196,7 +216,7 @@ fn show(
     using: &Using<'_>,
     lines: &[(u32, &'static str)],
     meant: &Meant,
-    found: &mut Vec<Reference>,
+    found: &mut Vec<Seen>,
 ) -> Result<(), Failure> {
     let record = using.record;
     let Some(text) = using.text.clone().or_else(|| read(engine, record)) else { return Ok(()) };
@@ -214,7 +234,7 @@ fn show(
             "mention" => None,
             _ => meant.doubt_of_line(record, line, name, owner, kind == "call"),
         };
-        found.push(Reference {
+        let reference = Reference {
             name: name.to_owned(),
             kind: kind.to_owned(),
             path: record.path.clone(),
@@ -223,16 +243,18 @@ fn show(
             enclosing: around.map(|tag| tag.name.clone()),
             is_test: path_is_test || around.is_some_and(|tag| tag.is_test),
             uncertain,
-        });
+        };
+        found.push(Seen { reference, around: around.cloned() });
     }
     Ok(())
 }
 
 /// Whether a line hands a function on without calling it: `map(load)`, `handler: load,`, `&load`, `Self::load)`.
-fn is_value(line: &str, name: &str, language: &str) -> bool {
+pub(crate) fn is_value(line: &str, name: &str, language: &str) -> bool {
     let language = languages::named(language);
     let code_ends = language
         .comments
+        .lines
         .iter()
         .filter(|mark| mark.len() > 1 || **mark == "#")
         .filter_map(|mark| line.find(mark))

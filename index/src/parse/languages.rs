@@ -345,7 +345,7 @@ fn by_first_line(text: &str) -> &'static Language {
 impl Language {
     /// Whether its files have symbols.
     pub(crate) fn has_grammar(&self) -> bool {
-        self.grammar.is_some()
+        matches!(self.reader, Reader::Grammar { .. } | Reader::Page)
     }
 
     /// The grammar and its query; `None` for a language without one.
