@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use crate::engine::{Engine, Snapshot};
 use crate::graph::{read, shown};
 use crate::parse::{LineIndex, Tag, Tags};
+use crate::rank::query::Name;
 use crate::rank::{self, Reading};
 use crate::refresh::{is_current, is_known};
 use crate::store::Failure;
@@ -22,7 +23,7 @@ pub(crate) fn search(engine: &Engine, snapshot: &Snapshot, query: &Query) -> Res
     let reading = rank::read(&query.text);
     let mut files: HashMap<u64, Option<FileNow>> = HashMap::new();
     let mut hits = Vec::new();
-    for ranked in rank::rank(engine, snapshot, query, &reading)? {
+    for ranked in rank::rank(engine, snapshot, query, &reading, limit)? {
         if hits.len() >= limit {
             break;
         }
@@ -102,9 +103,14 @@ impl FileNow {
 /// What it is worth that a definition has a name of the query; 0 when it has none.
 fn asked_for(tag: &Tag, reading: &Reading) -> f32 {
     let plain = normalise(&tag.name);
-    let names = reading.names.iter().filter(|(name, _)| *name == tag.name);
-    let likes = reading.plain.iter().filter(|(name, _)| *name == plain);
-    names.chain(likes).map(|(_, worth)| *worth).fold(0.0, f32::max)
+    let worth = |name: &Name| match name {
+        Name { is_whole: true, .. } => 4.0,
+        Name { is_code: true, .. } => 2.0,
+        Name { width, .. } => 0.5 * *width as f32,
+    };
+    let names = reading.names.iter().filter(|name| name.text == tag.name).map(|name| worth(name) + 1.0);
+    let likes = reading.runs.iter().filter(|name| name.text == plain).map(worth);
+    names.chain(likes).fold(0.0, f32::max)
 }
 
 /// The line that holds most of the query; the first of them, or the first that is not blank.
@@ -121,11 +127,11 @@ fn telling_line(now: &FileNow, start: u32, end: u32, reading: &Reading) -> u32 {
         let mut score = 0.0;
         let mut cutter = Terms::new(text.get(..2000).unwrap_or(text));
         while cutter.next_into(&mut term) {
-            if let Some((known, weight)) = reading.terms.iter().find(|(known, _)| *known == term)
-                && !found.contains(&known.as_str())
+            if let Some(known) = reading.terms.iter().find(|known| known.text == term)
+                && !found.contains(&known.text.as_str())
             {
-                found.push(known);
-                score += weight;
+                found.push(&known.text);
+                score += known.weight;
             }
         }
         if score > best.0 {

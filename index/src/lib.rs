@@ -77,6 +77,30 @@ pub struct Hit {
     pub why: Vec<(String, f32)>,
 }
 
+/// The raw signals of one file and of its spans.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub struct FileSignals {
+    /// Relative path.
+    pub path: String,
+    /// Name and value.
+    pub signals: Vec<(&'static str, f32)>,
+    /// Its spans.
+    pub spans: Vec<SpanSignals>,
+}
+
+/// The raw signals of one span.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub struct SpanSignals {
+    /// From 1.
+    pub start_line: u32,
+    /// Inclusive.
+    pub end_line: u32,
+    /// Name and value.
+    pub signals: Vec<(&'static str, f32)>,
+}
+
 /// A definition of a symbol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
@@ -238,6 +262,15 @@ impl Index {
     /// `Store` when the store cannot be read.
     pub fn search(&self, query: &Query) -> Result<Vec<Hit>, IndexError> {
         self.engine.ask(|snapshot| hits::search(&self.engine, snapshot, query))
+    }
+
+    /// What speaks for each candidate of a query before any weight: for those who fit the weights.
+    ///
+    /// # Errors
+    /// As [`Index::search`].
+    #[doc(hidden)]
+    pub fn signals(&self, query: &Query) -> Result<Vec<FileSignals>, IndexError> {
+        self.engine.ask(|snapshot| rank::raw(&self.engine, snapshot, query))
     }
 
     /// Definitions of exactly this name (`Type::method` and `Type.method` narrow by parent); when there are none,

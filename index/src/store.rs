@@ -5,6 +5,7 @@
 mod directory;
 mod seal;
 mod table;
+pub(crate) mod tally;
 mod tokens;
 mod view;
 mod writer;

@@ -180,10 +180,16 @@ fn it_finds_by_words() {
     assert_eq!(hits[0].symbol.as_deref(), Some("load_config"));
     assert_eq!(hits[0].preview, "pub fn load_config(path: &str) -> Config {");
     assert!(
-        hits[0].why.iter().any(|(signal, weight)| signal == "definition" && *weight > 1.0),
+        hits[0].why.iter().any(|(signal, points)| signal.starts_with("definition") && *points > 1.0),
         "{:?}",
         hits[0].why
     );
+    for text in ["load config", "where is the configuration read from a file?", "src/main.rs:2"] {
+        for hit in index.search(&Query { text: text.into(), ..Query::default() }).expect("hits") {
+            let sum: f32 = hit.why.iter().map(|(_, points)| points).sum();
+            assert!((hit.score - sum).abs() < 1e-3, "{text}: {hit:?}");
+        }
+    }
     let working =
         Query { text: "verbose".into(), working_set: vec!["src/main.rs".into()], ..Query::default() };
     let hits = index.search(&working).expect("hits");

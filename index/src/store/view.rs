@@ -6,17 +6,12 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::Postings;
 use tantivy::schema::{Field, IndexRecordOption, Value};
 use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, TantivyDocument, Term};
 
 use super::table::{SCORED, Table};
 use super::{Ask, Facts, Failure, Fields, Place, Spot, UsesInFile};
-
-/// The usual constants of BM25; b = 0.4 made no difference.
-const K1: f32 = 1.2;
-const B: f32 = 0.75;
 
 /// Keys are hashes already.
 #[derive(Debug, Default)]
@@ -43,23 +38,23 @@ pub(crate) type ByKey<T> = HashMap<u64, T, BuildHasherDefault<Unhashed>>;
 
 /// How many live documents there are, and how many terms they have.
 #[derive(Debug, Clone, Copy, Default)]
-struct Totals {
-    files: f32,
-    chunks: f32,
-    tokens: [f32; SCORED],
+pub(super) struct Totals {
+    pub(super) files: f32,
+    pub(super) chunks: f32,
+    pub(super) tokens: [f32; SCORED],
 }
 
 /// The documents as of one commit.
 #[derive(Clone)]
 pub(crate) struct View {
-    searcher: Searcher,
+    pub(super) searcher: Searcher,
     fields: Fields,
-    tables: Arc<[Arc<Table>]>,
+    pub(super) tables: Arc<[Arc<Table>]>,
     /// By segment, then by file: whether it belongs to the tree.
     live: Arc<[Vec<bool>]>,
     /// Where the documents of a key stand, those of other trees included: segment, then file.
     places: Arc<ByKey<(u32, u32)>>,
-    totals: Totals,
+    pub(super) totals: Totals,
 }
 
 impl std::fmt::Debug for View {
@@ -106,12 +101,12 @@ impl View {
         self.places.contains_key(&key)
     }
 
-    fn is_live(&self, segment: usize, document: u32) -> bool {
+    pub(super) fn is_live(&self, segment: usize, document: u32) -> bool {
         let file = self.tables[segment].file_of.get(document as usize).copied().unwrap_or(u32::MAX);
         self.live[segment].get(file as usize).copied().unwrap_or(false)
     }
 
-    fn field(&self, ask: Ask) -> Field {
+    pub(super) fn field(&self, ask: Ask) -> Field {
         match ask {
             Ask::Body | Ask::FileBody => self.fields.body,
             Ask::Symbols => self.fields.symbols,
@@ -144,89 +139,6 @@ impl View {
             }
         }
         Ok(())
-    }
-
-    /// The best documents for some weighted terms in one field, by BM25. A file's text is that of its chunks.
-    ///
-    /// Every posting is counted: with a term in a tenth of 40,000 chunks that is some ten microseconds, and the number of
-    /// live documents that hold it is exact.
-    pub(crate) fn top(
-        &self,
-        ask: Ask,
-        terms: &[(String, f32)],
-        limit: usize,
-    ) -> Result<Vec<(Spot, f32)>, Failure> {
-        let (column, by_file) = match ask {
-            Ask::Body => (0, false),
-            Ask::FileBody => (0, true),
-            Ask::Symbols => (1, false),
-            Ask::Path => (2, true),
-            Ask::Doc => (3, false),
-            Ask::Definition | Ask::Normalised => return Ok(Vec::new()),
-        };
-        let count = if by_file { self.totals.files } else { self.totals.chunks };
-        if terms.is_empty() || limit == 0 || count < 1.0 {
-            return Ok(Vec::new());
-        }
-        let average = (self.totals.tokens[column] / count).max(1.0);
-        let field = self.field(ask);
-        let mut norms: Vec<FieldNormReader> = Vec::new();
-        for reader in self.searcher.segment_readers() {
-            norms.push(reader.get_fieldnorms_reader(field)?);
-        }
-        let saturation = |length: f32| K1 * (1.0 - B + B * length / average);
-        // A chunk's length is kept as one of 256 numbers.
-        let saturations: Vec<f32> =
-            (0..=u8::MAX).map(|id| saturation(FieldNormReader::id_to_fieldnorm(id) as f32)).collect();
-        let mut scores: Vec<Vec<f32>> = self
-            .tables
-            .iter()
-            .map(|table| vec![0.0; if by_file { table.files.len() } else { table.file_of.len() }])
-            .collect();
-        // Segment, file or document, how often the term is there.
-        let mut found: Vec<(usize, u32, u32)> = Vec::new();
-        for (term, weight) in terms {
-            found.clear();
-            self.walk(field, term, IndexRecordOption::WithFreqs, |segment, document, times| {
-                if !by_file {
-                    found.push((segment, document, times));
-                    return;
-                }
-                let file = self.tables[segment].file_of[document as usize];
-                match found.last_mut() {
-                    // The documents of a file stand together.
-                    Some(last) if (last.0, last.1) == (segment, file) => last.2 += times,
-                    _ => found.push((segment, file, times)),
-                }
-            })?;
-            let rarity =
-                (1.0 + (count - found.len() as f32 + 0.5).max(0.0) / (found.len() as f32 + 0.5)).ln();
-            for &(segment, unit, times) in &found {
-                let norm = if by_file {
-                    saturation(self.tables[segment].files[unit as usize].tokens[column] as f32)
-                } else {
-                    saturations[usize::from(norms[segment].fieldnorm_id(unit))]
-                };
-                let times = times as f32;
-                scores[segment][unit as usize] += weight * rarity * times * (K1 + 1.0) / (times + norm);
-            }
-        }
-        let mut best: Vec<(Spot, f32)> = Vec::new();
-        for ((segment, table), scores) in (0u32..).zip(self.tables.iter()).zip(&scores) {
-            for (unit, &score) in (0u32..).zip(scores).filter(|(_, score)| **score > 0.0) {
-                let document = if by_file { table.files[unit as usize].first } else { unit };
-                best.push((Spot(DocAddress::new(segment, document)), score));
-            }
-        }
-        let order = |one: &(Spot, f32), other: &(Spot, f32)| {
-            other.1.total_cmp(&one.1).then_with(|| one.0.cmp(&other.0))
-        };
-        if best.len() > limit {
-            best.select_nth_unstable_by(limit, order);
-            best.truncate(limit);
-        }
-        best.sort_unstable_by(order);
-        Ok(best)
     }
 
     /// Every document that holds a term; of a file's text, the file's document.
