@@ -4,9 +4,11 @@
 
 mod declarator;
 pub(crate) mod languages;
+mod macros;
 mod signature;
 mod structure;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::{ControlFlow, Range};
 use std::time::{Duration, Instant};
@@ -27,7 +29,7 @@ const PARSE_LIMIT: Duration = Duration::from_secs(20);
 
 /// A longer line is minified or generated: its symbols are noise.
 const LONGEST_LINE: usize = 5_000;
-/// `a, b, c :: Int` declares several before the first of them is defined.
+/// Nobody declares more names at once.
 const CLAUSES_BACK: usize = 8;
 
 /// Kinds of uses, by the number they are stored under.
@@ -99,10 +101,14 @@ pub(crate) fn tags(text: &str, language: &Language, path_is_test: bool) -> Tags 
     for (part, language) in parts {
         let Some(compiled) = language.compiled() else { continue };
         let mut gathered = Gathered::default();
+        let bytes = match language.name {
+            "c" | "cpp" => macros::without(text),
+            _ => Cow::Borrowed(text.as_bytes()),
+        };
         // The whole text first, then what stands inside macros such as `cfg_net! { … }`.
         let mut pending = vec![part];
         while let Some(part) = pending.pop() {
-            let Some(tree) = parse(text, &lines, part, &compiled.grammar, &mut budget) else { break };
+            let Some(tree) = parse(&bytes, &lines, part, &compiled.grammar, &mut budget) else { break };
             gather(text, compiled, &tree, &mut budget, &mut gathered);
             pending.extend(gathered.inner.drain(..).map(Some));
         }
@@ -119,7 +125,7 @@ pub(crate) fn tags(text: &str, language: &Language, path_is_test: bool) -> Tags 
 }
 
 fn parse(
-    text: &str,
+    bytes: &[u8],
     lines: &LineIndex,
     part: Option<Range<usize>>,
     grammar: &tree_sitter::Language,
@@ -133,7 +139,6 @@ fn parse(
         parser.set_included_ranges(&[range]).ok()?;
     }
     let mut late = |_: &tree_sitter::ParseState| budget.step();
-    let bytes = text.as_bytes();
     parser.parse_with_options(
         &mut |at, _| bytes.get(at..).unwrap_or_default(),
         None,
@@ -340,7 +345,9 @@ fn place(
         while open.last().is_some_and(is_over) {
             open.pop();
         }
-        let outer = open.last();
+        // What a constructor declares in its parameters belongs to the class.
+        let promoted = raw.kind == "property" && open.last().is_some_and(|outer| is_callable(outer.kind));
+        let outer = open[..open.len() - usize::from(promoted)].last();
         if is_local(raw.kind, outer.map(|outer| outer.kind)) {
             continue;
         }
@@ -377,14 +384,12 @@ fn place(
         let parent = receiver.or(path).or_else(|| outer.map(|outer| outer.label.clone()));
         let end_line = lines.line(raw.end.saturating_sub(1).max(raw.start));
         let is_test = is_test || kind == "class" && header.contains("TestCase");
-        let depth = u32::try_from(open.len()).unwrap_or(u32::MAX);
+        let depth = u32::try_from(open.len() - usize::from(promoted)).unwrap_or(u32::MAX);
         let first = start_line.min(name_line);
         if language.has_clauses
             && let Some(before) = clause_of(&mut tags, name, kind, depth)
         {
-            if before.end_line + 1 >= first {
-                before.end_line = end_line;
-            }
+            before.end_line = before.end_line.max(end_line);
             open.push(Open { start: raw.start, end: raw.end, line: first, kind, label, is_test });
             continue;
         }
@@ -410,16 +415,23 @@ fn clause_of<'a>(tags: &'a mut [Tag], name: &str, kind: &str, depth: u32) -> Opt
     if !matches!(kind, "function" | "method" | "macro") {
         return None;
     }
-    let siblings = tags.iter_mut().rev().take_while(|tag| tag.depth >= depth);
-    siblings
-        .filter(|tag| tag.depth == depth)
-        .take(CLAUSES_BACK)
-        .find(|tag| tag.name == name && tag.kind == kind)
+    let siblings =
+        tags.iter_mut().rev().take_while(|tag| tag.depth >= depth).filter(|tag| tag.depth == depth);
+    // `a, b :: Int` declares several before the first of them is defined; otherwise clauses stand together.
+    let mut nearest = None;
+    siblings.take(CLAUSES_BACK).find(|tag| {
+        let line = *nearest.get_or_insert(tag.line);
+        tag.name == name && tag.kind == kind && tag.line == line
+    })
+}
+
+fn is_callable(kind: &str) -> bool {
+    matches!(kind, "function" | "method" | "constructor" | "test")
 }
 
 /// Whether a definition is the business of the function or the initialiser around it alone.
 fn is_local(kind: &str, outer: Option<&'static str>) -> bool {
-    let in_function = matches!(outer, Some("function" | "method" | "constructor" | "test"));
+    let in_function = outer.is_some_and(is_callable);
     let in_value = matches!(outer, Some("variable" | "constant" | "static" | "field"));
     match kind {
         "variable" | "declaration" => in_function || in_value,

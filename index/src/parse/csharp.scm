@@ -12,6 +12,7 @@
 (constructor_declaration name: (identifier) @name) @def.constructor
 (destructor_declaration name: (identifier) @name) @def.method
 (operator_declaration operator: _ @name) @def.method
+(conversion_operator_declaration type: (identifier) @embedded) @def.method
 (indexer_declaration "this" @name) @def.property
 (property_declaration name: (identifier) @name) @def.property
 (event_declaration name: (identifier) @name) @def.field

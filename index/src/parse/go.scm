@@ -10,9 +10,15 @@
 (source_file (var_declaration (var_spec name: (identifier) @name) @def.variable))
 (source_file (var_declaration (var_spec_list (var_spec name: (identifier) @name) @def.variable)))
 (field_declaration name: (field_identifier) @name) @def.field
+(field_declaration !name type: (type_identifier) @embedded) @def.field
+(field_declaration !name type: (qualified_type name: (type_identifier) @embedded)) @def.field
+(field_declaration !name type: (pointer_type (type_identifier) @embedded)) @def.field
+(field_declaration !name type: (generic_type type: (type_identifier) @embedded)) @def.field
 (method_elem name: (field_identifier) @name) @def.method
 
 (call_expression function: (identifier) @ref.call)
 (call_expression function: (selector_expression field: (field_identifier) @ref.call))
 (call_expression function: (parenthesized_expression (identifier) @ref.call))
 (type_identifier) @ref.type
+(composite_literal type: (qualified_type name: (type_identifier) @ref.call))
+(call_expression function: (index_expression operand: (identifier) @ref.call))

@@ -3,6 +3,7 @@
 (enum_declaration name: (identifier) @name) @def.enum
 (record_declaration name: (identifier) @name) @def.class
 (annotation_type_declaration name: (identifier) @name) @def.interface
+(record_declaration parameters: (formal_parameters (formal_parameter name: (identifier) @name) @def.field))
 (method_declaration name: (identifier) @name) @def.method
 (constructor_declaration name: (identifier) @name) @def.constructor
 (compact_constructor_declaration name: (identifier) @name) @def.constructor
@@ -17,4 +18,7 @@
 (type_identifier) @ref.type
 (annotation name: (identifier) @ref.type)
 (marker_annotation name: (identifier) @ref.type)
+(scoped_type_identifier (type_identifier) @ref.type)
+(method_invocation object: (identifier) @ref.path)
+(field_access object: (identifier) @ref.path)
 (import_declaration (scoped_identifier name: (identifier) @ref.import))

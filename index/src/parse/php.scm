@@ -8,7 +8,7 @@
 (method_declaration name: (name) @name) @def.method
 (const_declaration (const_element . (name) @name)) @def.constant
 (property_declaration (property_element name: (variable_name (name) @name))) @def.field
-(property_promotion_parameter name: (variable_name (name) @name)) @def.field
+(property_promotion_parameter name: (variable_name (name) @name)) @def.property
 (program (expression_statement (assignment_expression left: (variable_name (name) @name)) @def.variable))
 (function_call_expression
   function: (name) @_define

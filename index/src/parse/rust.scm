@@ -32,6 +32,14 @@
 (use_list (scoped_identifier name: (identifier) @ref.import))
 (use_as_clause path: (scoped_identifier name: (identifier) @ref.import))
 (token_tree (identifier) @ref.token)
+(attribute
+  (identifier) @_derive
+  arguments: (token_tree (identifier) @ref.type)
+  (#eq? @_derive "derive"))
+(extern_crate_declaration name: (identifier) @ref.import)
+(use_as_clause path: (identifier) @ref.import)
+(scoped_use_list path: (identifier) @ref.path)
+(scoped_use_list path: (scoped_identifier name: (identifier) @ref.import))
 
 ; Items inside macros, `cfg_net! { pub fn … }`.
 (source_file (macro_invocation (token_tree) @inner))

@@ -79,6 +79,7 @@ mod tests {
         ],
         &[
             "1 import Display",
+            "1 import fmt",
             "2 import other",
             "9 type Area",
             "9 type Copy",
@@ -372,6 +373,7 @@ public class A extends Base implements Calm {
             "9 constant SIZE < interface Shape",
             "9 method draw < interface Shape",
             "10 class Point < class A",
+            "10 field x < class Point",
         ],
         &[
             "1 import List",

@@ -31,6 +31,8 @@ pub(in crate::parse) fn protobuf(text: &str) -> Vec<Tag> {
         };
         if matches!(block, "struct" | "enum" | "service" | "method") {
             items.push(depth, block, name, number, code.trim_end_matches(['{', ' ', ';']));
+        } else if block == "oneof" {
+            items.push(depth, "field", name, number, code.trim_end_matches(['{', ' ']));
         } else if block.is_empty() && code.contains('=') && !matches!(first, "option" | "reserved" | "syntax")
         {
             let before = code.split('=').next().unwrap_or_default().trim_end();
