@@ -98,7 +98,7 @@ pub(crate) fn matter(path: &str, language: &str) -> Matter {
     let name = path.rsplit('/').next().unwrap_or(path);
     match language {
         "markdown" => Matter::Document,
-        "json" | "toml" | "yaml" => Matter::Setting,
+        "json" | "jsonl" | "toml" | "yaml" => Matter::Setting,
         "text" if name.contains('.') || name.chars().all(|character| !character.is_lowercase()) => {
             match name.rsplit('.').next().unwrap_or("") {
                 "txt" | "rst" | "adoc" | "org" | "tex" | "asciidoc" => Matter::Document,
