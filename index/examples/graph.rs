@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use loci_index::{CallQuery, Index, Options, UseQuery};
+use loci_index::{CallQuery, Index, MapQuery, Options, UseQuery};
 
 const ROUNDS: usize = 7;
 
@@ -16,6 +16,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options { cache_dir: cache, max_file_bytes: 2_000_000, deny: Vec::new() };
     let index = Index::open(&root, options)?;
     index.refresh(&mut |_| {})?;
+    for (what, focus) in [("map", ""), ("map focus", "regex search")] {
+        let query = MapQuery { tokens: 1000, focus: focus.into(), ..MapQuery::default() };
+        let tokens = |text: &str| text.len().div_ceil(4);
+        time(what, focus, || Ok(index.map(&query, &tokens)?.tokens))?;
+        println!("{}", index.map(&query, &tokens)?.text);
+    }
     for symbol in arguments {
         time("definitions", &symbol, || Ok(index.definitions(&symbol)?.len()))?;
         let query = UseQuery { symbol: symbol.clone(), ..UseQuery::default() };

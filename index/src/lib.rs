@@ -24,7 +24,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use graph::{CallQuery, Callee, Callees, Caller, Callers, Site, Tests, UseQuery, Uses};
+pub use graph::{
+    CallQuery, Callee, Callees, Caller, Callers, MapEntry, MapFile, MapQuery, RepoMap, Site, Tests, UseQuery,
+    Uses,
+};
 
 /// Where the index lives and what it may read.
 #[derive(Debug, Clone)]
@@ -312,6 +315,15 @@ impl Index {
     /// `Store` when the store cannot be read.
     pub fn callees(&self, query: &CallQuery) -> Result<Callees, IndexError> {
         self.engine.ask(|snapshot| graph::callees(&self.engine, snapshot, query))
+    }
+
+    /// The most used definitions of the tree, as many signatures as fit a number of tokens. `count` says how many tokens a
+    /// text has; where there is no tokenizer, a quarter of its bytes is near enough.
+    ///
+    /// # Errors
+    /// `Store` when the store cannot be read.
+    pub fn map(&self, query: &MapQuery, count: &dyn Fn(&str) -> usize) -> Result<RepoMap, IndexError> {
+        self.engine.ask(|snapshot| graph::map(&self.engine, snapshot, query, count))
     }
 
     /// The definitions in one file, in order, read from disk as it is now.

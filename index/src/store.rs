@@ -21,6 +21,7 @@ use tantivy::schema::{
 use tantivy::{DocAddress, IndexReader, IndexSettings, Opstamp, ReloadPolicy, TantivyError};
 
 pub(crate) use directory::replace;
+pub(crate) use view::links::Links;
 pub(crate) use view::{ByKey, View};
 pub(crate) use writer::{Sink, Writer};
 

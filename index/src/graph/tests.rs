@@ -14,6 +14,7 @@ pub(super) struct Stage {
 
 pub(super) fn stage(files: &[(&str, &str)]) -> Stage {
     let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir_all(folder.path().join("project")).expect("a root");
     for (path, text) in files {
         let path = folder.path().join("project").join(path);
         fs::create_dir_all(path.parent().expect("a parent")).expect("folders");

@@ -2,6 +2,8 @@
 //! Uses postings directly: the documents of other trees and of the past are left out while they are counted.
 //! Never decides what ranks higher.
 
+pub(super) mod links;
+
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
