@@ -25,8 +25,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use graph::{
-    CallQuery, Callee, Callees, Caller, Callers, MapEntry, MapFile, MapQuery, RepoMap, Site, Tests, UseQuery,
-    Uses,
+    AffectedFile, CallQuery, Callee, Callees, Caller, Callers, Change, Impact, MapEntry, MapFile, MapQuery,
+    RepoMap, Site, TestFor, Tests, UseQuery, Uses, changes_of_diff,
 };
 
 /// Where the index lives and what it may read.
@@ -324,6 +324,30 @@ impl Index {
     /// `Store` when the store cannot be read.
     pub fn map(&self, query: &MapQuery, count: &dyn Fn(&str) -> usize) -> Result<RepoMap, IndexError> {
         self.engine.ask(|snapshot| graph::map(&self.engine, snapshot, query, count))
+    }
+
+    /// Tests that reach a symbol, directly or through others, then tests that are named after it.
+    ///
+    /// # Errors
+    /// `Store` when the store cannot be read.
+    pub fn tests_for(&self, symbol: &str) -> Result<Vec<TestFor>, IndexError> {
+        self.engine.ask(|snapshot| graph::tests_for(&self.engine, snapshot, symbol))
+    }
+
+    /// What changes touch: users of what changes, users of those down to `depth` (0 means 3), and their tests.
+    ///
+    /// # Errors
+    /// `Store` when the store cannot be read.
+    pub fn impact(&self, changes: &[Change], depth: u32) -> Result<Impact, IndexError> {
+        self.engine.ask(|snapshot| graph::impact(&self.engine, snapshot, changes, depth))
+    }
+
+    /// Defined names like one that is not defined, the likest first.
+    ///
+    /// # Errors
+    /// `Store` when the store cannot be read.
+    pub fn similar(&self, symbol: &str, limit: usize) -> Result<Vec<String>, IndexError> {
+        self.engine.ask(|snapshot| graph::similar(&self.engine, snapshot, symbol, limit))
     }
 
     /// The definitions in one file, in order, read from disk as it is now.

@@ -137,7 +137,7 @@ fn order(one: &Caller) -> (u32, bool, bool, &str, u32) {
 }
 
 /// Uses by the symbol around them.
-fn group(symbol: &str, uses: Vec<Seen>, depth: u32) -> Vec<Caller> {
+pub(crate) fn group(symbol: &str, uses: Vec<Seen>, depth: u32) -> Vec<Caller> {
     let mut groups: BTreeMap<(String, u32), Caller> = BTreeMap::new();
     for Seen { reference, around } in uses {
         // All code of a file outside of any symbol is one caller.

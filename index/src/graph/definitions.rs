@@ -76,7 +76,7 @@ fn is_within(definition: &Definition, parent: &str) -> bool {
     in_parent || definition.parent.is_none() && (file == parent || folder() == Some(parent))
 }
 
-fn collect(
+pub(crate) fn collect(
     engine: &Engine,
     snapshot: &Snapshot,
     ask: Ask,

@@ -97,6 +97,20 @@ impl View {
         Ok(Links { keys, links })
     }
 
+    /// Call `each` with every defined name; a name may come more than once, and may belong to another tree of the store.
+    pub(crate) fn each_defined(&self, each: &mut dyn FnMut(&str)) -> Result<(), Failure> {
+        for reader in self.searcher.segment_readers() {
+            let inverted = reader.inverted_index(self.fields.definition)?;
+            let mut stream = inverted.terms().stream()?;
+            while stream.advance() {
+                if let Ok(name) = std::str::from_utf8(stream.key()) {
+                    each(name);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn number(&self, numbers: &[Vec<FileNumber>], segment: usize, document: u32) -> FileNumber {
         let file = self.tables[segment].file_of.get(document as usize).copied().unwrap_or(u32::MAX);
         numbers[segment].get(file as usize).copied().unwrap_or(FileNumber::MAX)
