@@ -27,7 +27,7 @@ pub(crate) struct Snapshot {
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) view: View,
     /// The file the manifest was read from, or written to.
-    stamp: Option<Stat>,
+    pub(crate) stamp: Option<Stat>,
 }
 
 /// An open index.
@@ -144,11 +144,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Answer from a manifest that differs from the stored one in nothing that must be kept, unless a newer one is in use.
-    pub(crate) fn publish(&self, base: &Arc<Snapshot>, manifest: Manifest) {
+    /// Answer from a manifest with the same documents as the one before, unless a newer one is in use.
+    pub(crate) fn publish(&self, base: &Arc<Snapshot>, manifest: Manifest, stamp: Option<Stat>) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&state.1, base) {
-            state.1 = Arc::new(Snapshot { manifest: Arc::new(manifest), ..(**base).clone() });
+            state.1 = Arc::new(Snapshot { manifest: Arc::new(manifest), stamp, ..(**base).clone() });
         }
     }
 

@@ -14,7 +14,9 @@ mod outline;
 mod parse;
 mod rank;
 mod refresh;
+mod repository;
 mod store;
+mod sweep;
 mod tokenize;
 mod walk;
 
@@ -22,6 +24,7 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+pub use repository::shared_folder;
 use serde::{Deserialize, Serialize};
 
 pub use graph::{

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::codec::{Decoder, Encoder};
 use crate::store::ByKey;
+use crate::sweep::Layout;
 use crate::walk::{Found, Stat};
 
 /// Changes with the stored form and with anything that changes what is stored; an older index is then built again.
@@ -43,6 +44,8 @@ pub(crate) struct Manifest {
     /// The deny patterns that held when the whole tree was last walked: no record is denied by these.
     /// Zeros when files were taken in under others since.
     pub(crate) rules: [u8; 32],
+    /// What the last walk saw beside files.
+    pub(crate) layout: Layout,
     pub(crate) records: Vec<Record>,
     by_key: ByKey<usize>,
 }
@@ -158,6 +161,7 @@ impl Manifest {
         out.bytes(self.root.as_os_str().as_encoded_bytes());
         out.number(self.generation);
         out.bytes(&self.rules);
+        self.layout.encode(&mut out);
         out.number(self.records.len() as u64);
         for record in &self.records {
             out.text(&record.path);
@@ -194,6 +198,7 @@ impl Manifest {
             root: raw_path(from.bytes()?),
             generation: from.number()?,
             rules: from.bytes()?.try_into().ok()?,
+            layout: Layout::decode(from)?,
             ..Self::default()
         };
         for _ in 0..from.count()? {
@@ -236,13 +241,13 @@ pub(crate) enum Unusable {
 }
 
 #[cfg(unix)]
-fn raw_path(bytes: &[u8]) -> PathBuf {
+pub(crate) fn raw_path(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
 }
 
 #[cfg(not(unix))]
-fn raw_path(bytes: &[u8]) -> PathBuf {
+pub(crate) fn raw_path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 

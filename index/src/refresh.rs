@@ -1,5 +1,5 @@
 //! Owns bringing the index up to date: what to read, in parallel, and one commit at the end.
-//! Uses `walk`, `manifest`, `parse`, `chunk` and the writer of `store`.
+//! Uses `sweep`, `walk`, `manifest`, `parse`, `chunk` and the writer of `store`.
 //! Never answers queries.
 
 use std::collections::BTreeSet;
@@ -7,14 +7,15 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{OnceLock, mpsc};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::{Duration, Instant};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Snapshot};
 use crate::manifest::{Manifest, Record, TOO_LARGE, is_racy, key_of};
 use crate::parse::{LineIndex, Tags, languages};
 use crate::store::{ChunkText, Failure, FileText, Sink, Store, View, Writer};
-use crate::walk::{self, Found, Stat};
+use crate::sweep::{self, now};
+use crate::walk::{self, Found, Scope, Stat};
 use crate::{IndexError, Progress, RefreshReport};
 
 /// So many files, or so many bytes, a commit: what a killed first build has done is kept.
@@ -35,19 +36,34 @@ pub(crate) fn refresh(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<RefreshReport, IndexError> {
     progress(Progress { done: 0, total: 0 });
-    let found = walk::walk(&engine.root, &engine.deny, &engine.options.cache_dir, only);
-    let within = |path: &Path| only.is_none_or(|only| path.ancestors().any(|part| only.contains(part)));
     let snapshot = engine.latest()?;
-    let difference = snapshot.manifest.compare(&found, engine.options.max_file_bytes, Some(&within));
-    let complete = snapshot.manifest.generation > 0;
-    let rules = if only.is_none() { engine.deny.fingerprint() } else { snapshot.manifest.rules };
-    if difference.read.is_empty() && difference.removed.is_empty() && complete {
-        if snapshot.manifest.rules != rules {
-            let mut manifest = (*snapshot.manifest).clone();
-            manifest.rules = rules;
-            engine.publish(&snapshot, manifest);
+    let (root, cache) = (&engine.root, &engine.options.cache_dir);
+    let walked = match only {
+        Some(only) => walk::walk(root, &engine.deny, cache, &Scope::Paths(only.clone())),
+        None => sweep::sweep(root, &engine.deny, cache, &snapshot.manifest),
+    };
+    let within = |path: &Path| only.is_none_or(|only| path.ancestors().any(|part| only.contains(part)));
+    let compare =
+        |manifest: &Manifest| manifest.compare(&walked.files, engine.options.max_file_bytes, Some(&within));
+    // What a whole sweep says of the tree beside its files.
+    let settle = |manifest: &mut Manifest| {
+        if only.is_none() {
+            manifest.rules = engine.deny.fingerprint();
+            manifest.layout = walked.layout.clone();
+        } else if manifest.rules != engine.deny.fingerprint() {
+            manifest.rules = [0; 32];
         }
-        return Ok(report(&snapshot.manifest, &Done::default(), 0, engine.tell_damage()));
+    };
+    let difference = compare(&snapshot.manifest);
+    let complete = snapshot.manifest.generation > 0;
+    if difference.read.is_empty() && difference.removed.is_empty() && complete {
+        let known = &snapshot.manifest;
+        if only.is_none() && (known.rules != engine.deny.fingerprint() || known.layout != walked.layout) {
+            let mut manifest = (**known).clone();
+            settle(&mut manifest);
+            remember(engine, &snapshot, manifest)?;
+        }
+        return Ok(report(known, &Done::default(), 0, engine.tell_damage()));
     }
     let patience = if complete { PATIENCE } else { PATIENCE_AT_FIRST };
     let Some(_lock) = engine.lock(patience)? else {
@@ -57,13 +73,9 @@ pub(crate) fn refresh(
     };
     // Another process may have done the work while we waited.
     let snapshot = engine.latest()?;
-    let difference = snapshot.manifest.compare(&found, engine.options.max_file_bytes, Some(&within));
+    let difference = compare(&snapshot.manifest);
     let mut manifest = (*snapshot.manifest).clone();
-    manifest.rules = if only.is_none() || manifest.rules == engine.deny.fingerprint() {
-        engine.deny.fingerprint()
-    } else {
-        [0; 32]
-    };
+    settle(&mut manifest);
     let mut retired: Vec<u64> =
         difference.removed.iter().map(|record| record.key).filter(|&key| key != 0).collect();
     manifest.apply(&difference.removed, Vec::new());
@@ -95,6 +107,7 @@ pub(crate) fn refresh(
     // A doubt about fresh files may have been cleared up without anything else being new.
     if manifest.records != snapshot.manifest.records
         || manifest.rules != snapshot.manifest.rules
+        || manifest.layout != snapshot.manifest.layout
         || manifest.generation == 0
     {
         manifest.generation += 1;
@@ -106,6 +119,21 @@ pub(crate) fn refresh(
     }
     let removed = difference.removed.len() as u64;
     Ok(report(&engine.snapshot().manifest, &done, removed, engine.tell_damage()))
+}
+
+/// Keep what saves the next sweep some work. Where somebody else writes just now, this process alone profits.
+fn remember(engine: &Engine, snapshot: &Arc<Snapshot>, manifest: Manifest) -> Result<(), IndexError> {
+    let lock = engine.lock(Duration::ZERO)?;
+    if lock.is_some() && Arc::ptr_eq(&engine.latest()?, snapshot) {
+        let mut manifest = manifest;
+        manifest.generation += 1;
+        let written = engine.write_manifest(&manifest)?;
+        engine.publish(snapshot, manifest, written);
+    } else {
+        let stamp = snapshot.stamp;
+        engine.publish(snapshot, manifest, stamp);
+    }
+    Ok(())
 }
 
 /// Cut the files into commits.
@@ -123,10 +151,6 @@ fn batches(files: &[Found]) -> Vec<&[Found]> {
         batches.push(&files[start..]);
     }
     batches
-}
-
-fn now() -> i128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128)
 }
 
 /// What became of the files that were read.

@@ -2,16 +2,18 @@
 //! Uses the `ignore` crate.
 //! Never opens a file and never follows a link.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{DirEntry, WalkBuilder, WalkState};
 
 use crate::codec::{Decoder, Encoder};
+use crate::manifest::is_racy;
+use crate::sweep::{Folder, Guard, Layout, now};
 
 /// Hidden entries that hold code or configuration people ask about. Everything else that starts with a dot stays out.
 const USEFUL_HIDDEN: &[&str] = &[
@@ -117,6 +119,40 @@ pub(crate) struct Found {
     pub(crate) skipped: Option<String>,
 }
 
+/// What a walk has seen.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Walked {
+    /// By path.
+    pub(crate) files: Vec<Found>,
+    /// What must be unchanged for the next sweep to need no walk.
+    pub(crate) layout: Layout,
+}
+
+impl Walked {
+    /// Put everything in order, once.
+    pub(crate) fn settle(&mut self) {
+        self.files.sort_by(|one, other| one.path.cmp(&other.path).then_with(|| one.raw.cmp(&other.raw)));
+        self.files.dedup_by(|one, other| one.raw == other.raw);
+        self.layout.folders.sort_by(|one, other| one.raw.cmp(&other.raw));
+        self.layout.folders.dedup_by(|one, other| one.raw == other.raw);
+        self.layout.inner.sort_by(|one, other| one.path.cmp(&other.path));
+        self.layout.inner.dedup_by(|one, other| one.path == other.path);
+    }
+}
+
+/// How much of the tree is walked.
+#[derive(Debug, Clone)]
+pub(crate) enum Scope {
+    All,
+    /// These relative paths and what is below them.
+    Paths(BTreeSet<PathBuf>),
+    /// What stands in the changed folders, and everything below folders that are not known.
+    Folders {
+        changed: HashSet<PathBuf>,
+        known: HashSet<PathBuf>,
+    },
+}
+
 /// The patterns that are never read, whatever the ignore files say.
 #[derive(Debug, Clone)]
 pub(crate) struct Deny {
@@ -158,9 +194,9 @@ impl Deny {
     }
 }
 
-/// Every file below `root` that counts, sorted by path. With `only`, just these relative paths, under the same rules.
-pub(crate) fn walk(root: &Path, deny: &Deny, cache: &Path, only: Option<&BTreeSet<PathBuf>>) -> Vec<Found> {
-    let found = Mutex::new(Vec::new());
+/// Every file below `root` that counts, under the same rules whatever the scope.
+pub(crate) fn walk(root: &Path, deny: &Deny, cache: &Path, scope: &Scope) -> Walked {
+    let walked = Mutex::new(Walked::default());
     let in_git = root.ancestors().any(|folder| folder.join(".git").exists());
     let mut builder = WalkBuilder::new(root);
     builder
@@ -170,40 +206,101 @@ pub(crate) fn walk(root: &Path, deny: &Deny, cache: &Path, only: Option<&BTreeSe
         // Outside a repository the ignore files of the folders above (a home folder's, say) are none of ours.
         .parents(in_git)
         .threads(threads().min(8));
-    let (root_owned, deny_owned, cache_owned, only_owned) =
-        (root.to_path_buf(), deny.clone(), cache.to_path_buf(), only.cloned());
-    builder.filter_entry(move |entry| {
-        wanted(entry, &root_owned, only_owned.as_ref())
-            && counts(entry, &root_owned, &deny_owned, &cache_owned)
-    });
-    let take = |entry: Result<DirEntry, ignore::Error>| match entry {
-        Ok(entry) => describe(&entry, root),
-        Err(error) => unreadable(&error, root, deny),
-    };
-    if only.is_some() {
-        // Some paths are found sooner than threads are started, and the parallel walk sleeps when it has nothing to do.
-        let mut found: Vec<_> = builder.build().filter_map(take).collect();
-        sort(&mut found);
-        return found;
+    let note = Arc::new(Mutex::new(Layout::default()));
+    if let Ok(metadata) = std::fs::metadata(root)
+        && !matches!(scope, Scope::Folders { changed, .. } if !changed.contains(Path::new("")))
+    {
+        note_folder(&note, PathBuf::new(), &metadata);
     }
-    builder.build_parallel().run(|| {
-        Box::new(|entry| {
-            if let Some(one) = take(entry)
-                && let Ok(mut found) = found.lock()
-            {
-                found.push(one);
-            }
-            WalkState::Continue
-        })
+    let (root_owned, deny_owned, cache_owned, scope_owned, note_inside) =
+        (root.to_path_buf(), deny.clone(), cache.to_path_buf(), scope.clone(), Arc::clone(&note));
+    builder.filter_entry(move |entry| {
+        let Ok(relative) = entry.path().strip_prefix(&root_owned) else { return false };
+        if !wanted(entry, relative, &scope_owned) {
+            return false;
+        }
+        note_guards(entry, &note_inside);
+        if !counts(entry, relative, &deny_owned, &cache_owned, &note_inside) {
+            return false;
+        }
+        // Before it is listed: what is added meanwhile shows in a later stat.
+        if entry.file_type().is_some_and(|kind| kind.is_dir())
+            && entry.depth() > 0
+            && is_listed(relative, &scope_owned)
+            && let Ok(metadata) = entry.metadata()
+        {
+            note_folder(&note_inside, relative.to_path_buf(), &metadata);
+        }
+        true
     });
-    let mut found = found.into_inner().unwrap_or_default();
-    sort(&mut found);
-    found
+    let take = |entry: Result<DirEntry, ignore::Error>| {
+        let found = match entry {
+            Ok(entry) => describe(&entry, root),
+            Err(error) => unreadable(&error, root, deny),
+        };
+        if let (Some(found), Ok(mut walked)) = (found, walked.lock()) {
+            walked.files.push(found);
+        }
+    };
+    if matches!(scope, Scope::All) {
+        builder.build_parallel().run(|| {
+            Box::new(|entry| {
+                take(entry);
+                WalkState::Continue
+            })
+        });
+    } else {
+        // Some paths are found sooner than threads are started, and the parallel walk sleeps when it has nothing to do.
+        builder.build().for_each(take);
+    }
+    let mut walked = walked.into_inner().unwrap_or_default();
+    walked.layout = std::mem::take(&mut *note.lock().unwrap_or_else(PoisonError::into_inner));
+    walked.layout.outer = outer_guards(root);
+    walked.settle();
+    walked
 }
 
-fn sort(found: &mut Vec<Found>) {
-    found.sort_by(|one, other| one.path.cmp(&other.path).then_with(|| one.raw.cmp(&other.raw)));
-    found.dedup_by(|one, other| one.raw == other.raw);
+fn note_folder(layout: &Mutex<Layout>, raw: PathBuf, metadata: &Metadata) {
+    let stat = Stat::of(metadata);
+    let folder = Folder { raw, stat, racy: is_racy(&stat, now()) };
+    layout.lock().unwrap_or_else(PoisonError::into_inner).folders.push(folder);
+}
+
+/// Remember what decides over the entries beside it.
+fn note_guards(entry: &DirEntry, layout: &Mutex<Layout>) {
+    let path = match entry.file_name().to_str() {
+        Some(".gitignore" | ".ignore") => entry.path().to_path_buf(),
+        Some(".git") => exclude_file(entry.path()),
+        _ => return,
+    };
+    layout.lock().unwrap_or_else(PoisonError::into_inner).inner.push(Guard::of(path));
+}
+
+/// What decides over the tree from outside: ignore files above it in the same repository, and the user's own.
+pub(crate) fn outer_guards(root: &Path) -> Vec<Guard> {
+    let mut paths = Vec::new();
+    for folder in root.ancestors().skip(1) {
+        paths.extend([folder.join(".git"), exclude_file(&folder.join(".git"))]);
+        paths.extend([folder.join(".gitignore"), folder.join(".ignore")]);
+    }
+    paths.push(exclude_file(&root.join(".git")));
+    paths.extend(ignore::gitignore::gitconfig_excludes_path());
+    paths
+        .into_iter()
+        .map(|path| {
+            let guard = Guard::of(path);
+            // Of a repository itself, only whether it is there.
+            if guard.path.ends_with(".git") {
+                Guard { stat: guard.stat.map(|_| Stat::default()), racy: false, ..guard }
+            } else {
+                guard
+            }
+        })
+        .collect()
+}
+
+fn exclude_file(git: &Path) -> PathBuf {
+    crate::repository::common_folder(git).unwrap_or_else(|| git.to_path_buf()).join("info").join("exclude")
 }
 
 /// Cores to read and parse with.
@@ -211,7 +308,7 @@ pub(crate) fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-fn counts(entry: &DirEntry, root: &Path, deny: &Deny, cache: &Path) -> bool {
+fn counts(entry: &DirEntry, relative: &Path, deny: &Deny, cache: &Path, layout: &Mutex<Layout>) -> bool {
     if entry.depth() == 0 {
         return true;
     }
@@ -221,12 +318,18 @@ fn counts(entry: &DirEntry, root: &Path, deny: &Deny, cache: &Path) -> bool {
         return false;
     }
     if is_directory {
-        let generated = || GENERATED_MARKS.iter().any(|mark| entry.path().join(mark).exists());
-        if NEVER_SOURCE.contains(&&*name) || entry.path() == cache || generated() {
+        if NEVER_SOURCE.contains(&&*name) || entry.path() == cache {
+            return false;
+        }
+        let marks = GENERATED_MARKS.iter().map(|mark| entry.path().join(mark));
+        if let Some(mark) = marks.into_iter().find(|mark| mark.exists()) {
+            // Builds touch the folder all the time; only without its mark would it count.
+            let mut layout = layout.lock().unwrap_or_else(PoisonError::into_inner);
+            layout.inner.push(Guard { racy: false, ..Guard::of(mark) });
             return false;
         }
     }
-    entry.path().strip_prefix(root).is_ok_and(|relative| !deny.covers(relative, is_directory))
+    !deny.covers(relative, is_directory)
 }
 
 /// `.eslintrc` also means `.eslintrc.json`.
@@ -234,13 +337,38 @@ fn is_or_extends(name: &str, useful: &str) -> bool {
     name.strip_prefix(useful).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-fn wanted(entry: &DirEntry, root: &Path, only: Option<&BTreeSet<PathBuf>>) -> bool {
-    let Some(only) = only else { return true };
-    let Ok(relative) = entry.path().strip_prefix(root) else { return false };
-    // A folder is wanted when a wanted path starts with it: the next one in order does, then.
-    only.contains(relative)
-        || only.range(relative.to_path_buf()..).next().is_some_and(|path| path.starts_with(relative))
-        || relative.ancestors().skip(1).any(|folder| !folder.as_os_str().is_empty() && only.contains(folder))
+fn wanted(entry: &DirEntry, relative: &Path, scope: &Scope) -> bool {
+    let parent = relative.parent().unwrap_or(Path::new(""));
+    match scope {
+        Scope::All => true,
+        Scope::Paths(only) => {
+            // A folder is wanted when a wanted path starts with it: the next one in order does, then.
+            only.contains(relative)
+                || only.range(relative.to_path_buf()..).next().is_some_and(|path| path.starts_with(relative))
+                || relative
+                    .ancestors()
+                    .skip(1)
+                    .any(|folder| !folder.as_os_str().is_empty() && only.contains(folder))
+        }
+        Scope::Folders { changed, known } => {
+            let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+            let beside = changed.contains(parent) || !known.contains(parent);
+            if is_directory && known.contains(relative) {
+                changed.iter().any(|folder| folder.starts_with(relative))
+            } else {
+                beside
+            }
+        }
+    }
+}
+
+/// Whether a folder that is walked is listed for its own sake, and not only on the way to another.
+fn is_listed(relative: &Path, scope: &Scope) -> bool {
+    match scope {
+        Scope::All => true,
+        Scope::Paths(_) => false,
+        Scope::Folders { changed, known } => changed.contains(relative) || !known.contains(relative),
+    }
 }
 
 fn describe(entry: &DirEntry, root: &Path) -> Option<Found> {
@@ -306,7 +434,8 @@ mod tests {
     fn check(files: &[(&str, &str)], deny: &[&str], expect: &[&str]) {
         let folder = tree(files);
         let deny = Deny::new(folder.path(), &deny.iter().map(|&pattern| pattern.into()).collect::<Vec<_>>());
-        let found: Vec<_> = walk(folder.path(), &deny, Path::new("/nowhere"), None)
+        let found: Vec<_> = walk(folder.path(), &deny, Path::new("/nowhere"), &Scope::All)
+            .files
             .into_iter()
             .map(|file| file.path)
             .collect();
@@ -393,13 +522,14 @@ mod tests {
         ]);
         let deny = Deny::new(folder.path(), &[]);
         let only = ["a.rs", "b.rs", "in/c.rs", "gone.rs"].iter().map(PathBuf::from).collect();
-        let found: Vec<_> = walk(folder.path(), &deny, Path::new("/nowhere"), Some(&only))
+        let found: Vec<_> = walk(folder.path(), &deny, Path::new("/nowhere"), &Scope::Paths(only))
+            .files
             .into_iter()
             .map(|file| file.path)
             .collect();
         assert_eq!(found, ["a.rs", "in/c.rs"]);
-        let only = [PathBuf::from("in")].into();
-        assert_eq!(walk(folder.path(), &deny, Path::new("/nowhere"), Some(&only)).len(), 2);
+        let only = Scope::Paths([PathBuf::from("in")].into());
+        assert_eq!(walk(folder.path(), &deny, Path::new("/nowhere"), &only).files.len(), 2);
     }
 
     #[cfg(unix)]
@@ -411,6 +541,6 @@ mod tests {
         std::os::unix::fs::symlink(folder.path(), folder.path().join("loop")).expect("a link");
         let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).expect("a socket");
         let deny = Deny::new(folder.path(), &[]);
-        assert_eq!(walk(folder.path(), &deny, Path::new("/nowhere"), None).len(), 1);
+        assert_eq!(walk(folder.path(), &deny, Path::new("/nowhere"), &Scope::All).files.len(), 1);
     }
 }
