@@ -488,16 +488,48 @@ fn stored_tags_are_read_back() {
     }
 }
 
+const EVERY_LANGUAGE: [&str; 24] = [
+    "a.rs", "a.py", "a.jsx", "a.ts", "a.tsx", "a.go", "a.java", "a.c", "a.cpp", "a.cs", "a.rb", "a.php",
+    "a.kt", "a.swift", "a.scala", "a.lua", "a.sh", "a.ex", "a.zig", "a.hs", "a.md", "a.vue", "a.html",
+    "a.scss",
+];
+
+/// Places are in order and inside the text.
+fn check_places(path: &str, text: &str) {
+    let lines = LineIndex::new(text).count();
+    let found = tags(text, languages::of(path, text), false);
+    for tag in &found.definitions {
+        assert!(tag.start_line >= 1 && tag.start_line <= tag.line, "{path}: {tag:?}");
+        assert!(tag.line <= tag.end_line && tag.end_line <= lines, "{path}: {tag:?}");
+        assert!(!tag.name.is_empty(), "{path}: {tag:?}");
+    }
+    assert!(found.uses.iter().all(|one| one.line >= 1 && one.line <= lines), "{path}");
+}
+
+#[test]
+fn deep_nesting_is_survived() {
+    for open in ["(", "{", "[", "a(", "if x { ", "<a>", "f(function() {", "\n  ", "/*", "\"", "- "] {
+        let text = open.repeat(500);
+        for path in EVERY_LANGUAGE {
+            check_places(path, &text);
+        }
+    }
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(60))]
     #[test]
-    fn any_text_is_survived(text in "(fn |struct |impl |def |class |func |[a-z]+|[(){}<>;:=\"'#@\n\t ]|é|/\\*\\*|\\*/|//|#\\[){0,120}") {
-        for path in ["a.rs", "a.py", "a.jsx", "a.ts", "a.tsx", "a.go", "a.java", "a.c", "a.cpp", "a.md"] {
-            let lines = LineIndex::new(&text).count();
-            for tag in tags(&text, languages::of(path, &text), false).definitions {
-                proptest::prop_assert!(tag.start_line >= 1 && tag.start_line <= tag.line, "{path}: {tag:?}");
-                proptest::prop_assert!(tag.line <= tag.end_line && tag.end_line <= lines, "{path}: {tag:?}");
-            }
+    fn any_text_is_survived(text in "(fn |struct |impl |def |class |func |[a-z]+|[(){}<>;:=\"'#@\n\t ]|é|/\\*\\*|\\*/|//|#\\[|-- \\||end|do |defmodule A|\\$|where |namespace a\\.b){0,120}") {
+        for path in EVERY_LANGUAGE {
+            check_places(path, &text);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_survived(bytes: Vec<u8>) {
+        let text = String::from_utf8_lossy(&bytes);
+        for path in EVERY_LANGUAGE {
+            check_places(path, &text);
         }
     }
 }

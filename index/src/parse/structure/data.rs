@@ -25,10 +25,15 @@ pub(in crate::parse) fn json(text: &str) -> Vec<Tag> {
     let mut line_start = 0usize;
     // The last string or word: a key when a colon follows.
     let mut last: Option<(&str, u32)> = None;
+    // The line of the last thing that was no blank.
+    let (mut seen, mut before) = (1u32, 1u32);
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
         let start = at;
         at += 1;
+        if !byte.is_ascii_whitespace() {
+            before = std::mem::replace(&mut seen, line);
+        }
         match byte {
             b'\n' => {
                 line = line.saturating_add(1);
@@ -65,10 +70,16 @@ pub(in crate::parse) fn json(text: &str) -> Vec<Tag> {
                 if around.pop() == Some(Bracket::List) {
                     lists -= 1;
                 }
+                items.close(around.len() + 1, before);
                 items.close(around.len(), line);
                 last = None;
             }
-            b',' => last = None,
+            b',' => {
+                if lists == 0 {
+                    items.close(around.len(), line);
+                }
+                last = None;
+            }
             b':' => {
                 let is_key = around.last() == Some(&Bracket::Object) && lists == 0 && around.len() <= DEEPEST;
                 if let Some((name, number)) = last.take().filter(|_| is_key) {
@@ -119,7 +130,12 @@ pub(in crate::parse) fn yaml(text: &str) -> Vec<Tag> {
         if trimmed.starts_with('#') {
             continue;
         }
-        while open.last().is_some_and(|&(outer, _)| outer >= indentation) {
+        // A list may stand as far out as the key it belongs to.
+        let is_item = trimmed == "-" || trimmed.starts_with("- ");
+        let is_over = |&(outer, is_list): &(usize, bool)| {
+            outer > indentation || outer == indentation && (is_list || !is_item)
+        };
+        while open.last().is_some_and(is_over) {
             open.pop();
         }
         items.close(open.len(), last);
@@ -132,7 +148,7 @@ pub(in crate::parse) fn yaml(text: &str) -> Vec<Tag> {
         {
             scalar = Some(indentation);
         }
-        if trimmed == "-" || trimmed.starts_with("- ") {
+        if is_item {
             open.push((indentation, true));
             continue;
         }

@@ -182,18 +182,23 @@ pub(in crate::parse) fn html(text: &str) -> Vec<Tag> {
             [b'h', digit @ b'1'..=b'6'] => usize::from(digit - b'0'),
             _ => 0,
         };
-        if rank > 0 {
+        if matches!(markup.name, "script" | "style") {
+            items.close(0, line.saturating_sub(1));
+        } else if rank > 0 {
             let title = title_after(text, &markup);
             items.push(rank, "heading", &title, line, &title);
         } else if let Some(id) = markup.attribute("id").filter(|id| is_name(id)) {
             items.push(7, "element", id, line, &signature());
+            items.close(7, line);
         } else if let Some(name) = markup.attribute("name").filter(|name| markup.name == "a" && is_name(name))
         {
             items.push(7, "element", name, line, &signature());
+            items.close(7, line);
         } else if markup.name.contains('-') && !custom.contains(&markup.name) {
             // The first use of a custom element says that the page has it.
             custom.push(markup.name);
             items.push(7, "element", markup.name, line, &signature());
+            items.close(7, line);
         }
     }
     items.finish(lines.count())

@@ -45,6 +45,9 @@ pub(in crate::parse) fn protobuf(text: &str) -> Vec<Tag> {
                 _ => {}
             }
         }
+        if !code.contains('{') && !matches!(block, "struct" | "enum" | "service") {
+            items.close(depth, number);
+        }
         for byte in code.bytes() {
             match byte {
                 b'{' => {

@@ -72,8 +72,7 @@ pub(in crate::parse) fn css(text: &str) -> Vec<Tag> {
                 at = text[start..].find(['}', '\n']).map_or(bytes.len(), |length| start + length);
                 at += usize::from(bytes.get(at) == Some(&b'}'));
             }
-            b'{' => {
-                brackets = 0;
+            b'{' if brackets == 0 => {
                 let prelude = begun.take().map(|(from, line)| (text[from..start].trim(), line));
                 let block = open(&mut items, &around, prelude);
                 around.push(block);
@@ -143,8 +142,7 @@ fn declare(items: &mut Items, rank: usize, text: &str, line: u32) {
     let Some((name, _)) = text.split_once(':') else { return };
     let name = name.trim_end();
     let is_variable = name.starts_with("--") || name.starts_with('$') || name.starts_with('@') && rank == 0;
-    let is_plain =
-        name[1.min(name.len())..].chars().all(|one| one.is_alphanumeric() || matches!(one, '-' | '_'));
+    let is_plain = name.chars().skip(1).all(|one| one.is_alphanumeric() || matches!(one, '-' | '_'));
     if is_variable && is_plain {
         let signature: String = text.lines().next().unwrap_or_default().to_owned();
         items.push(rank, "variable", name, line, &signature);

@@ -5,6 +5,11 @@
 use super::*;
 
 fn check_sample(path: &str, text: &str, expect: &str) {
+    // Half a file is a file too.
+    for at in (0..text.len()).step_by(97).filter(|&at| text.is_char_boundary(at)) {
+        check_places(path, &text[..at]);
+        check_places(path, &text[at..]);
+    }
     let (definitions, uses) = read(path, text);
     let seen = format!("{}\n\n{}\n", definitions.join("\n"), uses.join("\n"));
     let first = seen.lines().zip(expect.lines()).find(|(seen, expect)| seen != expect);
