@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::manifest::{Manifest, Record, Unusable};
 use crate::refresh::{CacheLock, lock};
 use crate::store::{Failure, STORES, Store, View, folder, replace};
+use crate::vector::{Meaning, Near};
 use crate::walk::{Deny, Stat};
 use crate::{IndexError, Options};
 
@@ -42,6 +43,8 @@ pub(crate) struct Engine {
     set_aside: AtomicBool,
     /// Something in the store could not be read: the next refresh sets it aside.
     suspect: AtomicBool,
+    /// Vectors, when an embedder was attached.
+    pub(crate) meaning: RwLock<Option<Arc<Meaning>>>,
 }
 
 /// The right to write: against other threads and other processes.
@@ -81,6 +84,7 @@ impl Engine {
             writing: Mutex::new(()),
             set_aside: AtomicBool::new(was_damaged),
             suspect: AtomicBool::new(false),
+            meaning: RwLock::new(None),
         })
     }
 
@@ -179,6 +183,12 @@ impl Engine {
     /// Whether an index was set aside since this was last asked.
     pub(crate) fn tell_damage(&self) -> bool {
         self.set_aside.swap(false, Ordering::AcqRel)
+    }
+
+    /// How near everything is in meaning to a question; `None` without vectors.
+    pub(crate) fn near(&self, snapshot: &Snapshot, question: &str) -> Option<Near> {
+        let meaning = self.meaning.read().unwrap_or_else(PoisonError::into_inner).clone()?;
+        meaning.near(&snapshot.manifest, question)
     }
 
     /// Run a query. A store that fails, or panics inside, is damaged: it is set aside on the next refresh.

@@ -18,6 +18,7 @@ mod repository;
 mod store;
 mod sweep;
 mod tokenize;
+mod vector;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -31,6 +32,7 @@ pub use graph::{
     AffectedFile, CallQuery, Callee, Callees, Caller, Callers, Change, Impact, MapEntry, MapFile, MapQuery,
     RepoMap, Site, TestFor, Tests, UseQuery, Uses, changes_of_diff,
 };
+pub use vector::{Embed, EmbedError, EmbedReport, Nearest, Role};
 
 /// Where the index lives and what it may read.
 #[derive(Debug, Clone)]

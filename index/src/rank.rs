@@ -2,6 +2,7 @@
 //! Uses the signals that `rank::signals` gathers and the curves of `rank::weights`.
 //! Never reads files and never names tantivy.
 
+mod meaning;
 pub(crate) mod place;
 pub(crate) mod query;
 pub(crate) mod signals;
@@ -111,6 +112,10 @@ pub(crate) fn rank(
         other.0.total_cmp(&one.0).then_with(|| one.1.record.path.cmp(&other.1.record.path))
     });
     files.truncate(enough);
+    let (behind, repeated) = match gathered.has_meaning {
+        true => (weights::BEHIND_IN_MEANING, weights::REPEATED_IN_MEANING),
+        false => (weights::BEHIND, weights::REPEATED),
+    };
     let mut ranked = Vec::new();
     let mut order: HashMap<Spot, (&str, u32)> = HashMap::new();
     for (file_score, candidate) in &files {
@@ -132,7 +137,7 @@ pub(crate) fn rank(
         let best = spans.first().map_or(0.0, |span| span.0);
         for (place, (span_score, spot, facts, _)) in spans.into_iter().enumerate() {
             // The best span of a file stands for the file; the others fall behind by what they are worse.
-            let behind = weights::BEHIND * (span_score - best) - weights::REPEATED * (place as f32).min(4.0);
+            let behind = behind * (span_score - best) - repeated * (place as f32).min(4.0);
             let mut why: Vec<(String, f32)> = explain(FILE_NAMES, curves.file, &candidate.signals)
                 .map(|(name, points)| (name.to_owned(), points))
                 .collect();

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::meaning;
 use super::place::{self, Aside, Matter};
 use super::query::{Kind, Name, Reading, Term};
 use crate::Query;
@@ -49,7 +50,7 @@ signals! { OfFile, FILE_SIGNALS, FILE_NAMES:
     NamedPath "named path",
     Test "test", WantedTest "test, asked for", Example "example", Vendored "vendored", Generated "generated",
     Document "document", Setting "setting", Interface "declarations only", Entry "entry of a folder",
-    Depth "depth", Size "size", Language "language", Working "working set",
+    Depth "depth", Size "size", Language "language", Working "working set", Meaning "meaning",
 }
 
 signals! { OfSpan, SPAN_SIGNALS, SPAN_NAMES:
@@ -57,7 +58,7 @@ signals! { OfSpan, SPAN_SIGNALS, SPAN_NAMES:
     SymbolsHere "symbols here", DocHere "doc comment here",
     WholeHere "definition here", WholePlainHere "definition here, other case", NamedHere "name here",
     RunHere "phrase here", WordHere "word here",
-    LineHere "named line", TestHere "test here", First "first span", Long "length",
+    LineHere "named line", TestHere "test here", First "first span", Long "length", MeaningHere "meaning here",
 }
 
 /// A file that may be shown, with what speaks for it and for its spans.
@@ -82,11 +83,13 @@ pub(crate) struct Gathered<'a> {
     pub(crate) candidates: Vec<Candidate<'a>>,
     /// Something of exactly the query's name is defined.
     pub(crate) is_named: bool,
+    /// Vectors spoke too.
+    pub(crate) has_meaning: bool,
 }
 
 /// What one document gathered so far. On file documents `symbols` is the path's score, `doc` that of pairs, `other` the path's terms.
 #[derive(Debug, Default, Clone, Copy)]
-struct Slot {
+pub(super) struct Slot {
     all: f32,
     title: f32,
     symbols: f32,
@@ -210,6 +213,7 @@ pub(crate) fn gather<'a>(
     for key in paths.keys() {
         by_key.entry(*key).or_default();
     }
+    let near = meaning::near(engine, snapshot, query, reading, &mut by_key)?;
     let mut chosen: Vec<_> = by_key
         .into_iter()
         .filter_map(|(key, found)| {
@@ -230,7 +234,8 @@ pub(crate) fn gather<'a>(
                 .map(|namings: &Namings| namings.iter().sum::<f32>())
                 .fold(0.0, f32::max);
             let path = paths.get(&record.key).map_or(0.0, |(fit, _)| 4.0 * fit);
-            (file + chunk + named + path, record, found)
+            let meaning = near.as_ref().map_or(0.0, |near| meaning::of_file(near, record.key));
+            (file + chunk + named + path + meaning, record, found)
         })
         .collect();
     chosen.sort_by(|one, other| other.0.total_cmp(&one.0).then_with(|| one.1.path.cmp(&other.1.path)));
@@ -260,6 +265,9 @@ pub(crate) fn gather<'a>(
             candidate
         })
         .collect();
+    if let Some(near) = &near {
+        meaning::set(near, &mut candidates);
+    }
     for (from, to) in [
         (OfFile::File, OfFile::FileTop),
         (OfFile::Chunk, OfFile::ChunkTop),
@@ -270,7 +278,8 @@ pub(crate) fn gather<'a>(
             candidate.signals[to as usize] = share(candidate.signals[from as usize], most);
         }
     }
-    Ok(Gathered { candidates, is_named })
+    let has_meaning = near.is_some();
+    Ok(Gathered { candidates, is_named, has_meaning })
 }
 
 /// The best of some documents, with what is known of them.
@@ -426,7 +435,7 @@ fn best(slots: &[Slot], numbers: &[u32], most: usize, score: impl Fn(&Slot) -> f
     scored.into_iter().map(|(_, number)| number).collect()
 }
 
-type ByKey = HashMap<u64, (Option<Slot>, Vec<(Spot, Facts, Slot)>)>;
+pub(super) type ByKey = HashMap<u64, (Option<Slot>, Vec<(Spot, Facts, Slot)>)>;
 
 /// Find the spans that define a name of the query. Returns whether one is all of the query.
 fn name(
