@@ -8,6 +8,7 @@ pub mod bench;
 pub mod builtin;
 pub mod catalog;
 mod draft;
+pub mod embed;
 pub mod engine;
 pub mod gguf;
 pub mod grammar;
