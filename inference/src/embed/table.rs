@@ -213,7 +213,7 @@ mod tests {
         check("load\n\nfile", Kind::Passage, [0.894_427_2, 0.447_213_6]);
         check("config", Kind::Passage, [-1.0, 0.0]);
         // The second time counts less than the first.
-        check("load file file", Kind::Question, [0.763_125, 0.646_250_3]);
+        check("load file file", Kind::Question, [0.763_228, 0.646_129]);
         assert_eq!(table.embed("", Kind::Passage), [0.0, 0.0]);
     }
 
