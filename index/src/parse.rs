@@ -301,7 +301,7 @@ fn body_of(node: Node<'_>) -> Option<Node<'_>> {
 /// `Phoenix.Router` → (`Phoenix`, `Router`); a name without a path is its own last piece.
 fn split_qualified(text: &str) -> (Option<&str>, &str) {
     let text = text.trim_end().trim_end_matches(':');
-    match text.rfind(['.', ':', '\\']) {
+    match text.rfind(['.', ':', '\\', '/']) {
         Some(at) if at + 1 < text.len() => {
             let outer = text[..at].trim_end_matches([':', '\\']);
             ((!outer.is_empty()).then_some(outer), &text[at + 1..])

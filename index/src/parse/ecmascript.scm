@@ -2,6 +2,7 @@
 (function_declaration name: (identifier) @name) @def.function
 (generator_function_declaration name: (identifier) @name) @def.function
 (method_definition name: [(property_identifier) (private_property_identifier)] @name) @def.method
+(variable_declarator name: (identifier) @name value: (class)) @def.class
 (variable_declarator name: (identifier) @name value: [(arrow_function) (function_expression) (generator_function)]) @def.function
 (pair key: (property_identifier) @name value: [(arrow_function) (function_expression)]) @def.method
 (arguments (function_expression name: (identifier) @name) @def.function)

@@ -21,4 +21,8 @@
 (call_expression function: (parenthesized_expression (identifier) @ref.call))
 (type_identifier) @ref.type
 (composite_literal type: (qualified_type name: (type_identifier) @ref.call))
-(call_expression function: (index_expression operand: (identifier) @ref.call))
+(import_spec name: (package_identifier) @ref.import)
+(import_spec path: (interpreted_string_literal (interpreted_string_literal_content) @ref.import))
+; A call with type arguments reads like a conversion.
+(type_conversion_expression type: (generic_type type: (type_identifier) @ref.call))
+(type_conversion_expression type: (generic_type type: (qualified_type name: (type_identifier) @ref.call)))

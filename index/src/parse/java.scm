@@ -9,6 +9,9 @@
 (compact_constructor_declaration name: (identifier) @name) @def.constructor
 (annotation_type_element_declaration name: (identifier) @name) @def.method
 (enum_constant name: (identifier) @name) @def.variant
+(field_declaration
+  (modifiers "static" "final")
+  declarator: (variable_declarator name: (identifier) @name)) @def.constant
 (field_declaration declarator: (variable_declarator name: (identifier) @name)) @def.field
 (constant_declaration declarator: (variable_declarator name: (identifier) @name)) @def.constant
 

@@ -34,7 +34,7 @@
 (token_tree (identifier) @ref.token)
 (attribute
   (identifier) @_derive
-  arguments: (token_tree (identifier) @ref.type)
+  arguments: (token_tree (identifier) @ref.path)
   (#eq? @_derive "derive"))
 (extern_crate_declaration name: (identifier) @ref.import)
 (use_as_clause path: (identifier) @ref.import)

@@ -362,7 +362,7 @@ public class A extends Base implements Calm {
 ",
         &[
             "2 class A",
-            "3 field LIMIT < class A",
+            "3 constant LIMIT < class A",
             "4 field names < class A",
             "5 constructor A < class A",
             "7 method name < class A",

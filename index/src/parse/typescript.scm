@@ -10,7 +10,6 @@
 (internal_module name: [(identifier) (nested_identifier)] @qualified) @def.module
 (module name: [(identifier) (nested_identifier)] @qualified) @def.module
 (class name: (type_identifier) @name) @def.class
-(variable_declarator name: (identifier) @name value: (class)) @def.class
 (program (ambient_declaration (lexical_declaration (variable_declarator name: (identifier) @name) @def.variable)))
 (program (ambient_declaration (variable_declaration (variable_declarator name: (identifier) @name) @def.variable)))
 (statement_block (export_statement (lexical_declaration (variable_declarator name: (identifier) @name) @def.variable)))
@@ -18,6 +17,9 @@
 (method_signature name: (property_identifier) @name) @def.method
 (abstract_method_signature name: (property_identifier) @name) @def.method
 (property_signature name: (property_identifier) @name) @def.field
+(public_field_definition
+  name: [(property_identifier) (private_property_identifier)] @name
+  value: [(arrow_function) (function_expression)]) @def.method
 (public_field_definition name: [(property_identifier) (private_property_identifier)] @name) @def.field
 
 (type_identifier) @ref.type

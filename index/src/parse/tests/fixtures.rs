@@ -33,6 +33,14 @@ macro_rules! sample {
     };
 }
 
+sample!(rust, "rs");
+sample!(python, "py");
+sample!(javascript, "jsx");
+sample!(typescript, "ts");
+sample!(go, "go");
+sample!(java, "java");
+sample!(c, "c");
+sample!(cpp, "cpp");
 sample!(shell, "sh");
 sample!(lua, "lua");
 sample!(zig, "zig");
