@@ -57,6 +57,12 @@ pub(crate) struct Tag {
 }
 
 impl Tag {
+    /// Whether its name says what its lines are about. Keys of data and sentences of tests repeat the names of the code they
+    /// are for, and took the first place from it: of 100 phrases one more finds its definition first without them.
+    pub(crate) fn names_its_place(&self) -> bool {
+        !matches!(self.kind, "key" | "test")
+    }
+
     /// Whether it can be asked for by name; scopes, tests and the parts of documents cannot: code would drown in them.
     pub(crate) fn is_symbol(&self) -> bool {
         !matches!(self.kind, "impl" | "heading" | "test" | "key" | "selector" | "element" | "target")

@@ -392,7 +392,11 @@ fn add_text(
                     if tag.line < chunk.start { Some(tag.signature.as_str()) } else { tag.parent.as_deref() }
                 }),
                 text: lines.range(text, chunk.start, chunk.end),
-                names: named.iter().map(|tag| tag.name.as_str()).collect(),
+                names: named
+                    .iter()
+                    .filter(|tag| tag.names_its_place())
+                    .map(|tag| tag.name.as_str())
+                    .collect(),
                 docs: named.iter().filter_map(|tag| tag.doc.as_deref()).collect(),
                 symbol: symbol.map(|tag| (tag.name.as_str(), tag.kind)),
                 is_test: path_is_test || symbol.is_some_and(|tag| tag.is_test),
