@@ -51,14 +51,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             let query = Query {
                 text: asked["query"].as_str().unwrap_or_default().into(),
-                limit: 50,
+                limit: 100,
                 ..Query::default()
             };
             let begun = Instant::now();
             let hits = index.search(&Query { limit: 10, ..query.clone() })?;
             let ms = begun.elapsed().as_secs_f64() * 1e3;
             times.push(ms);
-            let all = index.search(&query)?;
+            let all = index.search_files(&query)?;
             let spans: Vec<_> = hits
                 .iter()
                 .map(

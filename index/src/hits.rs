@@ -2,13 +2,15 @@
 //! Uses `rank`, the stored tags and the files.
 //! Never shows what is not there any more.
 
-use std::collections::HashMap;
+mod local;
+
+use std::collections::{HashMap, HashSet};
 
 use crate::engine::{Engine, Snapshot};
 use crate::graph::{read, shown};
 use crate::parse::{LineIndex, Tag, Tags};
 use crate::rank::query::Name;
-use crate::rank::{self, Reading};
+use crate::rank::{self, Ranked, Reading};
 use crate::refresh::{is_current, is_known};
 use crate::store::Failure;
 use crate::tokenize::{Terms, normalise};
@@ -17,15 +19,39 @@ use crate::{Hit, Query};
 /// What a caller gets who names no limit.
 const USUAL_LIMIT: usize = 10;
 
-/// See [`crate::Index::search`].
-pub(crate) fn search(engine: &Engine, snapshot: &Snapshot, query: &Query) -> Result<Vec<Hit>, Failure> {
+/// So many files are read for a name that the index does not define.
+const READ_FOR_LOCALS: usize = 15;
+/// What declaring a name that nothing defines is worth: more than any words, as a definition is.
+const DECLARED: f32 = 6.0;
+
+/// Which spans of a file are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spans {
+    All,
+    OneOfEachFile,
+}
+
+/// See [`crate::Index::search`] and [`crate::Index::search_files`].
+pub(crate) fn search(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    query: &Query,
+    wanted: Spans,
+) -> Result<Vec<Hit>, Failure> {
     let limit = if query.limit == 0 { USUAL_LIMIT } else { query.limit };
     let reading = rank::read(&query.text);
+    let mut ranked = rank::rank(engine, snapshot, query, &reading, limit.max(READ_FOR_LOCALS))?;
+    if !reading.forms.is_empty() && !ranked.is_named {
+        prefer_locals(engine, snapshot, &reading, &mut ranked.spans);
+    }
     let mut files: HashMap<u64, Option<FileNow>> = HashMap::new();
     let mut hits = Vec::new();
-    for ranked in rank::rank(engine, snapshot, query, &reading, limit)? {
+    for ranked in ranked.spans {
         if hits.len() >= limit {
             break;
+        }
+        if wanted == Spans::OneOfEachFile && files.contains_key(&ranked.facts.key) {
+            continue;
         }
         let Some(record) = snapshot.manifest.by_key(ranked.facts.key) else { continue };
         let known = match files.get(&ranked.facts.key) {
@@ -67,6 +93,31 @@ pub(crate) fn search(engine: &Engine, snapshot: &Snapshot, query: &Query) -> Res
         });
     }
     Ok(hits)
+}
+
+/// A name that nothing defines may be a variable: the spans that declare it come first.
+fn prefer_locals(engine: &Engine, snapshot: &Snapshot, reading: &Reading, spans: &mut [Ranked]) {
+    let mut seen = HashSet::new();
+    let mut keys = Vec::new();
+    for span in spans.iter() {
+        if keys.len() < READ_FOR_LOCALS && !span.facts.is_test && seen.insert(span.facts.key) {
+            keys.push(span.facts.key);
+        }
+    }
+    for key in keys {
+        let Some(text) = snapshot.manifest.by_key(key).and_then(|record| read(engine, record)) else {
+            continue;
+        };
+        let Some(at) = reading.forms.iter().find_map(|form| local::declares(&text, form)) else { continue };
+        let line = LineIndex::new(&text).line(at);
+        let around =
+            |span: &&mut Ranked| span.facts.key == key && (span.facts.start..=span.facts.end).contains(&line);
+        if let Some(span) = spans.iter_mut().find(around) {
+            span.score += DECLARED;
+            span.why.push(("declares it locally".to_owned(), DECLARED));
+        }
+    }
+    spans.sort_by(|one, other| other.score.total_cmp(&one.score));
 }
 
 /// A file as it is on disk.

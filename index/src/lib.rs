@@ -269,7 +269,15 @@ impl Index {
     /// # Errors
     /// `Store` when the store cannot be read.
     pub fn search(&self, query: &Query) -> Result<Vec<Hit>, IndexError> {
-        self.engine.ask(|snapshot| hits::search(&self.engine, snapshot, query))
+        self.engine.ask(|snapshot| hits::search(&self.engine, snapshot, query, hits::Spans::All))
+    }
+
+    /// Files, best first, each by its best span.
+    ///
+    /// # Errors
+    /// As [`Index::search`].
+    pub fn search_files(&self, query: &Query) -> Result<Vec<Hit>, IndexError> {
+        self.engine.ask(|snapshot| hits::search(&self.engine, snapshot, query, hits::Spans::OneOfEachFile))
     }
 
     /// What speaks for each candidate of a query before any weight: for those who fit the weights.

@@ -2,10 +2,12 @@
 //! Uses the signals that `rank::signals` gathers and the curves of `rank::weights`.
 //! Never reads files and never names tantivy.
 
+mod lookup;
 mod meaning;
 pub(crate) mod place;
 pub(crate) mod query;
 pub(crate) mod signals;
+mod surroundings;
 mod weights;
 
 use std::collections::HashMap;
@@ -26,6 +28,15 @@ pub(crate) struct Ranked {
     pub(crate) facts: Facts,
     pub(crate) score: f32,
     pub(crate) why: Vec<(String, f32)>,
+}
+
+/// The answer to a query.
+#[derive(Debug)]
+pub(crate) struct Ranking {
+    /// Best first.
+    pub(crate) spans: Vec<Ranked>,
+    /// Something of exactly the query's name is defined.
+    pub(crate) is_named: bool,
 }
 
 /// Knots of a curve: between two it is straight, beyond the ends it is level.
@@ -100,7 +111,7 @@ pub(crate) fn rank(
     query: &Query,
     reading: &Reading,
     enough: usize,
-) -> Result<Vec<Ranked>, Failure> {
+) -> Result<Ranking, Failure> {
     let gathered = signals::gather(engine, snapshot, query, reading)?;
     let curves = table(&gathered);
     let mut files: Vec<(f32, &Candidate<'_>)> = gathered
@@ -151,5 +162,5 @@ pub(crate) fn rank(
     ranked.sort_by(|one, other| {
         other.score.total_cmp(&one.score).then_with(|| order.get(&one.spot).cmp(&order.get(&other.spot)))
     });
-    Ok(ranked)
+    Ok(Ranking { spans: ranked, is_named: gathered.is_named })
 }

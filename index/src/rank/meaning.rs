@@ -2,8 +2,9 @@
 //! Uses `vector::Near`.
 //! Never embeds, and never weighs.
 
+use super::lookup::Slot;
 use super::query::{Kind, Reading};
-use super::signals::{ByKey, Candidate, OfFile, OfSpan, Slot};
+use super::signals::{ByKey, Candidate, OfFile, OfSpan};
 use crate::Query;
 use crate::engine::{Engine, Snapshot};
 use crate::parse::languages::{self, Reader};

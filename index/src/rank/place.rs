@@ -121,6 +121,17 @@ pub(crate) fn stem(path: &str) -> &str {
     }
 }
 
+/// What a test tests, by its name, without case and separators: `test_config.py`, `ConfigTests.java` → `config`.
+pub(crate) fn subject(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let stem = name.split('.').find(|piece| !piece.is_empty()).unwrap_or(name);
+    let plain = crate::tokenize::normalise(stem);
+    let bare = plain.strip_prefix("test").filter(|rest| !rest.is_empty()).unwrap_or(&plain);
+    let endings = ["tests", "test", "specs", "spec", "suite", "it"];
+    let end = endings.iter().find_map(|ending| bare.strip_suffix(ending)).filter(|rest| rest.len() > 2);
+    end.unwrap_or(bare).to_owned()
+}
+
 /// Whether a file only stands for its folder.
 pub(crate) fn is_entry(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
@@ -188,6 +199,19 @@ mod tests {
         assert_eq!(stem("src/a/mod.rs"), "a");
         assert_eq!(stem("index.d.ts"), "index");
         assert_eq!(stem(".gitignore"), "gitignore");
+    }
+
+    #[test]
+    fn tests_name_their_subject() {
+        for (path, expect) in [
+            ("tests/test_config.py", "config"),
+            ("a/ConfigTests.java", "config"),
+            ("config_test.go", "config"),
+            ("__tests__/apiCustomElement.spec.ts", "apicustomelement"),
+            ("tests/sync_mpsc.rs", "syncmpsc"),
+        ] {
+            assert_eq!(subject(path), expect, "{path}");
+        }
     }
 
     #[test]

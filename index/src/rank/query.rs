@@ -83,6 +83,8 @@ pub(crate) struct Reading {
     pub(crate) runs: Vec<Name>,
     /// Neighbouring words as one identifier would write them, as terms: `poll_read`, `pollread`.
     pub(crate) pairs: Vec<[String; 2]>,
+    /// All of a short query as one name, in the customs of writing.
+    pub(crate) forms: Vec<String>,
     /// Most telling first.
     pub(crate) paths: Vec<NamedPath>,
     /// Tests were asked for.
@@ -192,12 +194,12 @@ fn read_terms(kept: &[Word<'_>], reading: &mut Reading) {
 }
 
 fn read_names(all: &[Word<'_>], kept: &[Word<'_>], reading: &mut Reading) {
-    let alone = kept.len() == 1;
+    let alone = all.len() == 1;
     let mut seen = HashSet::new();
     let last = kept.last().map(|word| word.text);
     for word in kept {
         let is_last_of_symbol = reading.kind == Kind::Symbol && Some(word.text) == last;
-        let may_name = alone || word.is_code || reading.kind == Kind::Symbol;
+        let may_name = kept.len() == 1 || word.is_code || reading.kind == Kind::Symbol;
         if may_name && reading.names.len() < MOST_RUNS && seen.insert(word.text) {
             reading.names.push(Name {
                 text: word.text.to_owned(),
@@ -234,10 +236,11 @@ fn read_names(all: &[Word<'_>], kept: &[Word<'_>], reading: &mut Reading) {
         }
     };
     if all.len() <= 8 {
-        // Stop words can be part of a name (`is_empty`, `to_string`).
+        // Stop words can be part of a name (`is_empty`, `to_string`); only where nothing has that name, they count for nothing.
         offer(all, true);
         offer(kept, true);
     }
+    reading.forms = forms(reading.kind, all);
     if let Some(last) = kept.last().filter(|_| reading.kind == Kind::Symbol) {
         offer(&[*last], true);
     }
@@ -259,6 +262,26 @@ fn read_names(all: &[Word<'_>], kept: &[Word<'_>], reading: &mut Reading) {
         if pairs.len() < MOST_PAIRS && pairs.insert((one.clone(), other.clone())) {
             reading.pairs.push([format!("{one}_{other}"), format!("{one}{other}")]);
         }
+    }
+}
+
+/// `load_config`, `loadConfig`, `LoadConfig`, `LOAD_CONFIG` for `load config`; a name alone as it is.
+fn forms(kind: Kind, all: &[Word<'_>]) -> Vec<String> {
+    match (kind, all) {
+        (Kind::Symbol, [.., last]) => vec![last.text.to_owned()],
+        (Kind::Words, [_, _] | [_, _, _] | [_, _, _, _]) => {
+            let low: Vec<String> = all.iter().map(|word| word.text.to_lowercase()).collect();
+            let high = |word: &String| {
+                let mut letters = word.chars();
+                letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+            };
+            let pascal: String = low.iter().map(high).collect();
+            let camel = low[0].clone() + &low[1..].iter().map(high).collect::<String>();
+            let snake = low.join("_");
+            let screaming = snake.to_uppercase();
+            vec![snake, camel, pascal, screaming]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -435,6 +458,8 @@ mod tests {
         assert_eq!(names("the `retry` of a request"), ["retry"]);
         assert!(read("is empty").runs.iter().any(|name| name.text == "isempty" && name.is_whole));
         assert!(read("Foo::bar").names.iter().any(|name| name.text == "bar" && name.is_whole));
+        assert_eq!(read("load config").forms, ["load_config", "loadConfig", "LoadConfig", "LOAD_CONFIG"]);
+        assert_eq!(read("Foo::bar").forms, ["bar"]);
         assert!(read("tests of the parser").wants_tests);
         assert!(!read("latest version").wants_tests);
         assert_eq!(read("the").terms.len(), 1);
