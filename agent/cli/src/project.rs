@@ -3,6 +3,8 @@
 //! Never opens a model.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use loci_core::config::{Config, Environment, Places, Settings, Sources};
@@ -17,6 +19,9 @@ use crate::progress::Bars;
 
 /// What marks the root of a project. The nearest folder upwards that has one of them is taken.
 const MARKS: [&str; 2] = [".git", ".loci"];
+
+/// Between two steps of the bar.
+const EMBED_STEP: Duration = Duration::from_millis(200);
 
 /// A flag as a configuration key: key, value, the flag's name.
 type Flags = Vec<(String, toml::Value, String)>;
@@ -146,6 +151,38 @@ impl Project {
         let index = self.index()?;
         self.refresh(&index)?;
         Ok(index)
+    }
+
+    /// The index, brought up to date, with vectors for questions made of words: `budget` bounds the time for new ones.
+    ///
+    /// # Errors
+    /// As [`Project::fresh_index`], or when the vectors cannot be read or written.
+    pub(crate) fn searchable_index(&self, budget: Duration) -> anyhow::Result<Index> {
+        let index = self.fresh_index()?;
+        self.embed(&index, budget)?;
+        Ok(index)
+    }
+
+    /// Embed what is pending, for as long as `budget` says, with a bar.
+    ///
+    /// # Errors
+    /// When the vectors cannot be read or written.
+    pub(crate) fn embed(&self, index: &Index, budget: Duration) -> anyhow::Result<()> {
+        let settings = self.settings(&self.config(Vec::new())?);
+        if !loci_core::meaning::attach(index, settings.embeddings)? {
+            return Ok(());
+        }
+        let (begun, mut bars, mut done, mut total) = (Instant::now(), Bars::new(&self.printer), 0, None);
+        while let Some(left) = budget.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+            let report = index.embed_pending(left.min(EMBED_STEP), &AtomicBool::new(false))?;
+            done += report.done;
+            let all = *total.get_or_insert(report.done + report.pending);
+            if report.pending == 0 || report.done == 0 {
+                break;
+            }
+            bars.update("reading meanings", done, Some(all), "files");
+        }
+        Ok(())
     }
 
     /// Bring the index up to date, with a bar.

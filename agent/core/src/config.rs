@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 pub use env::{Environment, Places};
-pub use settings::{RemoteProvider, Settings};
+pub use settings::{Embeddings, RemoteProvider, Settings};
 
 use keys::Kind;
 

@@ -12,6 +12,7 @@ mod control;
 pub mod files;
 pub mod ground;
 pub mod instructions;
+pub mod meaning;
 pub mod permission;
 pub mod route;
 pub mod session;

@@ -22,6 +22,7 @@ use crate::config::{Places, Settings};
 use crate::context::{Conversation, head};
 use crate::control::Control;
 use crate::instructions;
+use crate::meaning::{self, Filler};
 use crate::permission::Permissions;
 use crate::tools::{Outcome, ProjectTask, Todo, Tool};
 use crate::turn::Stop;
@@ -150,6 +151,7 @@ pub struct Session {
     pub(crate) journal: Arc<Journal>,
     pub(crate) index: loci_index::Index,
     pub(crate) refreshing: Option<JoinHandle<Result<loci_index::RefreshReport, loci_index::IndexError>>>,
+    filler: Option<Filler>,
     pub(crate) permissions: Permissions,
     pub(crate) control: Arc<Control>,
     pub(crate) spool_dir: PathBuf,
@@ -262,6 +264,10 @@ impl Session {
         let journal = Journal::open(&places.journal(), &root, &project, &id, Limits::default())
             .map_err(SessionError::Journal)?;
         let index = loci_index::Index::open(&root, index_options(&root, &places, &settings))?;
+        let filler = match meaning::attach(&index, settings.embeddings)? {
+            true => Filler::start(index.clone()),
+            false => None,
+        };
         let instructions = if trusted {
             let found = instructions::read(&root);
             if let Some(note) = found.note {
@@ -322,6 +328,7 @@ impl Session {
             journal: Arc::new(journal),
             index,
             refreshing: None,
+            filler,
             permissions: Permissions::new(settings.rules, context),
             control,
             todos: Arc::new(Mutex::new(restored.todos)),
@@ -417,6 +424,7 @@ impl Session {
     pub(crate) fn start_refresh(&mut self) {
         let index = self.index.clone();
         let control = self.control.clone();
+        let waker = self.filler.as_ref().map(Filler::waker);
         let before = self.refreshing.take();
         let runtime = tokio::runtime::Handle::current();
         self.refreshing = Some(tokio::task::spawn_blocking(move || {
@@ -426,7 +434,7 @@ impl Session {
             }
             let mut shown = Instant::now();
             let mut announced = false;
-            index.refresh(&mut |progress| {
+            let report = index.refresh(&mut |progress| {
                 let finished = progress.total > 0 && progress.done >= progress.total;
                 let due = shown.elapsed() >= PROGRESS_PERIOD;
                 if progress.total > 0 && (due || (finished && announced)) {
@@ -439,7 +447,11 @@ impl Session {
                         unit: "files".into(),
                     });
                 }
-            })
+            });
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            report
         }));
     }
 

@@ -49,6 +49,13 @@ impl Table {
         BUILTIN.last_chunk::<32>().copied().unwrap_or_default()
     }
 
+    /// What [`Table::dimensions`] is for the built-in one, likewise.
+    #[must_use]
+    pub fn builtin_dimensions() -> usize {
+        let number = BUILTIN.get(12..16).and_then(|bytes| bytes.try_into().ok());
+        number.map_or(0, |bytes| u32::from_le_bytes(bytes) as usize)
+    }
+
     /// Read a table: magic, counts, weights of fields, terms, scales, rows, and the hash of all that.
     ///
     /// # Errors
@@ -180,7 +187,7 @@ mod tests {
         for value in [2.0f32, 0.5, 1.0] {
             bytes.extend_from_slice(&value.to_le_bytes());
         }
-        for term in ["load", "fil", "config"] {
+        for term in ["load", "file", "config"] {
             bytes.push(u8::try_from(term.len()).expect("short"));
             bytes.extend_from_slice(term.as_bytes());
         }
@@ -252,6 +259,7 @@ mod tests {
     fn the_table_of_the_library_is_sound_and_agrees_with_its_recipe() {
         let table = Table::builtin().expect("sound");
         assert_eq!(table.fingerprint(), Table::builtin_fingerprint());
+        assert_eq!(table.dimensions(), Table::builtin_dimensions());
         let golden: serde_json::Value =
             serde_json::from_str(include_str!("../../embed/golden.json")).expect("golden");
         for row in golden.as_array().expect("rows") {

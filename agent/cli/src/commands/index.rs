@@ -2,7 +2,7 @@
 //! Uses the index alone.
 //! Never loads a model.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use loci_tui::{Line, Style};
 
@@ -18,6 +18,7 @@ pub(crate) fn run(project: &Project, arguments: &IndexArguments) -> anyhow::Resu
     let started = Instant::now();
     let index = project.index()?;
     let report = project.refresh(&index)?;
+    project.embed(&index, Duration::MAX)?;
     let milliseconds = started.elapsed().as_millis();
     if arguments.json {
         let mut value = serde_json::to_value(report)?;

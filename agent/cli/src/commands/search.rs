@@ -2,6 +2,8 @@
 //! Uses the index alone.
 //! Never loads a model.
 
+use std::time::Duration;
+
 use loci_index::Query;
 use loci_tui::{Line, Style, visible};
 
@@ -9,12 +11,15 @@ use crate::arguments::SearchArguments;
 use crate::errors::Outcome;
 use crate::project::Project;
 
+/// What a search may spend on vectors that are not there yet; a tree of 800 files takes twice that, once.
+const EMBED_BUDGET: Duration = Duration::from_millis(250);
+
 /// Search and print, best first.
 ///
 /// # Errors
 /// When the index cannot be opened or read.
 pub(crate) fn run(project: &Project, arguments: &SearchArguments) -> anyhow::Result<Outcome> {
-    let index = project.fresh_index()?;
+    let index = project.searchable_index(EMBED_BUDGET)?;
     let text = arguments.words.join(" ");
     let query = Query { text, limit: usize::from(arguments.limit), working_set: Vec::new() };
     let hits = index.search(&query)?;

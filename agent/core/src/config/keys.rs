@@ -67,6 +67,12 @@ pub const KEYS: &[Key] = &[
     key("repeat_penalty", Kind::Number(0.1, 10.0), None, "1 is off"),
     key("repeat_last_n", Kind::Integer(0, MANY), None, "tokens that count as recent"),
     key("seed", Kind::Integer(0, i64::MAX), None, "the same seed and prompt give the same answer"),
+    key(
+        "embeddings",
+        Kind::Text,
+        Some("static"),
+        "meaning in searches: static (a table that is part of the program) or off",
+    ),
     key("max_file_bytes", Kind::Integer(0, MANY), Some("1048576"), "larger files are not indexed"),
     key(
         "snapshot_mib",

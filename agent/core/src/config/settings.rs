@@ -38,6 +38,8 @@ pub struct Settings {
     pub sampling: Sampling,
     /// Whether the user chose a temperature; grounded models are greedy otherwise.
     pub temperature_chosen: bool,
+    /// What tells meanings apart in searches.
+    pub embeddings: Embeddings,
     /// Larger files are not indexed.
     pub max_file_bytes: u64,
     /// Bytes on the disk for the state of prompts; 0 keeps none.
@@ -46,6 +48,16 @@ pub struct Settings {
     pub tasks: Vec<ProjectTask>,
     /// OpenAI-compatible servers, by name.
     pub providers: BTreeMap<String, RemoteProvider>,
+}
+
+/// What tells meanings apart in searches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Embeddings {
+    /// The table that is part of the program.
+    #[default]
+    Static,
+    /// Nothing: searches are by words alone.
+    Off,
 }
 
 /// An OpenAI-compatible server.
@@ -75,6 +87,7 @@ impl Default for Settings {
             confine_edits: false,
             sampling: Sampling::default(),
             temperature_chosen: false,
+            embeddings: Embeddings::default(),
             max_file_bytes: 1 << 20,
             snapshot_bytes: 4 << 30,
             tasks: Vec::new(),
@@ -151,6 +164,10 @@ impl Settings {
                 .unwrap_or(default.confine_edits),
             sampling,
             temperature_chosen: config.get("temperature").is_some(),
+            embeddings: match config.get("embeddings").and_then(|entry| entry.value.as_str()) {
+                Some("off") => Embeddings::Off,
+                _ => default.embeddings,
+            },
             max_file_bytes: integer("max_file_bytes")
                 .and_then(|number| u64::try_from(number).ok())
                 .unwrap_or(default.max_file_bytes),

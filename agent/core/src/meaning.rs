@@ -1,0 +1,162 @@
+//! Owns meaning for the index: which embedder the settings name, and the thread that embeds behind a session.
+//! Uses `loci_inference::embed` for vectors and `loci_index` for what is embedded and kept.
+//! Never makes an answer wait: what has a vector counts, the rest is found by its words.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use loci_index::{Embed, EmbedError, Index, IndexError, Role};
+use loci_inference::embed::{Kind, Table};
+
+use crate::config::Embeddings;
+
+/// The thread works so long, then rests so long: on two cores it leaves three quarters of one to everything else.
+const SLICE: Duration = Duration::from_millis(200);
+const REST: Duration = Duration::from_millis(200);
+
+/// Let the embedder of the settings speak in searches. False when they name none.
+///
+/// # Errors
+/// When vectors on the disk cannot be read.
+pub fn attach(index: &Index, embeddings: Embeddings) -> Result<bool, IndexError> {
+    match embeddings {
+        Embeddings::Off => Ok(false),
+        Embeddings::Static => index.attach(Arc::new(Static)).map(|()| true),
+    }
+}
+
+/// The table that is part of the program; it is read when the first text comes.
+struct Static;
+
+impl Embed for Static {
+    fn fingerprint(&self) -> [u8; 32] {
+        Table::builtin_fingerprint()
+    }
+
+    fn dimensions(&self) -> usize {
+        Table::builtin_dimensions()
+    }
+
+    fn embed(&self, texts: &[&str], role: Role) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let table = Table::builtin().map_err(|error| EmbedError(error.to_string()))?;
+        let kind = match role {
+            Role::Question => Kind::Question,
+            Role::Passage => Kind::Passage,
+        };
+        Ok(texts.iter().map(|text| table.embed(text, kind)).collect())
+    }
+}
+
+/// A thread that embeds what is pending each time it is woken. It ends, soon, when this goes.
+#[derive(Debug)]
+pub(crate) struct Filler {
+    wake: SyncSender<()>,
+    cancel: Arc<AtomicBool>,
+}
+
+impl Filler {
+    /// Start the thread; it sleeps until it is woken. `None` when the system gives no thread: answers are then by words.
+    pub(crate) fn start(index: Index) -> Option<Self> {
+        let (wake, woken) = sync_channel(1);
+        let cancel = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&cancel);
+        let thread = std::thread::Builder::new().name("meaning".into());
+        thread.spawn(move || fill(&index, &woken, &stop)).ok()?;
+        Some(Self { wake, cancel })
+    }
+
+    /// A sender that wakes the thread.
+    pub(crate) fn waker(&self) -> Waker {
+        Waker(self.wake.clone())
+    }
+}
+
+impl Drop for Filler {
+    fn drop(&mut self) {
+        self.cancel.store(true, Ordering::Relaxed);
+        let _ = self.wake.try_send(());
+    }
+}
+
+/// Wakes the thread of a [`Filler`].
+#[derive(Debug, Clone)]
+pub(crate) struct Waker(SyncSender<()>);
+
+impl Waker {
+    /// There may be something to embed.
+    pub(crate) fn wake(&self) {
+        match self.0.try_send(()) {
+            // One that waits is as good as two; one whose thread ended wakes nobody.
+            Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
+        }
+    }
+}
+
+fn fill(index: &Index, woken: &Receiver<()>, stop: &AtomicBool) {
+    while woken.recv().is_ok() && !stop.load(Ordering::Relaxed) {
+        let mut before = u64::MAX;
+        // A failure, or files that keep changing, is tried again when it is woken next.
+        while let Ok(report) = index.embed_pending(SLICE, stop) {
+            if report.pending == 0 || report.pending >= before || stop.load(Ordering::Relaxed) {
+                break;
+            }
+            before = report.pending;
+            std::thread::sleep(REST);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn index(folder: &std::path::Path) -> Index {
+        let tree = folder.join("tree");
+        std::fs::create_dir_all(&tree).expect("folder");
+        std::fs::write(tree.join("a.py"), "def drop_old_entries(cache):\n    cache.clear()\n").expect("file");
+        std::fs::write(tree.join("b.py"), "def read_config(path):\n    return open(path)\n").expect("file");
+        let options = loci_index::Options {
+            cache_dir: folder.join("cache"),
+            max_file_bytes: 1 << 20,
+            deny: Vec::new(),
+        };
+        let index = Index::open(&tree, options).expect("opened");
+        index.refresh(&mut |_| {}).expect("refreshed");
+        index
+    }
+
+    #[test]
+    fn the_thread_embeds_when_it_is_woken_and_ends_with_its_owner() {
+        let folder = tempfile::tempdir().expect("folder");
+        let index = index(folder.path());
+        assert!(attach(&index, Embeddings::Static).expect("attached"));
+        assert!(index.nearest("remove stale items", 1).is_empty());
+        let filler = Filler::start(index.clone()).expect("thread");
+        let waker = filler.waker();
+        waker.wake();
+        let begun = Instant::now();
+        while index.nearest("remove stale items", 1).is_empty() && begun.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let nearest = index.nearest("remove stale items", 2);
+        let paths: Vec<&str> = nearest.iter().map(|near| near.path.as_str()).collect();
+        assert_eq!(paths, ["a.py", "b.py"]);
+        drop(filler);
+        // The channel closes when the thread is gone.
+        while waker.0.send(()).is_ok() && begun.elapsed() < Duration::from_secs(60) {}
+        assert!(waker.0.send(()).is_err(), "the thread ended");
+    }
+
+    #[test]
+    fn nothing_is_embedded_when_it_is_off() {
+        let folder = tempfile::tempdir().expect("folder");
+        let index = index(folder.path());
+        assert!(!attach(&index, Embeddings::Off).expect("nothing"));
+        let report = index.embed_pending(Duration::from_secs(60), &AtomicBool::new(false)).expect("nothing");
+        assert_eq!((report.embedded, report.pending), (0, 0));
+    }
+}
