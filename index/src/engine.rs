@@ -29,6 +29,8 @@ pub(crate) struct Snapshot {
     pub(crate) view: View,
     /// The file the manifest was read from, or written to.
     pub(crate) stamp: Option<Stat>,
+    /// The commit the documents were read from.
+    commit: Option<Stat>,
 }
 
 /// An open index.
@@ -108,6 +110,17 @@ impl Engine {
         Ok(self.snapshot())
     }
 
+    /// As [`Engine::latest`], and with the documents of the last commit, whichever tree it was for. The caller holds the
+    /// lock: what the view holds now, it holds until the lock is given back.
+    pub(crate) fn latest_locked(&self) -> Result<Arc<Snapshot>, IndexError> {
+        let snapshot = self.latest()?;
+        if commit_stamp(&self.options.cache_dir) == snapshot.commit {
+            return Ok(snapshot);
+        }
+        self.reload()?;
+        Ok(self.snapshot())
+    }
+
     /// Read what was written last.
     pub(crate) fn reload(&self) -> Result<(), IndexError> {
         let loaded = match load(&self.store(), &self.options.cache_dir, &self.root) {
@@ -134,9 +147,10 @@ impl Engine {
     /// Answer from a manifest that was just written, and from the documents committed before it.
     pub(crate) fn install(&self, manifest: Manifest, written: Option<Stat>) -> Result<(), IndexError> {
         let store = self.store();
+        let commit = commit_stamp(&self.options.cache_dir);
         let view = store.reload().and_then(|()| store.view(&|key| manifest.holds(key)));
         let view = view.map_err(|error| self.failed(&error))?;
-        let snapshot = Snapshot { manifest: Arc::new(manifest), view, stamp: written };
+        let snapshot = Snapshot { manifest: Arc::new(manifest), view, stamp: written, commit };
         self.state.write().unwrap_or_else(PoisonError::into_inner).1 = Arc::new(snapshot);
         Ok(())
     }
@@ -256,6 +270,30 @@ fn stamp(path: &Path) -> Option<Stat> {
     fs::metadata(path).ok().map(|metadata| Stat::of(&metadata))
 }
 
+fn commit_stamp(cache: &Path) -> Option<Stat> {
+    stamp(&folder(cache).join("meta.json"))
+}
+
+/// The live sets of all trees that share a store. That of a tree which is gone is removed.
+pub(crate) fn live_sets(cache: &Path) -> Vec<Manifest> {
+    let mut sets = Vec::new();
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with(LIVE) || name.ends_with(".part") {
+            continue;
+        }
+        let read = fs::read(entry.path()).ok();
+        let Some(Ok(manifest)) = read.map(|bytes| Manifest::decode(&bytes)) else { continue };
+        if manifest.root.is_dir() {
+            sets.push(manifest);
+        } else {
+            drop(fs::remove_file(entry.path()));
+        }
+    }
+    sets
+}
+
 /// The store and the snapshot of a tree, and whether its live set was damaged.
 fn open_at(cache: &Path, root: &Path) -> Result<(Store, Snapshot, bool), Unusable> {
     // tantivy may panic on bytes that it did not write.
@@ -279,6 +317,7 @@ fn load(store: &Store, cache: &Path, root: &Path) -> Result<(Snapshot, bool), Un
             Ok(manifest) => (manifest, false),
             Err(reason) => (Manifest::new(root), reason == Unusable::Damaged),
         };
+        let commit = commit_stamp(cache);
         store.reload().map_err(|_| Unusable::Damaged)?;
         let view = store.view(&|key| manifest.holds(key)).map_err(|_| Unusable::Damaged)?;
         if stamp(&path) != stamp_before && rounds < 20 {
@@ -290,7 +329,7 @@ fn load(store: &Store, cache: &Path, root: &Path) -> Result<(Snapshot, bool), Un
             drop(fs::rename(&path, cache.join("damaged-live")));
         }
         let manifest = Arc::new(manifest);
-        return Ok((Snapshot { manifest, view, stamp: stamp_before.filter(|_| !damaged) }, damaged));
+        return Ok((Snapshot { manifest, view, stamp: stamp_before.filter(|_| !damaged), commit }, damaged));
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod chunk;
 mod codec;
+mod collect;
 mod engine;
 mod graph;
 mod hits;

@@ -75,6 +75,11 @@ impl Manifest {
         self.by_key.contains_key(&key)
     }
 
+    /// The keys of all documents of the tree.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = u64> {
+        self.by_key.keys().copied()
+    }
+
     /// Forget what the index knows of files whose documents are gone: they are read again.
     pub(crate) fn forget_missing(&mut self, is_there: &dyn Fn(u64) -> bool) {
         for record in &mut self.records {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
+use crate::collect::collect;
 use crate::engine::{Engine, Snapshot};
 use crate::manifest::{Manifest, Record, TOO_LARGE, is_racy, key_of};
 use crate::parse::{LineIndex, Tags, languages};
@@ -72,7 +73,7 @@ pub(crate) fn refresh(
         return Ok(report(&snapshot.manifest, &Done::default(), 0, false));
     };
     // Another process may have done the work while we waited.
-    let snapshot = engine.latest()?;
+    let snapshot = engine.latest_locked()?;
     let difference = compare(&snapshot.manifest);
     let mut manifest = (*snapshot.manifest).clone();
     settle(&mut manifest);
@@ -117,6 +118,7 @@ pub(crate) fn refresh(
     if writer.get().is_some() {
         store.tidy(&[]).map_err(|error| engine.failed(&error))?;
     }
+    collect(engine, &engine.snapshot(), &retired)?;
     let removed = difference.removed.len() as u64;
     Ok(report(&engine.snapshot().manifest, &done, removed, engine.tell_damage()))
 }

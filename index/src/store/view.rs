@@ -103,6 +103,12 @@ impl View {
         self.places.contains_key(&key)
     }
 
+    /// Every key, whichever tree it belongs to, with how many documents it has.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (u64, u32)> {
+        let files = self.tables.iter().flat_map(|table| &table.files);
+        files.filter(|file| file.key != 0).map(|file| (file.key, file.documents))
+    }
+
     pub(super) fn is_live(&self, segment: usize, document: u32) -> bool {
         let file = self.tables[segment].file_of.get(document as usize).copied().unwrap_or(u32::MAX);
         self.live[segment].get(file as usize).copied().unwrap_or(false)
