@@ -88,3 +88,45 @@ fn write(cache: &Path, retired: &Retired) -> Result<(), IndexError> {
     let path = path(cache);
     replace(&path, &out.finish()).map_err(|source| IndexError::Io { path, source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Index, Options};
+
+    #[test]
+    fn what_has_been_dead_for_long_is_dropped_and_read_again_when_it_comes_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().join("project");
+        fs::create_dir_all(&root).expect("a root");
+        let options =
+            Options { cache_dir: folder.path().join("cache"), max_file_bytes: 1_000, deny: Vec::new() };
+        let index = Index::open(&root, options).expect("an index");
+        let refresh = || index.refresh(&mut |_| {}).expect("a refresh");
+        let write = |path: &str, text: &str| fs::write(root.join(path), text).expect("a file");
+        let keys = || index.engine.snapshot().view.keys().map(|(key, _)| key).collect::<Vec<_>>();
+        write("steady.rs", "fn steady() {}");
+        write("a.rs", "fn old_one() {}");
+        refresh();
+        write("a.rs", "fn new_one() {}\n");
+        refresh();
+        let cache = &index.engine.options.cache_dir;
+        let retired = read(cache);
+        assert_eq!((retired.len(), keys().len()), (1, 3), "the old content is dead and kept");
+        // As if that had been long ago.
+        write_retired(cache, retired[0].0);
+        write("steady.rs", "fn steady() {}\n");
+        refresh();
+        assert!(!keys().contains(&retired[0].0), "it is dropped");
+        assert!(index.defines("new_one") && index.defines("steady"));
+        assert_eq!(keys().len(), 3, "what died today is kept");
+        write("a.rs", "fn old_one() {}");
+        let report = refresh();
+        assert_eq!((report.indexed, report.reused), (1, 0));
+        assert!(index.defines("old_one"));
+    }
+
+    fn write_retired(cache: &Path, key: u64) {
+        write(cache, &vec![(key, 1)]).expect("a list");
+    }
+}

@@ -6,7 +6,7 @@ use std::fs;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::manifest::{Manifest, Record, Unusable};
@@ -14,6 +14,7 @@ use crate::refresh::{CacheLock, lock};
 use crate::store::{Failure, STORES, Store, View, folder, replace};
 use crate::vector::{Meaning, Near};
 use crate::walk::{Deny, Stat};
+use crate::watch::Watch;
 use crate::{IndexError, Options};
 
 /// How long setting a damaged index aside may wait for another process.
@@ -43,6 +44,7 @@ pub(crate) struct Engine {
     writing: Mutex<()>,
     /// An index was set aside and nobody was told yet.
     set_aside: AtomicBool,
+    watch: OnceLock<Watch>,
     /// Something in the store could not be read: the next refresh sets it aside.
     suspect: AtomicBool,
     /// Vectors, when an embedder was attached.
@@ -87,7 +89,19 @@ impl Engine {
             set_aside: AtomicBool::new(was_damaged),
             suspect: AtomicBool::new(false),
             meaning: RwLock::new(None),
+            watch: OnceLock::new(),
         })
+    }
+
+    /// Keep `watch` from now on, unless there is one.
+    pub(crate) fn set_watch(&self, watch: Watch) {
+        // Two that were started at once see the same; either will do.
+        drop(self.watch.set(watch));
+    }
+
+    /// Who is told of changes, once somebody asked for it.
+    pub(crate) fn watch(&self) -> Option<&Watch> {
+        self.watch.get()
     }
 
     /// What answers come from now.

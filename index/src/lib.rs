@@ -21,6 +21,7 @@ mod sweep;
 mod tokenize;
 mod vector;
 mod walk;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -250,7 +251,28 @@ impl Index {
     /// # Errors
     /// `Store` when the changes cannot be committed; the index then still answers from before.
     pub fn refresh(&self, progress: &mut dyn FnMut(Progress)) -> Result<RefreshReport, IndexError> {
-        refresh::refresh(&self.engine, None, progress)
+        match self.engine.watch() {
+            Some(watch) => watch.refresh(&self.engine, progress),
+            None => refresh::refresh(&self.engine, None, progress),
+        }
+    }
+
+    /// Have the system say what changes from now on, so that a refresh looks at that alone and changes are taken in by
+    /// themselves shortly after they were made. Ends when the last clone of the index is dropped.
+    ///
+    /// # Errors
+    /// Why that is not possible, for people to read; refreshes then look at every file, as before.
+    pub fn watch(&self) -> Result<(), String> {
+        if self.engine.watch().is_none() {
+            self.engine.set_watch(watch::Watch::start(&self.engine)?);
+        }
+        Ok(())
+    }
+
+    /// Why watching stopped being enough since this was last asked: refreshes look at every file again.
+    #[must_use]
+    pub fn watch_problem(&self) -> Option<String> {
+        self.engine.watch().and_then(watch::Watch::problem)
     }
 
     /// Take in just these files (relative paths), created, changed or removed, before the next query.

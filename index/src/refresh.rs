@@ -68,7 +68,10 @@ pub(crate) fn refresh(
     }
     let patience = if complete { PATIENCE } else { PATIENCE_AT_FIRST };
     let Some(_lock) = engine.lock(patience)? else {
-        // Somebody else is writing: answer from what is there.
+        // Somebody else is writing: answer from what is there, and look again next time.
+        if let Some(watch) = engine.watch() {
+            watch.doubt();
+        }
         let snapshot = engine.latest()?;
         return Ok(report(&snapshot.manifest, &Done::default(), 0, false));
     };
@@ -80,6 +83,8 @@ pub(crate) fn refresh(
     let mut retired: Vec<u64> =
         difference.removed.iter().map(|record| record.key).filter(|&key| key != 0).collect();
     manifest.apply(&difference.removed, Vec::new());
+    // A live set of some of the files must not pass for the whole tree: it is swept by a walk.
+    let layout = std::mem::take(&mut manifest.layout);
     let store = engine.store();
     let writer = OnceLock::new();
     let taker = Taker { engine, store: &store, view: &snapshot.view, writer: &writer };
@@ -105,6 +110,7 @@ pub(crate) fn refresh(
         }
     }
     taker.commit()?;
+    manifest.layout = layout;
     // A doubt about fresh files may have been cleared up without anything else being new.
     if manifest.records != snapshot.manifest.records
         || manifest.rules != snapshot.manifest.rules
@@ -121,6 +127,11 @@ pub(crate) fn refresh(
     collect(engine, &engine.snapshot(), &retired)?;
     let removed = difference.removed.len() as u64;
     Ok(report(&engine.snapshot().manifest, &done, removed, engine.tell_damage()))
+}
+
+/// The report of a refresh that had nothing to do.
+pub(crate) fn nothing_new(engine: &Engine, manifest: &Manifest) -> RefreshReport {
+    report(manifest, &Done::default(), 0, engine.tell_damage())
 }
 
 /// Keep what saves the next sweep some work. Where somebody else writes just now, this process alone profits.

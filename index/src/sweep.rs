@@ -43,8 +43,12 @@ impl Guard {
         Self { racy: stat.is_some_and(|stat| is_racy(&stat, now)), path, stat }
     }
 
-    fn holds(&self) -> bool {
-        !self.racy && std::fs::metadata(&self.path).ok().map(|metadata| Stat::of(&metadata)) == self.stat
+    /// Whether it is as it was.
+    pub(crate) fn holds(&self) -> bool {
+        let now = std::fs::metadata(&self.path).ok().map(|metadata| Stat::of(&metadata));
+        // Of a repository, only whether it is there.
+        let now = if self.path.ends_with(".git") { now.map(|_| Stat::default()) } else { now };
+        !self.racy && now == self.stat
     }
 }
 

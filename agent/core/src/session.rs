@@ -150,6 +150,8 @@ pub struct Session {
     pub(crate) log: Log,
     pub(crate) journal: Arc<Journal>,
     pub(crate) index: loci_index::Index,
+    /// How many came so far.
+    prompts: u32,
     pub(crate) refreshing: Option<JoinHandle<Result<loci_index::RefreshReport, loci_index::IndexError>>>,
     filler: Option<Filler>,
     pub(crate) permissions: Permissions,
@@ -329,6 +331,7 @@ impl Session {
             index,
             refreshing: None,
             filler,
+            prompts: 0,
             permissions: Permissions::new(settings.rules, context),
             control,
             todos: Arc::new(Mutex::new(restored.todos)),
@@ -364,6 +367,11 @@ impl Session {
                 Some(Op::Shutdown) => break,
                 Some(Op::Undo) => self.undo().await,
                 Some(Op::Prompt { text }) => {
+                    self.prompts += 1;
+                    // A session that goes on is told of changes; one prompt is not worth the watches.
+                    if control.interactive && self.prompts == 2 {
+                        self.watch();
+                    }
                     let turn_cancel = cancel.child_token();
                     control.begin_turn(turn_cancel.clone());
                     let turn = self.run_turn(text, turn_cancel.clone());
@@ -420,6 +428,13 @@ impl Session {
         self.control.notice(Level::Info, message, None);
     }
 
+    /// Have the index told of changes from now on.
+    fn watch(&self) {
+        if let Err(reason) = self.index.watch() {
+            self.control.notice(Level::Info, reason, None);
+        }
+    }
+
     /// Start comparing the tree with the index; [`Session::await_refresh`] waits for it.
     pub(crate) fn start_refresh(&mut self) {
         let index = self.index.clone();
@@ -458,6 +473,9 @@ impl Session {
     /// Wait until the index is fresh.
     pub(crate) async fn await_refresh(&mut self, cancel: &CancellationToken) -> Result<(), Stop> {
         let Some(mut refreshing) = self.refreshing.take() else { return Ok(()) };
+        if let Some(problem) = self.index.watch_problem() {
+            self.control.notice(Level::Info, problem, None);
+        }
         let refreshed = tokio::select! {
             () = cancel.cancelled() => {
                 self.refreshing = Some(refreshing);
@@ -483,7 +501,8 @@ const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
 #[must_use]
 pub fn index_options(root: &Path, places: &Places, settings: &Settings) -> loci_index::Options {
     loci_index::Options {
-        cache_dir: places.index(root),
+        // The worktrees of a repository share one store: most of their files are the same.
+        cache_dir: places.index(&loci_index::shared_folder(root)),
         max_file_bytes: settings.max_file_bytes,
         deny: read_denies(&settings.rules.deny),
     }

@@ -56,8 +56,12 @@ pub(super) fn files(index: &tantivy::Index) -> Result<HashSet<PathBuf>, Failure>
 fn stats(index: &tantivy::Index, folder: &Path) -> Result<Seal, Failure> {
     let mut seal = Seal::new();
     for name in files(index)? {
-        if let Ok(metadata) = fs::metadata(folder.join(&name)) {
-            seal.insert(name, Stat::of(&metadata));
+        match fs::metadata(folder.join(&name)) {
+            Ok(metadata) => {
+                seal.insert(name, Stat::of(&metadata));
+            }
+            Err(_) if name.extension().is_some_and(|ending| ending == "del") => {}
+            Err(error) => return Err(Failure(format!("{}: {error}", name.display()))),
         }
     }
     Ok(seal)

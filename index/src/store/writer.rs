@@ -15,9 +15,9 @@ use crate::codec::Encoder;
 
 /// The least tantivy allows for its own thread, which is not used.
 const LEAST_BYTES: usize = 15_000_000;
-/// What all threads together keep of segments before they go to the disk. Less makes more segments to be merged; a million
-/// lines take about twice this.
-const OPEN_BYTES: usize = 64_000_000;
+/// What all threads together keep of segments before they go to the disk; at most 16 share it. Less makes more segments to
+/// be merged; a million lines take about twice this.
+const OPEN_BYTES: usize = 96_000_000;
 /// A segment takes about so many bytes for each byte of text. What it starts with is made for this, so that one changed
 /// file does not clear a table of megabytes.
 const BYTES_A_BYTE: usize = 4;
@@ -44,7 +44,8 @@ impl Writer {
     pub(crate) fn sink(&self, threads: usize, bytes: u64) -> Sink<'_> {
         let threads = threads.max(1);
         let expected = usize::try_from(bytes).unwrap_or(usize::MAX).saturating_mul(BYTES_A_BYTE) / threads;
-        Sink { writer: self, open: None, bytes: expected.clamp(OPEN_LEAST, OPEN_BYTES / threads) }
+        let most = OPEN_BYTES / threads;
+        Sink { writer: self, open: None, table: expected.clamp(OPEN_LEAST, most), most }
     }
 
     /// Show everything so far to whoever opens or reloads.
@@ -115,7 +116,10 @@ fn to_merge(index: &tantivy::Index) -> Result<Vec<tantivy::index::SegmentId>, Fa
 pub(crate) struct Sink<'a> {
     writer: &'a Writer,
     open: Option<(Segment, SegmentWriter)>,
-    bytes: usize,
+    /// What the table of terms is made for, in bytes of memory.
+    table: usize,
+    /// With more than this, a segment is closed. An empty one takes some megabytes.
+    most: usize,
 }
 
 impl Sink<'_> {
@@ -125,7 +129,7 @@ impl Sink<'_> {
             Some(open) => open,
             empty => {
                 let segment = self.writer.index.new_segment();
-                let writer = SegmentWriter::for_segment(self.bytes, segment.clone())?;
+                let writer = SegmentWriter::for_segment(self.table, segment.clone())?;
                 empty.insert((segment, writer))
             }
         };
@@ -156,7 +160,7 @@ impl Sink<'_> {
             }
             add(document)?;
         }
-        if segment.mem_usage() >= self.bytes {
+        if segment.mem_usage() >= self.most {
             self.close()?;
         }
         Ok(())

@@ -1,121 +1,10 @@
-//! The index as its callers see it: trees in temporary folders, questions, answers.
-#![expect(clippy::disallowed_methods, reason = "tests prepare and damage files directly")]
+//! What the index answers.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use loci_index::{Index, IndexError, Options, Progress, Query, RefreshReport};
 
-/// A project with an index beside it.
-struct Stage {
-    folder: tempfile::TempDir,
-}
-
-impl Stage {
-    fn new(files: &[(&str, &str)]) -> Self {
-        let stage = Self { folder: tempfile::tempdir().expect("a folder") };
-        fs::create_dir_all(stage.root()).expect("a root");
-        for (path, text) in files {
-            stage.write(path, text);
-        }
-        stage
-    }
-
-    fn root(&self) -> PathBuf {
-        self.folder.path().join("project")
-    }
-
-    fn cache(&self) -> PathBuf {
-        self.folder.path().join("cache")
-    }
-
-    fn write(&self, path: &str, text: impl AsRef<[u8]>) {
-        let path = self.root().join(path);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
-        fs::write(path, text).expect("a file");
-    }
-
-    fn options(&self) -> Options {
-        Options { cache_dir: self.cache(), max_file_bytes: 1_000_000, deny: Vec::new() }
-    }
-
-    fn open(&self) -> Index {
-        Index::open(&self.root(), self.options()).expect("an index")
-    }
-
-    fn built(&self) -> (Index, RefreshReport) {
-        let index = self.open();
-        let report = refresh(&index);
-        (index, report)
-    }
-}
-
-fn refresh(index: &Index) -> RefreshReport {
-    index.refresh(&mut |_| {}).expect("a refresh")
-}
-
-fn search(index: &Index, text: &str) -> Vec<String> {
-    let query = Query { text: text.into(), ..Query::default() };
-    index.search(&query).expect("hits").into_iter().map(|hit| format!("{}:{}", hit.path, hit.line)).collect()
-}
-
-fn places(index: &Index, symbol: &str) -> Vec<String> {
-    let found = index.definitions(symbol).expect("definitions");
-    found.into_iter().map(|one| format!("{}:{} {}", one.path, one.line, one.kind)).collect()
-}
-
-fn uses(index: &Index, symbol: &str) -> Vec<String> {
-    let found = index.references(symbol).expect("references");
-    found.into_iter().map(|one| format!("{}:{} {}", one.path, one.line, one.kind)).collect()
-}
-
-const CONFIG: &str = "\
-//! Configuration.
-
-/// Read the configuration from a file. More words.
-pub fn load_config(path: &str) -> Config {
-    Config::parse(path)
-}
-
-/// What can be set.
-pub struct Config {
-    pub verbose: bool,
-}
-
-impl Config {
-    /// From text.
-    pub fn parse(text: &str) -> Self {
-        Self { verbose: text.contains('v') }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn loads() {
-        assert!(super::load_config(\"v\").verbose);
-    }
-}
-";
-
-const MAIN: &str = "\
-use config::load_config;
-
-fn main() {
-    // load_config is called once
-    let config = load_config(\"x\");
-    println!(\"{}\", config.verbose);
-}
-";
-
-fn project() -> Stage {
-    Stage::new(&[
-        ("src/config.rs", CONFIG),
-        ("src/main.rs", MAIN),
-        ("tests/all.rs", "#[test]\nfn parse() {}\n"),
-        ("README.md", "# Demo\n\nCalls load_config.\n"),
-    ])
-}
+use crate::{CONFIG, Stage, places, project, refresh, search, uses};
 
 #[test]
 fn it_answers_where_and_who() {
@@ -363,52 +252,6 @@ fn denied_files_are_never_known() {
     }
     index.update(&["private/keys.rs".into()]).expect("an update");
     assert!(!index.defines("very_secret"));
-}
-
-fn damage(folder: &Path, change: &dyn Fn(&Path)) {
-    for entry in fs::read_dir(folder).expect("a folder").flatten() {
-        if entry.path().is_dir() {
-            damage(&entry.path(), change);
-        } else {
-            change(&entry.path());
-        }
-    }
-}
-
-/// A name for a kind of damage, and what it does to a file.
-type Way<'a> = (&'a str, &'a dyn Fn(&Path));
-
-#[test]
-fn a_damaged_store_is_built_again() {
-    let cut = |path: &Path| fs::write(path, b"x").expect("a file");
-    let swap = |path: &Path| {
-        let mut bytes = fs::read(path).expect("bytes");
-        bytes.iter_mut().for_each(|byte| *byte ^= 0x55);
-        fs::write(path, bytes).expect("a file");
-    };
-    let only_manifest = |path: &Path| {
-        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("live-")) {
-            fs::write(path, b"damaged").expect("a file");
-        }
-    };
-    let remove_segments = |path: &Path| {
-        if path.extension().is_some_and(|ending| ending == "term" || ending == "store") {
-            fs::remove_file(path).expect("a removal");
-        }
-    };
-    let ways: [Way; 4] =
-        [("cut", &cut), ("swapped", &swap), ("manifest", &only_manifest), ("segments", &remove_segments)];
-    for (way, change) in ways {
-        let stage = project();
-        drop(stage.built());
-        damage(&stage.cache(), change);
-        let index = stage.open();
-        let report = refresh(&index);
-        assert_eq!((report.indexed + report.reused, report.rebuilt), (4, true), "{way}");
-        assert_eq!(places(&index, "load_config"), ["src/config.rs:4 function"], "{way}");
-        assert!(!refresh(&index).rebuilt, "{way}: said once");
-        assert!(!refresh(&stage.open()).rebuilt, "{way}: and whole again");
-    }
 }
 
 #[test]
