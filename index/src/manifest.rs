@@ -11,7 +11,7 @@ use crate::sweep::Layout;
 use crate::walk::{Found, Stat};
 
 /// Changes with the stored form and with anything that changes what is stored; an older index is then built again.
-pub(crate) const FORMAT: u64 = 8;
+pub(crate) const FORMAT: u64 = 9;
 
 /// A file written this short a time before it was read may change again without a new date.
 const RACY: i128 = 50_000_000;

@@ -63,6 +63,9 @@ pub(super) fn without(text: &str) -> Cow<'_, [u8]> {
     let mut blanks: Vec<Range<usize>> = Vec::new();
     // Whether a statement or a declaration starts here.
     let mut fresh = true;
+    // Whether each open brace holds members, and whether the next one will.
+    let mut around: Vec<bool> = Vec::new();
+    let mut holds_members = false;
     while let Some(&byte) = reader.bytes.get(reader.at) {
         match byte {
             b' ' | b'\t' | b'\r' | b'\n' => reader.at += 1,
@@ -75,6 +78,19 @@ pub(super) fn without(text: &str) -> Cow<'_, [u8]> {
             b';' | b'{' | b'}' => {
                 reader.at += 1;
                 fresh = true;
+                match byte {
+                    b'{' => around.push(std::mem::take(&mut holds_members)),
+                    b'}' => {
+                        around.pop();
+                        holds_members = false;
+                    }
+                    _ => holds_members = false,
+                }
+            }
+            b')' => {
+                reader.at += 1;
+                (fresh, holds_members) = (false, false);
+                blanks.extend(reader.behind_parameters(text));
             }
             _ if is_word(byte) => {
                 let word = reader.word();
@@ -85,11 +101,12 @@ pub(super) fn without(text: &str) -> Cow<'_, [u8]> {
                     fresh = true;
                 } else if matches!(name, "class" | "struct" | "union" | "enum") {
                     blanks.extend(reader.before_name(text));
-                    fresh = false;
+                    (fresh, holds_members) = (false, name != "enum");
                 } else if name == "template" && fresh {
                     reader.skip_angles();
                 } else if fresh && is_macro(name) {
-                    match reader.before_declaration(text) {
+                    let in_members = around.last() == Some(&true);
+                    match reader.before_declaration(text, in_members) {
                         Some(end) => {
                             blanks.push(word.start..end);
                             reader.at = end;
@@ -222,20 +239,24 @@ impl Reader<'_> {
     }
 
     /// After a macro at the start of a statement: where it ends, if a whole declaration follows. Stays where it is.
-    fn before_declaration(&mut self, text: &str) -> Option<usize> {
+    fn before_declaration(&mut self, text: &str, in_members: bool) -> Option<usize> {
         let start = self.at;
-        let found = self.declaration(text, MOST_MACROS);
+        let found = self.declaration(text, in_members, MOST_MACROS);
         self.at = start;
         found
     }
 
-    fn declaration(&mut self, text: &str, most: usize) -> Option<usize> {
+    fn declaration(&mut self, text: &str, in_members: bool, most: usize) -> Option<usize> {
         let has_arguments = self.peek() == Some(b'(');
         if !self.skip_arguments() {
             return None;
         }
         let end = self.at;
         self.skip_blanks();
+        // A macro that stands for members may be the last of them.
+        if in_members && self.peek() == Some(b'}') {
+            return Some(end);
+        }
         let next = self.word();
         let next = &text[next];
         if BEGINS.contains(&next) {
@@ -245,12 +266,25 @@ impl Reader<'_> {
             return None;
         }
         if is_macro(next) {
-            return self.declaration(text, most.checked_sub(1)?).map(|_| end);
+            return self.declaration(text, in_members, most.checked_sub(1)?).map(|_| end);
         }
         self.skip_blanks();
         let named = self.peek().is_some_and(|byte| is_word(byte) || matches!(byte, b'*' | b'&'));
         // `MACRO(x) * y` is a product.
         (named && (!has_arguments || self.peek().is_some_and(is_word))).then_some(end)
+    }
+
+    /// After `)`: a macro that says more of a function, `) LIB_NOEXCEPT;`. Stays where it is when there is none.
+    fn behind_parameters(&mut self, text: &str) -> Option<Range<usize>> {
+        let start = self.at;
+        self.skip_blanks();
+        let word = self.word();
+        let end = self.at;
+        self.skip_blanks();
+        let ends = matches!(self.peek(), Some(b';' | b'{'));
+        let found = (ends && is_macro(&text[word.clone()])).then_some(word);
+        self.at = if found.is_some() { end } else { start };
+        found
     }
 
     /// After `class`: the macros that stand between it and the name.
@@ -301,6 +335,9 @@ mod tests {
         check("enum class LIB_API Foo {", "enum class         Foo {");
         check("LIB_BEGIN_NAMESPACE\nnamespace a {", "                   \nnamespace a {");
         check("template <typename T> LIB_API void f();", "template <typename T>         void f();");
+        check("int (*hook)(int a) LIB_ATTR;", "int (*hook)(int a)         ;");
+        check("void f() LIB_NOEXCEPT {", "void f()              {");
+        check("struct a {\n  UV_FIELDS\n  UV_MORE\n};", "struct a {\n           \n         \n};");
         check("/* a */ LIB_API int b; // LIB_API int c;", "/* a */         int b; // LIB_API int c;");
     }
 
@@ -318,6 +355,8 @@ mod tests {
             "#define LIB_API int x \\\n LIB_API int y\n",
             "char *s = \"LIB_API int x\";",
             "HANDLE make(void);",
+            "enum a { COLOR_RED };",
+            "struct a *f(int b) { RETURN_IT }",
         ] {
             check(text, text);
         }
