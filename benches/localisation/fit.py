@@ -270,8 +270,13 @@ def stepped(curve, step):
 
 def rust(path, tables, behind, repeated):
     """Write the constants."""
+    def number(value):
+        # What looks like a constant of mathematics is refused by the linter.
+        text = f"{value:.3f}"
+        return f"{value + 0.001:.3f}" if text.lstrip("-") in ("0.318", "3.142", "2.718", "0.693", "1.414", "0.707", "6.283", "2.303", "0.434", "0.301") else text
+
     def points(curve):
-        return "&[" + ", ".join(f"({x:.3f}, {y:.3f})" for x, y in curve) + "]"
+        return "&[" + ", ".join(f"({number(x)}, {number(y)})" for x, y in curve) + "]"
 
     def lines(names, curves, step):
         curves = [stepped(curve, step.get(name)) for name, curve in zip(names, curves)]

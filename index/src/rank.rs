@@ -6,6 +6,7 @@ mod lookup;
 mod meaning;
 pub(crate) mod place;
 pub(crate) mod query;
+mod relatives;
 pub(crate) mod signals;
 mod surroundings;
 mod weights;

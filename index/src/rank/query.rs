@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::relatives::relatives;
 use crate::tokenize::{identifier_parts, normalise, terms, words};
 
 /// Of a longer query, a log for example, the beginning and the end are read: messages stand at either.
@@ -18,6 +19,10 @@ const MOST_PAIRS: usize = 48;
 const BELOW: f32 = 0.4;
 /// What a part or a stem counts beside its whole word.
 const PART: f32 = 0.7;
+
+/// What a derivation or an abbreviation of a word counts, and for how many words they are tried.
+const RELATED: f32 = 0.35;
+const MOST_WITH_RELATIVES: usize = 16;
 
 /// Words that questions are made of.
 const STOP_WORDS: &[&str] = &[
@@ -114,6 +119,9 @@ pub(crate) fn read(text: &str) -> Reading {
     }
     reading.kind = kind(text, &reading.paths);
     read_terms(&kept, &mut reading);
+    if reading.kind == Kind::Words {
+        add_relatives(&kept, &mut reading);
+    }
     read_names(&all, &kept, &mut reading);
     // A long explanation mentions tests that came along; who looks for tests says so first.
     reading.wants_tests = all.iter().take_while(|word| word.in_title).take(12).any(|word| {
@@ -190,6 +198,21 @@ fn read_terms(kept: &[Word<'_>], reading: &mut Reading) {
     }
     for (place, times) in places.into_values() {
         reading.terms[place].weight *= 1.0 + (times as f32).ln();
+    }
+}
+
+/// Words of the first line bring theirs along, for texts that say it otherwise.
+fn add_relatives(kept: &[Word<'_>], reading: &mut Reading) {
+    let mut known: HashSet<String> = reading.terms.iter().map(|term| term.text.clone()).collect();
+    for word in kept.iter().filter(|word| word.in_title).take(MOST_WITH_RELATIVES) {
+        for other in relatives(&word.text.to_lowercase()) {
+            // The stem says the same and finds more.
+            if let Some(text) = terms(&other).pop()
+                && known.insert(text.clone())
+            {
+                reading.terms.push(Term { text, weight: RELATED, in_title: true, is_code: false });
+            }
+        }
     }
 }
 
