@@ -1,5 +1,5 @@
-//! Owns the figures of the index: build, refresh, search, definitions.
-//! Uses a generated tree of 1,000 files.
+//! Owns the figures of the index: build, refresh, one changed file, a branch switch, search, definitions.
+//! Uses a generated tree of 1,000 files. `upkeep`, an example of the index, takes the same figures from a tree of one's own.
 //! Never loads a model.
 
 use std::hint::black_box;
@@ -37,6 +37,14 @@ fn build(criterion: &mut Criterion) {
     group.bench_function("refresh, nothing changed", |bench| {
         bench.iter(|| index.refresh(&mut |_| {}).expect("refreshes"));
     });
+    let watched = Index::open(tree.path(), options(cache.path())).expect("opens");
+    if watched.watch().is_ok() {
+        watched.refresh(&mut |_| {}).expect("refreshes");
+        group.bench_function("refresh, nothing changed, watched", |bench| {
+            bench.iter(|| watched.refresh(&mut |_| {}).expect("refreshes"));
+        });
+    }
+    drop(watched);
     group.bench_function("open and search", |bench| {
         bench.iter(|| {
             let index = Index::open(tree.path(), options(cache.path())).expect("opens");
@@ -44,6 +52,67 @@ fn build(criterion: &mut Criterion) {
         });
     });
     group.finish();
+}
+
+/// What happens to a tree all day: a file is saved, another branch is checked out.
+fn upkeep(criterion: &mut Criterion) {
+    let tree = source_tree(FILES).expect("the tree is written");
+    let cache = tempfile::tempdir().expect("a folder");
+    let index = Index::open(tree.path(), options(cache.path())).expect("opens");
+    index.refresh(&mut |_| {}).expect("indexes");
+    let mut group = criterion.benchmark_group("upkeep");
+    group.sample_size(20).measurement_time(Duration::from_secs(10));
+    let path = index.files().expect("files")[FILES / 2].path.clone();
+    let text = std::fs::read_to_string(tree.path().join(&path)).expect("text");
+    let mut round = 0u32;
+    let mut edit = || {
+        // Letters only, so that it is one term.
+        round += 1;
+        let word: String = round.to_string().bytes().map(|digit| char::from(b'k' + (digit - b'0'))).collect();
+        let word = format!("edited{word}");
+        write(&tree.path().join(&path), &format!("// {word}\n{text}"));
+        word
+    };
+    let finds = |word: &str| {
+        let hits = index.search(&Query { text: word.to_owned(), ..Query::default() }).expect("finds");
+        assert!(hits.iter().any(|hit| hit.preview.contains(word)), "{word}");
+    };
+    group.bench_function("one file, from edit to hit", |bench| {
+        bench.iter(|| {
+            let word = edit();
+            index.update(std::slice::from_ref(&path)).expect("updates");
+            finds(&word);
+        });
+    });
+    group.bench_function("one file, found by a sweep", |bench| {
+        bench.iter(|| {
+            let word = edit();
+            index.refresh(&mut |_| {}).expect("refreshes");
+            finds(&word);
+        });
+    });
+    let all: Vec<String> =
+        index.files().expect("files").into_iter().map(|file| file.path).take(100).collect();
+    let texts: Vec<String> =
+        all.iter().map(|path| std::fs::read_to_string(tree.path().join(path)).expect("text")).collect();
+    let mut on_main = true;
+    group.bench_function("switch of a branch that changes 100 files", |bench| {
+        bench.iter(|| {
+            on_main = !on_main;
+            for (path, text) in all.iter().zip(&texts) {
+                let line = if on_main { "" } else { "// topic\n" };
+                write(&tree.path().join(path), &format!("{line}{text}"));
+            }
+            let report = index.refresh(&mut |_| {}).expect("refreshes");
+            assert_eq!(report.indexed + report.reused, 100);
+        });
+    });
+    group.finish();
+}
+
+fn write(path: &std::path::Path, text: &str) {
+    use std::io::Write;
+    std::fs::File::create(path).and_then(|mut file| file.write_all(text.as_bytes())).expect("written");
 }
 
 fn search(criterion: &mut Criterion) {
@@ -72,5 +141,5 @@ fn search(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(suite, build, search);
+criterion_group!(suite, build, upkeep, search);
 criterion_main!(suite);
