@@ -90,6 +90,7 @@ pub(crate) fn search(
             line,
             preview: shown(now.lines.text(&now.text, line)),
             why: ranked.why,
+            is_test: ranked.facts.is_test || rank::is_test_path(&record.path),
         });
     }
     Ok(hits)

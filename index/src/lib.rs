@@ -16,6 +16,7 @@ mod parse;
 mod rank;
 mod refresh;
 mod repository;
+mod status;
 mod store;
 mod sweep;
 mod tokenize;
@@ -34,6 +35,7 @@ pub use graph::{
     AffectedFile, CallQuery, Callee, Callees, Caller, Callers, Change, Impact, MapEntry, MapFile, MapQuery,
     RepoMap, Site, TestFor, Tests, UseQuery, Uses, changes_of_diff,
 };
+pub use status::Status;
 pub use vector::{Embed, EmbedError, EmbedReport, Nearest, Role};
 
 /// Where the index lives and what it may read.
@@ -85,6 +87,9 @@ pub struct Hit {
     pub preview: String,
     /// Why it ranks where it does: signal and weight.
     pub why: Vec<(String, f32)>,
+    /// True in test code.
+    #[serde(default)]
+    pub is_test: bool,
 }
 
 /// The raw signals of one file and of its spans.
@@ -235,6 +240,12 @@ pub enum IndexError {
         /// What it said.
         message: String,
     },
+}
+
+/// What a query is read as: `words`, `symbol`, `path` or `trace`.
+#[must_use]
+pub fn query_kind(text: &str) -> &'static str {
+    rank::read(text).kind.name()
 }
 
 impl Index {
@@ -414,6 +425,12 @@ impl Index {
         let text = refresh::text_of(std::fs::read(&real).map_err(failed)?)
             .map_err(|reason| failed(std::io::Error::new(std::io::ErrorKind::InvalidData, reason)))?;
         Ok(outline::outline(&walk::display_path(&relative), &text))
+    }
+
+    /// How much it holds, how large and how old it is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        status::status(&self.engine)
     }
 
     /// Every file, by path.

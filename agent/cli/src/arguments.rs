@@ -2,9 +2,16 @@
 //! Uses clap.
 //! Never does anything; `main` matches on what is parsed here.
 
+mod code;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use code::{
+    CalleesArguments, CallersArguments, ImpactArguments, IndexArguments, MapArguments, OutlineArguments,
+    RefsArguments, SearchArguments, TestsForArguments, WhereArguments,
+};
 
 /// A local-first coding agent: finds, explains, edits and runs, with a model inside the process.
 ///
@@ -122,11 +129,21 @@ pub(crate) enum Command {
     /// Find code by words, names or paths
     Search(SearchArguments),
     /// Show where a symbol is defined
-    Where(SymbolArguments),
-    /// Show where a symbol is used
+    Where(WhereArguments),
+    /// Show who calls a symbol, and who calls those
     Callers(CallersArguments),
-    /// Show the definitions in a file
+    /// Show what a symbol calls, and where that is defined
+    Callees(CalleesArguments),
+    /// Show every use of a symbol: calls, types, imports, mentions
+    Refs(RefsArguments),
+    /// Show the definitions in files or folders
     Outline(OutlineArguments),
+    /// Show the definitions that matter most, within a budget of tokens
+    Map(MapArguments),
+    /// Show the tests that reach a symbol, and how to run them
+    TestsFor(TestsForArguments),
+    /// Show what a change of a file, a symbol or a diff touches
+    Impact(ImpactArguments),
     /// Build or refresh the index of this project
     Index(IndexArguments),
     /// List models, and which of them fit this machine
@@ -143,62 +160,6 @@ pub(crate) enum Command {
     Trust(TrustArguments),
     /// Print the completion script of a shell
     Completions(CompletionsArguments),
-}
-
-/// `loci search`.
-#[derive(Debug, Args)]
-pub(crate) struct SearchArguments {
-    /// Words, an identifier, a path, or a mixture
-    #[arg(required = true, value_name = "WORDS")]
-    pub(crate) words: Vec<String>,
-    /// At most this many hits
-    #[arg(short = 'n', long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub(crate) limit: u16,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `loci where`.
-#[derive(Debug, Args)]
-pub(crate) struct SymbolArguments {
-    /// The symbol; `Type::method` or `Type.method` narrows by parent
-    pub(crate) symbol: String,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `loci callers`.
-#[derive(Debug, Args)]
-pub(crate) struct CallersArguments {
-    /// The symbol
-    pub(crate) symbol: String,
-    /// Only uses in test code
-    #[arg(long)]
-    pub(crate) tests: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `loci outline`.
-#[derive(Debug, Args)]
-pub(crate) struct OutlineArguments {
-    /// The file
-    #[arg(value_name = "FILE")]
-    pub(crate) path: PathBuf,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `loci index`.
-#[derive(Debug, Args)]
-pub(crate) struct IndexArguments {
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// `loci models`.
@@ -372,6 +333,8 @@ mod tests {
         let cli = check("loci bench -m builtin -p 16,32 -n 0 -d 0,64 --batch 1,4").expect("parses");
         let Some(Command::Bench(bench)) = cli.command else { panic!("another command") };
         assert_eq!((bench.prompt, bench.generate, bench.batch), (vec![16, 32], vec![0], vec![1, 4]));
+        check("loci search --batch - --json -C /tmp").expect("parses");
+        check("loci impact --diff").expect("parses");
         for wrong in [
             "loci --permission-mode yolo",
             "loci --temperature hot",
@@ -379,6 +342,13 @@ mod tests {
             "loci --context 1",
             "loci search",
             "loci where",
+            "loci search --batch x y",
+            "loci callers x --tests --no-tests",
+            "loci callers x --depth 0",
+            "loci refs x --kind frobnication",
+            "loci impact",
+            "loci outline",
+            "loci map --tokens 0",
             "loci --continue --resume x",
             "loci frobnicate",
             "loci bench",

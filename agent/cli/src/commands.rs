@@ -4,15 +4,23 @@
 
 pub(crate) mod ask;
 pub(crate) mod bench;
+pub(crate) mod callees;
 pub(crate) mod callers;
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod impact;
 pub(crate) mod index;
 pub(crate) mod locate;
+pub(crate) mod map;
 pub(crate) mod models;
 pub(crate) mod outline;
+pub(crate) mod refs;
 pub(crate) mod search;
 pub(crate) mod sessions;
+pub(crate) mod tests_for;
 pub(crate) mod trust;
 pub(crate) mod undo;
+
+mod batch;
+mod shown;

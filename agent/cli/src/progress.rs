@@ -58,8 +58,12 @@ impl Drop for Bars {
 fn start(task: &str, unit: &str) -> ProgressBar {
     // Ten frames a second are smooth enough, and cost nothing beside the work.
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-    let figures = if unit == "bytes" { "{bytes}/{total_bytes}" } else { "{pos}/{len} {prefix}" };
-    let template = format!("{{msg:16}} {{bar:30.cyan/dim}} {figures} {{elapsed}}");
+    let figures = match unit {
+        "bytes" => "{bytes}/{total_bytes} {elapsed}",
+        "files" => "{pos}/{len} {prefix}, {per_sec}, {eta} left",
+        _ => "{pos}/{len} {prefix} {elapsed}",
+    };
+    let template = format!("{{msg:16}} {{bar:30.cyan/dim}} {figures}");
     if let Ok(style) = ProgressStyle::with_template(&template) {
         bar.set_style(style.progress_chars("━╸─"));
     }

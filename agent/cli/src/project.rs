@@ -138,9 +138,26 @@ impl Project {
             self.printer
                 .note(&format!("{path} is a whole system or home, not a project: reading it may take long"));
         }
+        Ok(Index::open(&self.root, self.index_options()?)?)
+    }
+
+    fn index_options(&self) -> anyhow::Result<loci_index::Options> {
         let settings = self.settings(&self.config(Vec::new())?);
-        let options = loci_core::session::index_options(&self.root, &self.places, &settings);
-        Ok(Index::open(&self.root, options)?)
+        Ok(loci_core::session::index_options(&self.root, &self.places, &settings))
+    }
+
+    /// Remove the index: it is a cache, and is built again when it is next needed.
+    ///
+    /// # Errors
+    /// When its folder cannot be removed.
+    pub(crate) fn remove_index(&self) -> anyhow::Result<()> {
+        let folder = self.index_options()?.cache_dir;
+        match std::fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| folder.display().to_string())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The index, brought up to date.

@@ -8,6 +8,7 @@
 
 mod suite {
     mod builtin;
+    mod code;
     mod command_line;
     mod index;
     mod session;

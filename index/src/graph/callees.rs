@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Serialize;
 
 use super::callers::{CallQuery, qualified};
-use super::certainty::{Qualifier, family, package_of, package_roots, qualifier, type_names};
+use super::certainty::{Qualifier, family, package_of, package_roots, qualifier, takes_receiver, type_names};
 use super::definitions::{files_with, narrowed, read_definitions};
 use super::source::{parse, read, record_at};
 use super::uses::{is_callable, is_value};
@@ -276,6 +276,9 @@ fn resolve(
 fn fit(before: Option<Qualifier<'_>>, one: &Definition, from: &Place<'_>) -> u8 {
     let types = type_names(one.parent.as_deref());
     let in_type = !types.is_empty();
+    if matches!(before, Some(Qualifier::Value)) && !takes_receiver(one) {
+        return 3;
+    }
     match before {
         Some(Qualifier::Own) => match from.owner {
             Some(owner) if types.contains(&owner) => 0,
@@ -293,6 +296,7 @@ fn fit(before: Option<Qualifier<'_>>, one: &Definition, from: &Place<'_>) -> u8 
             match (stands_in, named.starts_with(char::is_uppercase)) {
                 (true, _) => 0,
                 (false, true) => 3,
+                (false, false) if in_type && !takes_receiver(one) => 3,
                 (false, false) if in_type => 2,
                 // `crate_name::function`, re-exported from somewhere inside.
                 (false, false) => 1,

@@ -99,8 +99,7 @@ pub(crate) fn callers(engine: &Engine, snapshot: &Snapshot, query: &CallQuery) -
         for symbol in level {
             let asked_for = UseQuery {
                 symbol: symbol.clone(),
-                // A function handed on counts at first hand; further away it would only add doubt.
-                kinds: if number == 1 { vec!["call", "value"] } else { vec!["call"] },
+                kinds: vec!["call", "value"],
                 tests: query.tests,
                 limit: if number == 1 { limit.saturating_mul(4).max(USES_OF_ONE) } else { USES_OF_ONE },
             };

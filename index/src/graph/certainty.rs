@@ -46,6 +46,8 @@ pub(crate) struct Meant {
     modules: HashSet<String>,
     any_free: bool,
     any_type: bool,
+    /// One of them can be called on a value.
+    any_receiver: bool,
     /// Others share the name and are not meant.
     rivals: bool,
     package_roots: Vec<String>,
@@ -73,6 +75,7 @@ impl Meant {
             modules: HashSet::new(),
             any_free: false,
             any_type: false,
+            any_receiver: false,
             rivals,
             package_roots,
             anything,
@@ -112,6 +115,7 @@ impl Meant {
             self.modules.extend(parent.map(str::to_owned));
         } else {
             self.any_type = true;
+            self.any_receiver |= takes_receiver(definition);
             self.types.extend(owners.into_iter().map(str::to_owned));
         }
     }
@@ -151,7 +155,6 @@ impl Meant {
         }
         let Some(before) = qualifier(line, name) else { return of_file() };
         let owner_is_meant = owner.is_some_and(|owner| self.types.contains(owner));
-        let only_free = !self.any_type;
         match before {
             Qualifier::None if self.any_type && !self.any_free && is_call => {
                 let fits = owner_is_meant || has_implicit_receiver(record.language);
@@ -172,7 +175,7 @@ impl Meant {
             Qualifier::Dotted(named) if named.starts_with(char::is_uppercase) && self.any_type => {
                 Some(format!("of {named}"))
             }
-            Qualifier::Dotted(_) | Qualifier::Value if only_free && record.language == "rust" => {
+            Qualifier::Dotted(_) | Qualifier::Value if !self.any_receiver && record.language == "rust" => {
                 Some("a method of something else".to_owned())
             }
             Qualifier::Dotted(_) | Qualifier::Value if self.rivals && !self.names_it(record) => {
@@ -248,6 +251,13 @@ pub(crate) fn qualifier<'a>(line: &'a str, name: &'a str) -> Option<Qualifier<'a
 /// Languages whose methods call each other without `self` or `this`.
 fn has_implicit_receiver(language: &str) -> bool {
     matches!(language, "java" | "cpp" | "csharp" | "kotlin" | "scala" | "swift" | "ruby" | "php")
+}
+
+/// Whether a method can be called on a value, as far as its signature tells: Rust writes `self` where it can.
+pub(crate) fn takes_receiver(definition: &Definition) -> bool {
+    let is_rust =
+        definition.path.ends_with(".rs") && matches!(definition.kind.as_str(), "method" | "function");
+    !is_rust || definition.signature.contains("self")
 }
 
 /// Languages that call each other; empty for texts.

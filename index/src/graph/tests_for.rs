@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::callers::{CallQuery, Caller, callers};
-use super::certainty::{package_of, package_roots};
+use super::certainty::{family, package_of, package_roots};
 use super::definitions::narrowed;
 use super::source::{Source, record_at};
 use super::symbol::wanted;
@@ -96,10 +96,15 @@ fn named_after(
     if name.len() < 3 || definitions.is_empty() || definitions.len() > 8 {
         return Ok(Vec::new());
     }
+    let families: HashSet<&str> = definitions
+        .iter()
+        .filter_map(|one| record_at(snapshot, &one.path))
+        .map(|record| family(record.language))
+        .collect();
     let stems: HashSet<String> = definitions.iter().map(|one| normalise(stem(&one.path))).collect();
     let mut found = Vec::new();
     for record in snapshot.manifest.records.iter().filter(|one| one.key != 0) {
-        if !engine.may_show(&snapshot.manifest, record) {
+        if !families.contains(family(record.language)) || !engine.may_show(&snapshot.manifest, record) {
             continue;
         }
         let is_test = crate::rank::is_test_path(&record.path);

@@ -190,8 +190,17 @@ fn answer(
 }
 
 fn kind_of(place: Place, line: Option<&str>, name: &str, using: &Using<'_>, callable: bool) -> &'static str {
-    let hands_on = || line.is_some_and(|line| is_value(line, name, using.record.language));
-    if place.kind == 0 && callable && hands_on() { "value" } else { USE_KINDS[usize::from(place.kind)] }
+    if place.kind != 0 {
+        return USE_KINDS[usize::from(place.kind)];
+    }
+    let Some(line) = line.filter(|_| callable) else { return "mention" };
+    if is_value(line, name, using.record.language) {
+        "value"
+    } else if qualifies(line, name, using.record.language) {
+        "type"
+    } else {
+        "mention"
+    }
 }
 
 fn order(one: &Reference) -> (u8, bool, bool, &str, u32) {
@@ -249,6 +258,14 @@ fn show(
     Ok(())
 }
 
+/// Whether a type stands before something of its own: `module::Price::parse(x)`.
+fn qualifies(line: &str, name: &str, language: &str) -> bool {
+    let begins = name.starts_with(char::is_uppercase) && languages::named(language).has_grammar();
+    let code = line.trim_start();
+    let comment = languages::named(language).comments.lines.iter().any(|mark| code.starts_with(mark));
+    begins && !comment && whole_words(line, name).any(|at| line[at + name.len()..].starts_with("::"))
+}
+
 /// Whether a line hands a function on without calling it: `map(load)`, `handler: load,`, `&load`, `Self::load)`.
 pub(crate) fn is_value(line: &str, name: &str, language: &str) -> bool {
     let language = languages::named(language);
@@ -267,15 +284,13 @@ pub(crate) fn is_value(line: &str, name: &str, language: &str) -> bool {
             let begins = before.is_empty()
                 || before.ends_with(['(', ',', '=', ':', '&', '|', '[', '{', '.', '?', '>'])
                 || before.ends_with("return");
-            let ends = after.is_empty() || after.starts_with([')', ',', ';', ']', '}', '|', ':', '.', '?']);
-            // A name that is followed by its type is being declared.
+            let ends = after.is_empty() || after.starts_with([')', ',', ';', ']', '}', '|', '.', '?']);
             at < code_ends
                 && begins
                 && ends
                 && !quotes('"')
                 && !quotes('\'')
                 && !quotes('`')
-                && (!after.starts_with(':') || after.starts_with("::"))
                 && !(before.is_empty() && after.is_empty())
         })
 }

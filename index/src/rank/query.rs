@@ -47,6 +47,18 @@ pub(crate) enum Kind {
     Trace,
 }
 
+impl Kind {
+    /// As answers name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Words => "words",
+            Self::Symbol => "symbol",
+            Self::Path => "path",
+            Self::Trace => "trace",
+        }
+    }
+}
+
 /// One term.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Term {

@@ -4,7 +4,8 @@
 
 use loci_tui::{Line, Style, visible};
 
-use crate::arguments::SymbolArguments;
+use super::shown;
+use crate::arguments::WhereArguments;
 use crate::errors::Outcome;
 use crate::project::Project;
 
@@ -12,33 +13,36 @@ use crate::project::Project;
 ///
 /// # Errors
 /// When the index cannot be opened or read.
-pub(crate) fn run(project: &Project, arguments: &SymbolArguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(project: &Project, arguments: &WhereArguments) -> anyhow::Result<Outcome> {
     let index = project.fresh_index()?;
-    let definitions = index.definitions(&arguments.symbol)?;
+    let symbol = &arguments.symbol;
+    let mut definitions = index.definitions(symbol)?;
+    let total = definitions.len();
+    definitions.truncate(shown::limit(arguments.limit, arguments.all));
     if arguments.json {
-        let value = serde_json::json!({ "symbol": arguments.symbol, "definitions": definitions });
-        project.printer.json(&value)?;
+        let similar = if total == 0 { shown::similar(&index, symbol)? } else { Vec::new() };
+        project.printer.json(&serde_json::json!({
+            "symbol": symbol, "total": total, "definitions": definitions, "similar": similar,
+        }))?;
     } else {
         for definition in &definitions {
-            let parent = definition.parent.as_ref().map(|parent| format!(" in {}", visible(parent)));
-            let line = Line::new(visible(&definition.path), Style::Bold)
-                .with(format!(":{}", definition.line), Style::Tip)
-                .with(format!("  {}", visible(&definition.signature)), Style::Plain)
-                .with(format!("  ({}{})", definition.kind, parent.unwrap_or_default()), Style::Dim);
+            let remark = shown::remark([
+                Some(match &definition.parent {
+                    Some(parent) => format!("{} in {parent}", definition.kind),
+                    None => definition.kind.clone(),
+                }),
+                definition.is_test.then(|| "test".to_owned()),
+            ]);
+            let line = shown::place(&definition.path, definition.line, &definition.signature, &remark);
             project.printer.line(&line)?;
             if let Some(doc) = &definition.doc {
                 project.printer.line(&Line::new(format!("    {}", visible(doc)), Style::Dim))?;
             }
         }
+        shown::more(&project.printer, total - definitions.len())?;
     }
-    if definitions.is_empty() {
-        let near = index.symbols_like(&arguments.symbol);
-        let near = if near.is_empty() {
-            format!("`loci search {}` looks for the word itself", arguments.symbol)
-        } else {
-            format!("did you mean {}?", near.join(", "))
-        };
-        project.printer.note(&format!("no definition of `{}`; {near}", arguments.symbol));
+    if total == 0 {
+        shown::undefined(&project.printer, &index, symbol)?;
         return Ok(Outcome::Failed);
     }
     Ok(Outcome::Done)

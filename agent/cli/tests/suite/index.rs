@@ -26,7 +26,7 @@ fn json_is_one_object() {
     assert_eq!(value["definitions"][0]["path"], "src/lib.rs");
     assert_eq!(value["definitions"][0]["line"], 9);
     let value = world.loci(&["callers", "discount_for", "--json"]).ended(0).json();
-    assert!(value["references"].as_array().is_some_and(|list| !list.is_empty()), "{value}");
+    assert!(value["callers"].as_array().is_some_and(|list| !list.is_empty()), "{value}");
     let value = world.loci(&["search", "threshold", "--json", "-n", "3"]).ended(0).json();
     assert!(value["hits"].as_array().is_some_and(|list| (1..=3).contains(&list.len())), "{value}");
     let value = world.loci(&["outline", "src/price.rs", "--json"]).ended(0).json();

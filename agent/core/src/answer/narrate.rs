@@ -2,8 +2,6 @@
 //! Uses the evidence of the result.
 //! Never reads a file: what is told was in the result.
 
-use std::collections::BTreeMap;
-
 use loci_inference::provider::ToolCall;
 use loci_protocol::Location;
 
@@ -200,25 +198,30 @@ fn uses(page: &mut Page, call: &ToolCall, outcome: &Outcome) {
         page.line(format!("`{symbol}` is used in {times}{where_}:"));
         (found, mentions)
     };
-    let mut files: BTreeMap<&str, Vec<&Evidence>> = BTreeMap::new();
-    for evidence in found.iter().take(MAX_LISTED * 2) {
-        files.entry(&evidence.location.path).or_default().push(evidence);
+    // The index tells calls first, and tests last: files stand in the order of their first use.
+    let count = found.len();
+    let mut files: Vec<Vec<&Evidence>> = Vec::new();
+    for evidence in found.into_iter().take(MAX_LISTED * 2) {
+        match files.iter_mut().find(|uses| uses[0].location.path == evidence.location.path) {
+            Some(uses) => uses.push(evidence),
+            None => files.push(vec![evidence]),
+        }
     }
-    for uses in files.values() {
+    for uses in &files {
         page.line("");
         page.line(format!("{}:", uses[0].location.path));
         for evidence in uses {
             let place = page.cite(&evidence.location);
             let label = match evidence.label.split_once(" in ") {
                 Some((_, enclosing)) => format!("  (in {enclosing})"),
-                None if evidence.label == "import" => "  (import)".into(),
-                None => String::new(),
+                None if evidence.label == "call" => String::new(),
+                None => format!("  ({})", evidence.label),
             };
             page.line(format!("- {place}  `{}`{label}", evidence.text.trim()));
         }
     }
-    if found.len() > MAX_LISTED * 2 {
-        page.line(format!("… and {} more", found.len() - MAX_LISTED * 2));
+    if count > MAX_LISTED * 2 {
+        page.line(format!("… and {} more", count - MAX_LISTED * 2));
     }
     if !mentions.is_empty() {
         page.line("");

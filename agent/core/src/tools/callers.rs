@@ -2,9 +2,8 @@
 //! Uses the index.
 //! Never counts a definition as a use.
 
-use std::collections::BTreeSet;
-
 use futures::future::BoxFuture;
+use loci_index::{Tests, UseQuery};
 use loci_protocol::Location;
 use serde_json::{Value, json};
 
@@ -56,34 +55,40 @@ impl Tool for Callers {
 fn find(input: &Value, context: &ToolContext) -> Result<Outcome, String> {
     let symbol = arguments::word(input, "symbol")?.trim_end_matches("()");
     let tests = arguments::flag(input, "tests");
-    let mut uses = context.index.references(symbol).map_err(|error| error.to_string())?;
-    if tests {
-        uses.retain(|used| used.is_test);
-    }
-    // What runs comes before what tests it, and both before text that only mentions the name; the index has sorted by
-    // path and line.
-    uses.sort_by_key(|used| (used.kind == "mention", used.is_test));
-    if uses.is_empty() {
+    // Calls come first, then what hands the symbol on, types, imports and text that only mentions the name; of each, code
+    // before tests, and uses that may mean another symbol of that name last.
+    let query = UseQuery {
+        symbol: symbol.to_owned(),
+        tests: if tests { Tests::Only } else { Tests::Any },
+        limit: MAX_USES,
+        ..UseQuery::default()
+    };
+    let uses = context.index.uses(&query).map_err(|error| error.to_string())?;
+    if uses.total == 0 {
         return Ok(nothing(context, symbol, tests));
     }
-    let files: BTreeSet<&str> = uses.iter().map(|used| used.path.as_str()).collect();
-    let head = format!("{} in {}", fold::count(uses.len(), "use"), fold::count(files.len(), "file"));
-    let shown = &uses[..uses.len().min(MAX_USES)];
+    let head = format!("{} in {}", fold::count(uses.total, "use"), fold::count(uses.files, "file"));
+    let shown = &uses.references;
     let mut text = format!("{head}\n");
     let mut evidence = Vec::new();
     for used in shown {
         let location = Location { path: used.path.clone(), line: used.line };
-        let label = match &used.enclosing {
+        let mut label = match &used.enclosing {
             Some(enclosing) => format!("{} in {enclosing}", used.kind),
             None => used.kind.clone(),
         };
+        if used.is_test {
+            label.push_str(", test");
+        }
+        if used.uncertain.is_some() {
+            label.push_str(", uncertain");
+        }
         let line = fold::clip(used.text.trim(), 200);
-        let in_test = if used.is_test { ", test" } else { "" };
-        text.push_str(&format!("{location}: {line}  ({label}{in_test})\n"));
+        text.push_str(&format!("{location}: {line}  ({label})\n"));
         evidence.push(Evidence { location, text: line, label });
     }
-    if uses.len() > shown.len() {
-        text.push_str(&format!("… and {} more\n", uses.len() - shown.len()));
+    if uses.total > shown.len() {
+        text.push_str(&format!("… and {} more\n", uses.total - shown.len()));
     }
     Ok(Outcome {
         ok: true,

@@ -97,6 +97,11 @@ impl View {
         Ok(Links { keys, links })
     }
 
+    /// How many spans there are.
+    pub(crate) fn spans(&self) -> u64 {
+        self.totals.chunks as u64
+    }
+
     /// Call `each` with every defined name; a name may come more than once, and may belong to another tree of the store.
     pub(crate) fn each_defined(&self, each: &mut dyn FnMut(&str)) -> Result<(), Failure> {
         for reader in self.searcher.segment_readers() {
