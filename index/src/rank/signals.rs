@@ -117,7 +117,7 @@ pub(crate) fn gather<'a>(
     for key in paths.keys() {
         by_key.entry(*key).or_default();
     }
-    let near = meaning::near(engine, snapshot, query, reading, &mut by_key)?;
+    let near = if is_named { None } else { meaning::near(engine, snapshot, query, reading, &mut by_key)? };
     let mut chosen: Vec<_> = by_key
         .into_iter()
         .filter_map(|(key, found)| {
