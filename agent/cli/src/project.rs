@@ -186,7 +186,7 @@ impl Project {
     /// When the vectors cannot be read or written.
     pub(crate) fn embed(&self, index: &Index, budget: Duration) -> anyhow::Result<()> {
         let settings = self.settings(&self.config(Vec::new())?);
-        if !loci_core::meaning::attach(index, settings.embeddings)? {
+        if !loci_core::meaning::attach(index, &settings.embeddings)? {
             return Ok(());
         }
         let (begun, mut bars, mut done, mut total) = (Instant::now(), Bars::new(&self.printer), 0, None);

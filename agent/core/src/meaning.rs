@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
 use loci_index::{Embed, EmbedError, Index, IndexError, Role};
-use loci_inference::embed::{Kind, Table};
+use loci_inference::embed::{Bert, Files, Kind, Table};
 
 use crate::config::Embeddings;
 
@@ -16,14 +16,54 @@ use crate::config::Embeddings;
 const SLICE: Duration = Duration::from_millis(200);
 const REST: Duration = Duration::from_millis(200);
 
-/// Let the embedder of the settings speak in searches. False when they name none.
+/// Why searches are by words alone although the settings name an embedder.
+#[derive(Debug, thiserror::Error)]
+pub enum MeaningError {
+    /// The vectors cannot be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The model cannot be used.
+    #[error(transparent)]
+    Model(#[from] loci_inference::embed::EmbedError),
+}
+
+/// Let the embedder of the settings speak in searches. False when they name none. A model is read whole: seconds.
 ///
 /// # Errors
-/// When vectors on the disk cannot be read.
-pub fn attach(index: &Index, embeddings: Embeddings) -> Result<bool, IndexError> {
+/// See [`MeaningError`].
+pub fn attach(index: &Index, embeddings: &Embeddings) -> Result<bool, MeaningError> {
     match embeddings {
-        Embeddings::Off => Ok(false),
-        Embeddings::Static => index.attach(Arc::new(Static)).map(|()| true),
+        Embeddings::Off => return Ok(false),
+        Embeddings::Static => index.attach(Arc::new(Static))?,
+        Embeddings::Model(path) => index.attach(Arc::new(Model(Bert::load(&Files::open(path)?)?)))?,
+    }
+    Ok(true)
+}
+
+/// What a text is, as the embedders call it.
+fn kind(role: Role) -> Kind {
+    match role {
+        Role::Question => Kind::Question,
+        Role::Passage => Kind::Passage,
+    }
+}
+
+/// A model of the user's.
+struct Model(Bert);
+
+impl Embed for Model {
+    fn fingerprint(&self) -> [u8; 32] {
+        self.0.fingerprint()
+    }
+
+    fn dimensions(&self) -> usize {
+        self.0.dimensions()
+    }
+
+    fn embed(&self, texts: &[&str], role: Role) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let embed =
+            |text: &&str| self.0.embed(text, kind(role)).map_err(|error| EmbedError(error.to_string()));
+        texts.iter().map(embed).collect()
     }
 }
 
@@ -41,11 +81,7 @@ impl Embed for Static {
 
     fn embed(&self, texts: &[&str], role: Role) -> Result<Vec<Vec<f32>>, EmbedError> {
         let table = Table::builtin().map_err(|error| EmbedError(error.to_string()))?;
-        let kind = match role {
-            Role::Question => Kind::Question,
-            Role::Passage => Kind::Passage,
-        };
-        Ok(texts.iter().map(|text| table.embed(text, kind)).collect())
+        Ok(texts.iter().map(|text| table.embed(text, kind(role))).collect())
     }
 }
 
@@ -57,13 +93,25 @@ pub(crate) struct Filler {
 }
 
 impl Filler {
-    /// Start the thread; it sleeps until it is woken. `None` when the system gives no thread: answers are then by words.
-    pub(crate) fn start(index: Index) -> Option<Self> {
+    /// Start the thread, which attaches the embedder and then sleeps until it is woken. What is wrong with the embedder goes
+    /// to `warn`. `None` when nothing is to be embedded, or the system gives no thread: answers are then by words.
+    pub(crate) fn start(
+        index: Index,
+        embeddings: Embeddings,
+        warn: impl FnOnce(String) + Send + 'static,
+    ) -> Option<Self> {
+        if embeddings == Embeddings::Off {
+            return None;
+        }
         let (wake, woken) = sync_channel(1);
         let cancel = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&cancel);
         let thread = std::thread::Builder::new().name("meaning".into());
-        thread.spawn(move || fill(&index, &woken, &stop)).ok()?;
+        let run = move || match attach(&index, &embeddings) {
+            Ok(_) => fill(&index, &woken, &stop),
+            Err(error) => warn(format!("searches are by words alone: {error}")),
+        };
+        thread.spawn(run).ok()?;
         Some(Self { wake, cancel })
     }
 
@@ -133,9 +181,8 @@ mod tests {
     fn the_thread_embeds_when_it_is_woken_and_ends_with_its_owner() {
         let folder = tempfile::tempdir().expect("folder");
         let index = index(folder.path());
-        assert!(attach(&index, Embeddings::Static).expect("attached"));
         assert!(index.nearest("remove stale items", 1).is_empty());
-        let filler = Filler::start(index.clone()).expect("thread");
+        let filler = Filler::start(index.clone(), Embeddings::Static, |_| {}).expect("thread");
         let waker = filler.waker();
         waker.wake();
         let begun = Instant::now();
@@ -152,10 +199,23 @@ mod tests {
     }
 
     #[test]
+    fn a_model_that_is_not_there_is_said() {
+        let folder = tempfile::tempdir().expect("folder");
+        let index = index(folder.path());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let nowhere = Embeddings::Model(folder.path().join("nowhere.whl"));
+        let _filler =
+            Filler::start(index, nowhere, move |warning| drop(sender.send(warning))).expect("thread");
+        let warning = receiver.recv_timeout(Duration::from_secs(60)).expect("a warning");
+        assert!(warning.contains("words alone") && warning.contains("nowhere.whl"), "{warning}");
+    }
+
+    #[test]
     fn nothing_is_embedded_when_it_is_off() {
         let folder = tempfile::tempdir().expect("folder");
         let index = index(folder.path());
-        assert!(!attach(&index, Embeddings::Off).expect("nothing"));
+        assert!(!attach(&index, &Embeddings::Off).expect("nothing"));
+        assert!(Filler::start(index.clone(), Embeddings::Off, |_| {}).is_none());
         let report = index.embed_pending(Duration::from_secs(60), &AtomicBool::new(false)).expect("nothing");
         assert_eq!((report.embedded, report.pending), (0, 0));
     }

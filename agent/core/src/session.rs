@@ -22,7 +22,7 @@ use crate::config::{Places, Settings};
 use crate::context::{Conversation, head};
 use crate::control::Control;
 use crate::instructions;
-use crate::meaning::{self, Filler};
+use crate::meaning::Filler;
 use crate::permission::Permissions;
 use crate::tools::{Outcome, ProjectTask, Todo, Tool};
 use crate::turn::Stop;
@@ -266,10 +266,10 @@ impl Session {
         let journal = Journal::open(&places.journal(), &root, &project, &id, Limits::default())
             .map_err(SessionError::Journal)?;
         let index = loci_index::Index::open(&root, index_options(&root, &places, &settings))?;
-        let filler = match meaning::attach(&index, settings.embeddings)? {
-            true => Filler::start(index.clone()),
-            false => None,
-        };
+        let warner = control.clone();
+        let filler = Filler::start(index.clone(), settings.embeddings.clone(), move |warning| {
+            warner.notice(Level::Warning, warning, None);
+        });
         let instructions = if trusted {
             let found = instructions::read(&root);
             if let Some(note) = found.note {

@@ -71,7 +71,7 @@ pub const KEYS: &[Key] = &[
         "embeddings",
         Kind::Text,
         Some("static"),
-        "meaning in searches: static (a table that is part of the program) or off",
+        "meaning in searches: static (a table that is part of the program), off, or the folder or wheel of a BERT model",
     ),
     key("max_file_bytes", Kind::Integer(0, MANY), Some("1048576"), "larger files are not indexed"),
     key(

