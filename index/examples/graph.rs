@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use loci_index::{CallQuery, Index, MapQuery, Options, UseQuery};
+use loci_index::{CallQuery, Change, Index, MapQuery, Options, UseQuery};
 
 const ROUNDS: usize = 7;
 
@@ -20,12 +20,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         let query = MapQuery { tokens: 1000, focus: focus.into(), ..MapQuery::default() };
         let tokens = |text: &str| text.len().div_ceil(4);
         time(what, focus, || Ok(index.map(&query, &tokens)?.tokens))?;
-        println!("{}", index.map(&query, &tokens)?.text);
     }
     for symbol in arguments {
         time("definitions", &symbol, || Ok(index.definitions(&symbol)?.len()))?;
         let query = UseQuery { symbol: symbol.clone(), ..UseQuery::default() };
         time("uses", &symbol, || Ok(index.uses(&query)?.total))?;
+        time("tests for", &symbol, || Ok(index.tests_for(&symbol)?.len()))?;
+        let change = [Change::Symbol(symbol.clone())];
+        time("impact", &symbol, || Ok(index.impact(&change, 0)?.users.len()))?;
+        time("similar", &symbol, || Ok(index.similar(&symbol, 5)?.len()))?;
         for depth in [1, 3] {
             let query = CallQuery { symbol: symbol.clone(), depth, ..CallQuery::default() };
             time(&format!("callers {depth}"), &symbol, || Ok(index.callers(&query)?.callers.len()))?;

@@ -19,8 +19,9 @@ use crate::tokenize::{identifier_parts, terms, words};
 const USUAL_TOKENS: usize = 1_000;
 /// A name that more files define says little about any of them.
 const MOST_DEFINERS: usize = 12;
-/// So many files are looked into; a budget of 10,000 tokens shows fewer.
+/// So many files are looked into, one for each five tokens: a path and a signature take more.
 const MOST_FILES: usize = 400;
+const TOKENS_A_FILE: usize = 5;
 /// Where the walk begins more often: files that are worked on, and files whose names or definitions were asked for.
 const WORKING_SET: f64 = 50.0;
 const FOCUSED: f64 = 30.0;
@@ -124,7 +125,8 @@ pub(crate) fn map(
     let mut candidates: Vec<Candidate<'_>> = Vec::new();
     // A definition: how much it matters, its file among the candidates, its place there.
     let mut symbols: Vec<(f64, usize, usize)> = Vec::new();
-    for at in order.into_iter().take(MOST_FILES) {
+    let budget = if query.tokens == 0 { USUAL_TOKENS } else { query.tokens };
+    for at in order.into_iter().take((budget / TOKENS_A_FILE).clamp(60, MOST_FILES)) {
         let Some(record) = records[at] else { continue };
         let spots = snapshot.view.of_key(record.key)?;
         let Some(&spot) = spots.first() else { continue };
@@ -153,7 +155,6 @@ pub(crate) fn map(
     symbols.sort_by(|one, other| {
         other.0.total_cmp(&one.0).then_with(|| (one.1, one.2).cmp(&(other.1, other.2)))
     });
-    let budget = if query.tokens == 0 { USUAL_TOKENS } else { query.tokens };
     let shown = fitting(&candidates, &symbols, budget, count);
     let mut answer = layout(&candidates, &symbols[..shown]);
     answer.text = render(&answer.files);

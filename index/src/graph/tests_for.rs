@@ -22,7 +22,7 @@ const LEVELS: u32 = 3;
 /// So many tests are told.
 const MOST: usize = 100;
 /// Callers that are looked through for tests.
-const CALLERS: usize = 400;
+const CALLERS: usize = 150;
 
 /// A test, and why it is one of the symbol's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
