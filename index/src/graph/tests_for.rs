@@ -22,7 +22,7 @@ const LEVELS: u32 = 3;
 /// So many tests are told.
 const MOST: usize = 100;
 /// Callers that are looked through for tests.
-const CALLERS: usize = 150;
+const CALLERS: usize = 400;
 
 /// A test, and why it is one of the symbol's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,12 +43,15 @@ pub struct TestFor {
 
 /// See [`crate::Index::tests_for`].
 pub(crate) fn tests_for(engine: &Engine, snapshot: &Snapshot, symbol: &str) -> Result<Vec<TestFor>, Failure> {
-    let query = CallQuery { symbol: symbol.to_owned(), depth: LEVELS, tests: Tests::Any, limit: CALLERS };
-    let reached = callers(engine, snapshot, &query)?;
+    let direct = CallQuery { symbol: symbol.to_owned(), depth: 1, tests: Tests::Only, limit: MOST };
+    let through = CallQuery { depth: LEVELS, tests: Tests::Any, limit: CALLERS, ..direct.clone() };
+    // Tests come last among callers: those that call it themselves are asked for apart, lest many others hide them.
+    let mut reached = callers(engine, snapshot, &direct)?.callers;
+    reached.extend(callers(engine, snapshot, &through)?.callers);
     let roots = package_roots(&snapshot.manifest);
     let mut found: Vec<TestFor> = Vec::new();
     let mut known: HashSet<(String, Option<String>)> = HashSet::new();
-    for caller in reached.callers.iter().filter(|one| one.is_test && one.uncertain.is_none()) {
+    for caller in reached.iter().filter(|one| one.is_test && one.uncertain.is_none()) {
         let Some(record) = record_at(snapshot, &caller.path) else { continue };
         let test = of_caller(caller, record, &roots);
         if known.insert((test.path.clone(), test.name.clone())) {
