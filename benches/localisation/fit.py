@@ -20,8 +20,8 @@ FALLING = {"test", "example", "vendored", "generated", "document", "setting", "d
 FREE = {"depth", "size", "language", "entry of a folder", "length", "first span", "test, asked for"}
 # What the queries cannot teach: their answers are never tests, and nobody works on anything.
 FIXED = {"test, asked for": [(0.0, 0.0), (1.0, -1.0)], "working set": [(0.0, 0.0), (1.0, 0.8)], "named path": [(0.0, 0.0), (1.0, 4.0)], "named line": [(0.0, 0.0), (1.0, 4.0)],
-         # Fitted by hand on benches/meaning: commits have no say in it.
-         "meaning": [(0.0, 0.0), (1.0, 10.0)], "meaning here": [(0.0, 0.0), (1.0, 16.0)]}
+         # By hand on benches/meaning: at 10 for files span@5 there is .700 instead of .685, and localisation loses .013 hit@1.
+         "meaning": [(0.0, 0.0), (1.0, 6.0)], "meaning here": [(0.0, 0.0), (1.0, 16.0)]}
 CODE = set("rs py js mjs cjs jsx ts tsx mts cts go java c h cc cpp hpp cxx hxx cs rb php kt kts swift scala sc lua sh ex exs zig hs ml mli svelte vue pyi pm pl erl clj dart m mm".split())
 
 
