@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::manifest::{Manifest, Record, Unusable};
 use crate::refresh::{CacheLock, lock};
-use crate::store::{Failure, STORES, Store, View, folder, replace};
+use crate::store::{Documents, Failure, STORES, Store, folder, replace};
 use crate::vector::{Meaning, Near};
 use crate::walk::{Deny, Stat};
 use crate::watch::Watch;
@@ -27,7 +27,7 @@ const LIVE: &str = "live-";
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) manifest: Arc<Manifest>,
-    pub(crate) view: View,
+    pub(crate) view: Arc<dyn Documents>,
     /// The file the manifest was read from, or written to.
     pub(crate) stamp: Option<Stat>,
     /// The commit the documents were read from.

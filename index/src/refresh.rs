@@ -14,7 +14,7 @@ use crate::collect::collect;
 use crate::engine::{Engine, Snapshot};
 use crate::manifest::{Manifest, Record, TOO_LARGE, is_racy, key_of};
 use crate::parse::{LineIndex, Tags, languages};
-use crate::store::{ChunkText, Failure, FileText, Sink, Store, View, Writer};
+use crate::store::{ChunkText, Documents, Failure, FileText, Sink, Store, Writer};
 use crate::sweep::{self, now};
 use crate::walk::{self, Found, Scope, Stat};
 use crate::{IndexError, Progress, RefreshReport};
@@ -87,7 +87,7 @@ pub(crate) fn refresh(
     let layout = std::mem::take(&mut manifest.layout);
     let store = engine.store();
     let writer = OnceLock::new();
-    let taker = Taker { engine, store: &store, view: &snapshot.view, writer: &writer };
+    let taker = Taker { engine, store: &store, view: &*snapshot.view, writer: &writer };
     let total = difference.read.len() as u64;
     let (mut so_far, mut done) = (0, Done::default());
     for batch in batches(&difference.read) {
@@ -200,7 +200,7 @@ enum Taken {
 struct Taker<'a> {
     engine: &'a Engine,
     store: &'a Store,
-    view: &'a View,
+    view: &'a dyn Documents,
     /// Made when the first file has documents to be written.
     writer: &'a OnceLock<Writer>,
 }

@@ -3,6 +3,7 @@
 //! Never decides what ranks higher, and never reads the tree.
 
 mod directory;
+mod documents;
 mod seal;
 mod table;
 pub(crate) mod tally;
@@ -21,8 +22,10 @@ use tantivy::schema::{
 use tantivy::{DocAddress, IndexReader, IndexSettings, Opstamp, ReloadPolicy, TantivyError};
 
 pub(crate) use directory::replace;
+pub(crate) use documents::{Documents, Found};
+pub(crate) use view::ByKey;
+use view::View;
 pub(crate) use view::links::Links;
-pub(crate) use view::{ByKey, View};
 pub(crate) use writer::{Sink, Writer};
 
 use table::Table;
@@ -202,7 +205,7 @@ impl Store {
     }
 
     /// The documents as of the last reload whose key `belongs`.
-    pub(crate) fn view(&self, belongs: &dyn Fn(u64) -> bool) -> Result<View, Failure> {
+    pub(crate) fn view(&self, belongs: &dyn Fn(u64) -> bool) -> Result<Arc<dyn Documents>, Failure> {
         let searcher = self.reader.searcher();
         let mut known = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tables = Vec::with_capacity(searcher.segment_readers().len());
@@ -218,7 +221,7 @@ impl Store {
         }
         *known = kept;
         drop(known);
-        Ok(View::new(searcher, self.fields, tables, belongs))
+        Ok(Arc::new(View::new(searcher, self.fields, tables, belongs)))
     }
 
     /// The one writer. The caller holds the lock of the cache folder.

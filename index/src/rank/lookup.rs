@@ -4,8 +4,8 @@
 
 use super::query::{Reading, Term};
 use crate::engine::Snapshot;
-use crate::store::tally::{Found, Holder, length_of_code};
-use crate::store::{Ask, Facts, Failure, Spot};
+use crate::store::tally::{Holder, length_of_code};
+use crate::store::{Ask, Facts, Failure, Found, Spot};
 
 /// BM25's own constants; 0.4 for the second made no difference on five repositories.
 const K1: f32 = 1.2;
@@ -78,8 +78,8 @@ pub(super) struct Weighed<'a> {
     pub(super) term: &'a Term,
     /// Its weight times its rarity among files.
     pub(super) mass: f32,
-    pub(super) in_body: Found,
-    pub(super) in_paths: Found,
+    pub(super) in_body: Found<'a>,
+    pub(super) in_paths: Found<'a>,
 }
 
 /// Everything that was found, by number of document.
@@ -123,7 +123,7 @@ pub(super) fn known(
 }
 
 /// The most telling terms that the tree has at all.
-pub(super) fn weigh<'a>(snapshot: &Snapshot, reading: &'a Reading) -> Result<Vec<Weighed<'a>>, Failure> {
+pub(super) fn weigh<'a>(snapshot: &'a Snapshot, reading: &'a Reading) -> Result<Vec<Weighed<'a>>, Failure> {
     let scorer = Scorer::of_chunks(snapshot, Ask::Body);
     let mut weighed = Vec::with_capacity(reading.terms.len());
     for term in &reading.terms {
@@ -172,7 +172,7 @@ pub(super) fn tally(
     let mut in_files: Vec<(u32, u32)> = Vec::new();
     for (bit, Weighed { term, mass, in_body, in_paths }) in weighed.iter_mut().enumerate() {
         let titled = if term.in_title { term.weight } else { 0.0 };
-        view.holders(in_body, &mut holders)?;
+        in_body.holders(&mut holders)?;
         in_files.clear();
         for holder in &holders {
             match in_files.last_mut() {
@@ -202,7 +202,7 @@ pub(super) fn tally(
             slot.title += score * titled;
             slot.body |= 1 << bit;
         }
-        view.holders(&view.term(Ask::Symbols, &term.text)?, &mut holders)?;
+        view.term(Ask::Symbols, &term.text)?.holders(&mut holders)?;
         let idf = symbols.idf(holders.len() as f32) * term.weight;
         tally.ideal.symbols += if holders.is_empty() { 0.0 } else { idf * (K1 + 1.0) };
         for holder in &holders {
@@ -210,14 +210,14 @@ pub(super) fn tally(
             slot.symbols += idf * symbols.score(holder.times, holder.code);
             slot.other |= 1 << bit;
         }
-        view.holders(&view.term(Ask::Doc, &term.text)?, &mut holders)?;
+        view.term(Ask::Doc, &term.text)?.holders(&mut holders)?;
         let idf = docs.idf(holders.len() as f32) * term.weight;
         tally.ideal.doc += if holders.is_empty() { 0.0 } else { idf * (K1 + 1.0) };
         for holder in &holders {
             let slot = touch(&mut tally.slots, &mut tally.chunks, holder.number);
             slot.doc += idf * docs.score(holder.times, holder.code);
         }
-        view.holders(in_paths, &mut holders)?;
+        in_paths.holders(&mut holders)?;
         let idf = paths.idf(holders.len() as f32) * term.weight;
         tally.ideal.path += if holders.is_empty() { 0.0 } else { idf * (K1 + 1.0) };
         for holder in &holders {
@@ -229,7 +229,7 @@ pub(super) fn tally(
     for form in reading.pairs.iter().flatten() {
         let found = view.term(Ask::Body, form)?;
         if found.documents > 0 {
-            view.holders(&found, &mut holders)?;
+            found.holders(&mut holders)?;
             in_files.clear();
             in_files.extend(holders.iter().map(|holder| (holder.file, 1)));
             in_files.dedup();

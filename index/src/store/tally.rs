@@ -7,15 +7,8 @@ use tantivy::postings::{Postings, TermInfo};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocAddress, DocSet, SegmentReader, TERMINATED, Term};
 
+use super::documents::Found;
 use super::{Ask, Failure, Spot, View};
-
-/// Where a term stands in the segments of a view.
-pub(crate) struct Found {
-    field: Field,
-    segments: Vec<(usize, TermInfo)>,
-    /// How many documents hold it, those of other trees and of the past included.
-    pub(crate) documents: u32,
-}
 
 /// One document that holds a term.
 #[derive(Debug, Clone, Copy)]
@@ -29,13 +22,8 @@ pub(crate) struct Holder {
 }
 
 impl View {
-    /// How many numbers documents have.
-    pub(crate) fn numbers(&self) -> usize {
-        self.searcher.segment_readers().iter().map(|segment| segment.max_doc() as usize).sum()
-    }
-
-    /// The document of a number.
-    pub(crate) fn numbered(&self, number: u32) -> Result<Spot, Failure> {
+    /// See [`super::Documents::numbered`].
+    pub(super) fn numbered(&self, number: u32) -> Result<Spot, Failure> {
         let mut first = 0u32;
         for (ordinal, segment) in (0u32..).zip(self.searcher.segment_readers()) {
             if number - first < segment.max_doc() {
@@ -46,8 +34,8 @@ impl View {
         Err(Failure(format!("no document {number}")))
     }
 
-    /// How many live files there are, how many chunks, and how many terms a field has in them together.
-    pub(crate) fn extent(&self, ask: Ask) -> (f32, f32, f32) {
+    /// See [`super::Documents::extent`].
+    pub(super) fn extent(&self, ask: Ask) -> (f32, f32, f32) {
         let tokens = Self::column(ask).map_or(0.0, |column| self.totals.tokens[column]);
         (self.totals.files, self.totals.chunks, tokens)
     }
@@ -62,40 +50,44 @@ impl View {
         }
     }
 
-    /// The length of a field in all of a file, by any document of it.
-    pub(crate) fn file_length(&self, ask: Ask, number: u32) -> Result<f32, Failure> {
+    /// See [`super::Documents::file_length`].
+    pub(super) fn file_length(&self, ask: Ask, number: u32) -> Result<f32, Failure> {
         let DocAddress { segment_ord, doc_id } = self.numbered(number)?.0;
         let row = self.tables[segment_ord as usize].file(doc_id);
         Ok(row.zip(Self::column(ask)).map_or(0.0, |(row, column)| row.tokens[column] as f32))
     }
 
-    /// Look a term up in a field.
-    pub(crate) fn term(&self, ask: Ask, term: &str) -> Result<Found, Failure> {
+    /// See [`super::Documents::term`].
+    pub(super) fn term<'a>(&'a self, ask: Ask, term: &str) -> Result<Found<'a>, Failure> {
         let field = self.field(ask);
         let term = Term::from_field_text(field, term);
-        let mut found = Found { field, segments: Vec::new(), documents: 0 };
+        let (mut segments, mut documents) = (Vec::new(), 0);
         for (at, segment) in self.searcher.segment_readers().iter().enumerate() {
             if let Some(info) = segment.inverted_index(field)?.get_term_info(&term)? {
-                found.documents += info.doc_freq;
-                found.segments.push((at, info));
+                documents += info.doc_freq;
+                segments.push((at, info));
             }
         }
-        Ok(found)
+        Ok(Found { documents, gather: Box::new(move |into| self.gather(field, &segments, into)) })
     }
 
-    /// Gather every live document that holds a term of a field of text, in rising order.
-    pub(crate) fn holders(&self, found: &Found, into: &mut Vec<Holder>) -> Result<(), Failure> {
-        into.clear();
+    /// Every live document in the postings of one term, given by segment.
+    fn gather(
+        &self,
+        field: Field,
+        segments: &[(usize, TermInfo)],
+        into: &mut Vec<Holder>,
+    ) -> Result<(), Failure> {
         let (mut first, mut next) = (0u32, 0);
-        for (at, info) in &found.segments {
+        for (at, info) in segments {
             let readers = self.searcher.segment_readers();
             first += readers[next..*at].iter().map(SegmentReader::max_doc).sum::<u32>();
             next = *at;
             let (segment, table) = (&readers[*at], &self.tables[*at]);
             let mut postings = segment
-                .inverted_index(found.field)?
+                .inverted_index(field)?
                 .read_postings_from_terminfo(info, IndexRecordOption::WithFreqs)?;
-            let lengths = segment.get_fieldnorms_reader(found.field)?;
+            let lengths = segment.get_fieldnorms_reader(field)?;
             let mut document = postings.doc();
             while document != TERMINATED {
                 if self.is_live(*at, document) {

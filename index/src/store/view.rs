@@ -12,6 +12,7 @@ use tantivy::postings::Postings;
 use tantivy::schema::{Field, IndexRecordOption, Value};
 use tantivy::{DocAddress, DocSet, Searcher, TERMINATED, TantivyDocument, Term};
 
+use super::documents::{Documents, Found};
 use super::table::{SCORED, Table};
 use super::{Ask, Facts, Failure, Fields, Place, Spot, UsesInFile};
 
@@ -98,17 +99,6 @@ impl View {
         Self { searcher, fields, tables: tables.into(), live: live.into(), places: places.into(), totals }
     }
 
-    /// Whether there are documents of a key, for this tree or another.
-    pub(crate) fn holds(&self, key: u64) -> bool {
-        self.places.contains_key(&key)
-    }
-
-    /// Every key, whichever tree it belongs to, with how many documents it has.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = (u64, u32)> {
-        let files = self.tables.iter().flat_map(|table| &table.files);
-        files.filter(|file| file.key != 0).map(|file| (file.key, file.documents))
-    }
-
     pub(super) fn is_live(&self, segment: usize, document: u32) -> bool {
         let file = self.tables[segment].file_of.get(document as usize).copied().unwrap_or(u32::MAX);
         self.live[segment].get(file as usize).copied().unwrap_or(false)
@@ -148,9 +138,19 @@ impl View {
         }
         Ok(())
     }
+}
 
-    /// Every document that holds a term; of a file's text, the file's document.
-    pub(crate) fn all(&self, ask: Ask, term: &str) -> Result<Vec<Spot>, Failure> {
+impl Documents for View {
+    fn holds(&self, key: u64) -> bool {
+        self.places.contains_key(&key)
+    }
+
+    fn keys(&self) -> Box<dyn Iterator<Item = (u64, u32)> + '_> {
+        let files = self.tables.iter().flat_map(|table| &table.files);
+        Box::new(files.filter(|file| file.key != 0).map(|file| (file.key, file.documents)))
+    }
+
+    fn all(&self, ask: Ask, term: &str) -> Result<Vec<Spot>, Failure> {
         let mut spots = Vec::new();
         self.walk(self.field(ask), term, IndexRecordOption::Basic, |segment, document, _| {
             let at = u32::try_from(segment).unwrap_or(u32::MAX);
@@ -168,8 +168,7 @@ impl View {
         Ok(spots)
     }
 
-    /// Every use of a name, by file.
-    pub(crate) fn uses(&self, name: &str) -> Result<Vec<UsesInFile>, Failure> {
+    fn uses(&self, name: &str) -> Result<Vec<UsesInFile>, Failure> {
         let field = self.fields.reference;
         let term = Term::from_field_text(field, name);
         let mut found = Vec::new();
@@ -197,8 +196,7 @@ impl View {
         Ok(found)
     }
 
-    /// Every document of a file, its file document first.
-    pub(crate) fn of_key(&self, key: u64) -> Result<Vec<Spot>, Failure> {
+    fn of_key(&self, key: u64) -> Result<Vec<Spot>, Failure> {
         let Some(&(segment, file)) = self.places.get(&key) else { return Ok(Vec::new()) };
         if !self.live[segment as usize][file as usize] {
             return Ok(Vec::new());
@@ -207,24 +205,47 @@ impl View {
         Ok((row.first..row.first + row.documents).map(|at| Spot(DocAddress::new(segment, at))).collect())
     }
 
-    /// What is known of some documents.
-    pub(crate) fn facts(&self, spots: &[Spot]) -> Result<Vec<Facts>, Failure> {
+    fn facts(&self, spots: &[Spot]) -> Result<Vec<Facts>, Failure> {
         let known = |spot: &Spot| self.tables[spot.0.segment_ord as usize].facts(spot.0.doc_id);
         Ok(spots.iter().map(known).collect())
     }
 
-    /// What a document stores: a file's tags or a chunk's label.
-    pub(crate) fn stored(&self, spot: Spot) -> Result<Vec<u8>, Failure> {
+    fn stored(&self, spot: Spot) -> Result<Vec<u8>, Failure> {
         let document: TantivyDocument = self.searcher.doc(spot.0)?;
         let value =
             document.get_first(self.fields.stored).and_then(|value| value.as_bytes().map(<[u8]>::to_vec));
         Ok(value.unwrap_or_default())
     }
 
-    /// The symbol and kind a chunk is named by.
-    pub(crate) fn label(&self, spot: Spot) -> Result<Option<(String, String)>, Failure> {
-        let bytes = self.stored(spot)?;
-        let mut from = crate::codec::Decoder::new(&bytes);
-        Ok(from.text().zip(from.text()).map(|(symbol, kind)| (symbol.to_owned(), kind.to_owned())))
+    fn links(&self, most: usize) -> Result<links::Links, Failure> {
+        Self::links(self, most)
+    }
+
+    fn spans(&self) -> u64 {
+        self.totals.chunks as u64
+    }
+
+    fn each_defined(&self, each: &mut dyn FnMut(&str)) -> Result<(), Failure> {
+        Self::each_defined(self, each)
+    }
+
+    fn numbers(&self) -> usize {
+        self.searcher.segment_readers().iter().map(|segment| segment.max_doc() as usize).sum()
+    }
+
+    fn numbered(&self, number: u32) -> Result<Spot, Failure> {
+        Self::numbered(self, number)
+    }
+
+    fn extent(&self, ask: Ask) -> (f32, f32, f32) {
+        Self::extent(self, ask)
+    }
+
+    fn file_length(&self, ask: Ask, number: u32) -> Result<f32, Failure> {
+        Self::file_length(self, ask, number)
+    }
+
+    fn term<'a>(&'a self, ask: Ask, term: &str) -> Result<Found<'a>, Failure> {
+        Self::term(self, ask, term)
     }
 }

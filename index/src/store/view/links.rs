@@ -31,8 +31,8 @@ pub(crate) struct Links {
 }
 
 impl View {
-    /// Every name of at least three letters that is defined in at most `most` files, and used in others.
-    pub(crate) fn links(&self, most: usize) -> Result<Links, Failure> {
+    /// See [`super::Documents::links`].
+    pub(super) fn links(&self, most: usize) -> Result<Links, Failure> {
         let mut numbers: Vec<Vec<FileNumber>> = Vec::with_capacity(self.tables.len());
         let mut keys = Vec::new();
         for (table, live) in self.tables.iter().zip(self.live.iter()) {
@@ -97,13 +97,8 @@ impl View {
         Ok(Links { keys, links })
     }
 
-    /// How many spans there are.
-    pub(crate) fn spans(&self) -> u64 {
-        self.totals.chunks as u64
-    }
-
-    /// Call `each` with every defined name; a name may come more than once, and may belong to another tree of the store.
-    pub(crate) fn each_defined(&self, each: &mut dyn FnMut(&str)) -> Result<(), Failure> {
+    /// See [`super::Documents::each_defined`].
+    pub(super) fn each_defined(&self, each: &mut dyn FnMut(&str)) -> Result<(), Failure> {
         for reader in self.searcher.segment_readers() {
             let inverted = reader.inverted_index(self.fields.definition)?;
             let mut stream = inverted.terms().stream()?;
