@@ -2,7 +2,8 @@
 //! Uses `codec` and blake3.
 //! Never writes in place, and names no document before it is committed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::codec::{Decoder, Encoder};
@@ -17,6 +18,9 @@ pub(crate) const FORMAT: u64 = 9;
 const RACY: i128 = 50_000_000;
 /// The same where the file system keeps whole seconds only.
 const RACY_COARSE: i128 = 2_000_000_000;
+
+/// Fewer files than this are looked up one by one.
+const FEW: usize = 64;
 
 /// Why a file above the limit is not read.
 pub(crate) const TOO_LARGE: &str = "too large";
@@ -103,13 +107,24 @@ impl Manifest {
         max_bytes: u64,
         only: Option<&dyn Fn(&Path) -> bool>,
     ) -> Difference {
-        let known: HashMap<&Path, &Record> =
-            self.records.iter().map(|record| (record.raw.as_path(), record)).collect();
+        // For a few paths a look into the sorted list is cheaper than a table of all.
+        let table: HashMap<&OsStr, &Record> = if found.len() < FEW {
+            HashMap::new()
+        } else {
+            self.records.iter().map(|record| (record.raw.as_os_str(), record)).collect()
+        };
+        let known = |file: &Found| {
+            if found.len() < FEW {
+                self.record_of(&file.path, &file.raw)
+            } else {
+                table.get(file.raw.as_os_str()).copied()
+            }
+        };
         let mut difference = Difference::default();
-        let mut seen = std::collections::HashSet::with_capacity(found.len());
+        let mut seen = HashSet::with_capacity(found.len());
         for file in found {
-            seen.insert(file.raw.as_path());
-            let unchanged = known.get(file.raw.as_path()).is_some_and(|record| {
+            seen.insert(file.raw.as_os_str());
+            let unchanged = known(file).is_some_and(|record| {
                 let same_limit =
                     (record.stat.bytes > max_bytes) == (record.skipped.as_deref() == Some(TOO_LARGE));
                 record.stat == file.stat
@@ -125,7 +140,7 @@ impl Manifest {
             .records
             .iter()
             .filter(|record| {
-                !seen.contains(record.raw.as_path()) && only.is_none_or(|only| only(&record.raw))
+                only.is_none_or(|only| only(&record.raw)) && !seen.contains(record.raw.as_os_str())
             })
             .cloned()
             .collect();
@@ -134,17 +149,12 @@ impl Manifest {
 
     /// Replace and remove records.
     pub(crate) fn apply(&mut self, removed: &[Record], new: Vec<Record>) {
-        let mut by_raw: HashMap<PathBuf, Record> = std::mem::take(&mut self.records)
-            .into_iter()
-            .map(|record| (record.raw.clone(), record))
-            .collect();
-        for record in removed {
-            by_raw.remove(&record.raw);
+        if removed.is_empty() && new.is_empty() {
+            return;
         }
-        for record in new {
-            by_raw.insert(record.raw.clone(), record);
-        }
-        self.records = by_raw.into_values().collect();
+        let gone: HashSet<&OsStr> = removed.iter().chain(&new).map(|record| record.raw.as_os_str()).collect();
+        self.records.retain(|record| !gone.contains(record.raw.as_os_str()));
+        self.records.extend(new);
         self.settle();
     }
 

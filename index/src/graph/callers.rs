@@ -99,7 +99,8 @@ pub(crate) fn callers(engine: &Engine, snapshot: &Snapshot, query: &CallQuery) -
         for symbol in level {
             let asked_for = UseQuery {
                 symbol: symbol.clone(),
-                kinds: vec!["call", "value"],
+                // Values are found by reading files; that is done for the symbol that was asked for.
+                kinds: if number == 1 { vec!["call", "value"] } else { vec!["call"] },
                 tests: query.tests,
                 limit: if number == 1 { limit.saturating_mul(4).max(USES_OF_ONE) } else { USES_OF_ONE },
             };

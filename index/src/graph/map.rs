@@ -111,12 +111,6 @@ pub(crate) fn map(
     let standing: Vec<f64> = records.iter().map(|record| standing(*record)).collect();
     let edges = edges(snapshot, &links, &records, &standing, &focus);
     let found = ranks(&edges, &begin);
-    // What flows to each file through each name that others use.
-    let mut flows: HashMap<(u32, &str), f64> = HashMap::new();
-    for (edge, flow) in edges.iter().zip(&found.flows) {
-        let name = links.links[edge.name as usize].name.as_str();
-        *flows.entry((edge.to, name)).or_default() += flow * standing[edge.to as usize];
-    }
     let mut order: Vec<usize> = (0..records.len()).filter(|&at| records[at].is_some()).collect();
     let worth = |at: usize| found.files[at] * standing[at];
     order.sort_by(|&one, &other| {
@@ -126,7 +120,16 @@ pub(crate) fn map(
     // A definition: how much it matters, its file among the candidates, its place there.
     let mut symbols: Vec<(f64, usize, usize)> = Vec::new();
     let budget = if query.tokens == 0 { USUAL_TOKENS } else { query.tokens };
-    for at in order.into_iter().take((budget / TOKENS_A_FILE).clamp(60, MOST_FILES)) {
+    order.truncate((budget / TOKENS_A_FILE).clamp(60, MOST_FILES));
+    let mut looked_at = vec![false; records.len()];
+    order.iter().for_each(|&at| looked_at[at] = true);
+    // What flows to each of these files through each name that others use.
+    let mut flows: HashMap<(u32, &str), f64> = HashMap::new();
+    for (edge, flow) in edges.iter().zip(&found.flows).filter(|(edge, _)| looked_at[edge.to as usize]) {
+        let name = links.links[edge.name as usize].name.as_str();
+        *flows.entry((edge.to, name)).or_default() += flow * standing[edge.to as usize];
+    }
+    for at in order {
         let Some(record) = records[at] else { continue };
         let spots = snapshot.view.of_key(record.key)?;
         let Some(&spot) = spots.first() else { continue };
@@ -255,9 +258,18 @@ fn edges(
     focus: &Focus,
 ) -> Vec<Edge> {
     let roots = package_roots(&snapshot.manifest);
-    let homes: Vec<(&str, &str)> = records
+    // Languages and packages by number: they are compared for each pair of files.
+    let mut numbers: HashMap<&str, u32> = HashMap::new();
+    let mut number = |name| {
+        let next = numbers.len() as u32;
+        *numbers.entry(name).or_insert(next)
+    };
+    let homes: Vec<(u32, u32)> = records
         .iter()
-        .map(|record| record.map_or(("", ""), |one| (family(one.language), package_of(&roots, &one.path))))
+        .map(|record| match record {
+            Some(one) => (number(family(one.language)), number(package_of(&roots, &one.path))),
+            None => (u32::MAX, u32::MAX),
+        })
         .collect();
     let mut edges = Vec::new();
     for (name, link) in (0u32..).zip(&links.links) {

@@ -12,11 +12,17 @@ use crate::parse::{LineIndex, Tag, Tags};
 use crate::refresh::is_current;
 use crate::store::{Ask, Failure, Place, Spot};
 use crate::tokenize::{is_word_character, words};
+use crate::walk;
 
 /// So many files, and bytes of them, are read for mentions of one name: 20 ms for a name that is everywhere, and more than
 /// most names have files.
 const MENTION_FILES: usize = 600;
 const MENTION_BYTES: u64 = 24_000_000;
+
+/// Fewer files are read before a thread has started.
+const FILES_A_THREAD: usize = 24;
+/// More threads than this wait for the disk.
+const MOST_THREADS: usize = 8;
 
 /// A file with uses of a name.
 pub(crate) struct Using<'a> {
@@ -142,13 +148,8 @@ pub(crate) fn add_mentions<'a>(
         usage.unread = files.len() - kept;
         files.truncate(kept);
     }
-    for (spot, record) in files {
-        let Some(text) = read(engine, record) else { continue };
-        if !text.contains(name) {
-            continue;
-        }
-        let lines = LineIndex::new(&text);
-        let mut found = lines_with(&text, &lines, name);
+    for ((spot, record), found) in files.iter().copied().zip(read_for(engine, &files, name)) {
+        let Some((text, mut found)) = found else { continue };
         if let Some(known) = usage.files.get(record.path.as_str()) {
             found.retain(|line| known.places.binary_search_by_key(line, |place| place.line).is_err());
         }
@@ -184,6 +185,30 @@ pub(crate) fn add_mentions<'a>(
     }
     usage.files.retain(|_, file| !file.places.is_empty());
     Ok(())
+}
+
+/// The texts that hold a name, with its lines, read on all cores.
+fn read_for(engine: &Engine, files: &[(Spot, &Record)], name: &str) -> Vec<Option<(String, Vec<u32>)>> {
+    let look = |(_, record): &(Spot, &Record)| {
+        let text = read(engine, record).filter(|text| text.contains(name))?;
+        let lines = lines_with(&text, &LineIndex::new(&text), name);
+        Some((text, lines))
+    };
+    let threads = walk::threads().min(MOST_THREADS);
+    if threads < 2 || files.len() < FILES_A_THREAD {
+        return files.iter().map(look).collect();
+    }
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = files
+            .chunks(files.len().div_ceil(threads))
+            .map(|part| (part.len(), scope.spawn(move || part.iter().map(look).collect::<Vec<_>>())))
+            .collect();
+        // A thread that gave up has found nothing.
+        let read = |(count, part): (usize, std::thread::ScopedJoinHandle<'_, Vec<_>>)| {
+            part.join().unwrap_or_else(|_| std::iter::repeat_with(|| None).take(count).collect())
+        };
+        parts.into_iter().flat_map(read).collect()
+    })
 }
 
 /// The lines that hold a name as a whole word.
