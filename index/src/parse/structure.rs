@@ -34,6 +34,8 @@ pub(super) fn tags(
     let lines = LineIndex::new(text);
     for tag in &mut definitions {
         tag.is_test = path_is_test;
+        // What is still open at the end may count the line that a last line break would begin.
+        tag.end_line = tag.end_line.min(lines.count().max(tag.line));
         if tag.kind != "heading" {
             let above = super::signature::above(text, &lines, tag.start_line, tag.line, comments);
             tag.doc = tag.doc.take().or(above.doc);

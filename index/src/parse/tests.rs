@@ -507,6 +507,15 @@ fn check_places(path: &str, text: &str) {
 }
 
 #[test]
+fn what_is_open_ends_with_the_text() {
+    for text in ["\0{\n", "a {\n", "[x]\n", "fn f() {\n", "<script>\n"] {
+        for path in EVERY_LANGUAGE {
+            check_places(path, text);
+        }
+    }
+}
+
+#[test]
 fn deep_nesting_is_survived() {
     for open in ["(", "{", "[", "a(", "if x { ", "<a>", "f(function() {", "\n  ", "/*", "\"", "- "] {
         let text = open.repeat(500);
