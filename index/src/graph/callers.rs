@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::certainty::type_names;
 use super::definitions::{files_with, narrowed};
+use super::places::Effort;
 use super::symbol::wanted;
 use super::uses::{Seen, Tests, UseQuery, is_callable, seen};
 use crate::engine::{Engine, Snapshot};
@@ -99,12 +100,13 @@ pub(crate) fn callers(engine: &Engine, snapshot: &Snapshot, query: &CallQuery) -
         for symbol in level {
             let asked_for = UseQuery {
                 symbol: symbol.clone(),
-                // Values are found by reading files; that is done for the symbol that was asked for.
-                kinds: if number == 1 { vec!["call", "value"] } else { vec!["call"] },
+                kinds: vec!["call", "value"],
                 tests: query.tests,
                 limit: if number == 1 { limit.saturating_mul(4).max(USES_OF_ONE) } else { USES_OF_ONE },
             };
-            let (figures, uses) = seen(engine, snapshot, &asked_for)?;
+            // Values are found by reading files: many for the symbol that was asked for, a few for each that leads to it.
+            let effort = if number == 1 { Effort::of(query.tests) } else { Effort::Near };
+            let (figures, uses) = seen(engine, snapshot, &asked_for, effort)?;
             if number == 1 {
                 (answer.total, answer.files) = (figures.total, figures.files);
             }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::callers::{CallQuery, Caller, callers, qualified};
 use super::certainty::package_roots;
+use super::places::Effort;
 use super::source::{parse, read, record_at};
 use super::tests_for::{TestFor, of_caller};
 use super::uses::{Tests, UseQuery, is_callable, seen};
@@ -152,7 +153,7 @@ fn namers(engine: &Engine, snapshot: &Snapshot, symbol: &str) -> Result<Vec<Call
         tests: Tests::Any,
         limit: USERS,
     };
-    let (_, seen) = seen(engine, snapshot, &query)?;
+    let (_, seen) = seen(engine, snapshot, &query, Effort::of(query.tests))?;
     Ok(super::callers::group(symbol, seen, 1))
 }
 

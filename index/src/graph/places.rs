@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::definitions::files_with;
 use super::source::{Source, fresh, read};
+use super::uses::Tests;
 use crate::engine::{Engine, Snapshot};
 use crate::manifest::Record;
 use crate::parse::{LineIndex, Tag, Tags};
@@ -17,6 +18,8 @@ use crate::walk;
 /// So many files, and bytes of them, are read for mentions of one name: 20 ms for a name that is everywhere, and more than
 /// most names have files.
 const MENTION_FILES: usize = 600;
+/// The same for each of up to eighty names of a chain.
+const NEAR_FILES: usize = 12;
 const MENTION_BYTES: u64 = 24_000_000;
 
 /// Fewer files are read before a thread has started.
@@ -108,12 +111,21 @@ fn of_name(tags: &Tags, record: &Record, name: &str) -> Vec<Place> {
 /// How much may be read for mentions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effort {
+    /// A few of the nearest files: for one of many names.
+    Near,
     /// What a person waits for: the nearest files first. Only paths tell tests.
     Bounded,
     /// The same, and definitions tell tests too.
     Exact,
     /// Every file.
     Full,
+}
+
+impl Effort {
+    /// What a question about tests or not needs.
+    pub(crate) fn of(tests: Tests) -> Self {
+        if tests == Tests::Any { Self::Bounded } else { Self::Exact }
+    }
 }
 
 /// Add the lines that hold a name as a whole word without using it as a grammar knows: values, comments, other texts.
@@ -144,7 +156,8 @@ pub(crate) fn add_mentions<'a>(
             bytes += record.stat.bytes;
             bytes > MENTION_BYTES
         });
-        let kept = enough.unwrap_or(files.len()).min(MENTION_FILES);
+        let most = if effort == Effort::Near { NEAR_FILES } else { MENTION_FILES };
+        let kept = enough.unwrap_or(files.len()).min(most);
         usage.unread = files.len() - kept;
         files.truncate(kept);
     }

@@ -94,7 +94,7 @@ pub(crate) struct Seen {
 
 /// See [`crate::Index::uses`].
 pub(crate) fn uses(engine: &Engine, snapshot: &Snapshot, query: &UseQuery) -> Result<Uses, Failure> {
-    let (mut uses, seen) = seen(engine, snapshot, query)?;
+    let (mut uses, seen) = seen(engine, snapshot, query, Effort::of(query.tests))?;
     uses.references = seen.into_iter().map(|one| one.reference).collect();
     Ok(uses)
 }
@@ -104,6 +104,7 @@ pub(crate) fn seen(
     engine: &Engine,
     snapshot: &Snapshot,
     query: &UseQuery,
+    effort: Effort,
 ) -> Result<(Uses, Vec<Seen>), Failure> {
     let name = wanted(&query.symbol).name;
     if name.is_empty() {
@@ -114,7 +115,6 @@ pub(crate) fn seen(
     let mut usage = tagged(engine, snapshot, name)?;
     let callable = definitions.iter().any(|one| is_callable(&one.kind));
     if query.wants("mention") || query.wants("value") && callable {
-        let effort = if query.tests == Tests::Any { Effort::Bounded } else { Effort::Exact };
         add_mentions(engine, snapshot, name, &mut usage, effort, &|record| meant.distance(record))?;
     }
     answer(engine, snapshot, query, &usage, &meant, callable)

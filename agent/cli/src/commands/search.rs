@@ -5,12 +5,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use globset::{GlobBuilder, GlobMatcher};
 use loci_index::{Hit, Index, IndexError, Query, Tests, query_kind};
 use loci_tui::{Line, Style, visible};
 
 use super::{batch, shown};
 use crate::arguments::SearchArguments;
-use crate::errors::Outcome;
+use crate::errors::{Outcome, Usage};
 use crate::project::Project;
 
 /// What a search may spend on vectors that are not there yet; a tree of 800 files takes twice that, once.
@@ -86,12 +87,12 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    fn of(index: &Index, arguments: &SearchArguments) -> Result<Self, IndexError> {
+    fn of(index: &Index, arguments: &SearchArguments) -> anyhow::Result<Self> {
         let paths = if arguments.lang.is_some() || arguments.path.is_some() {
-            let glob = arguments.path.as_deref().map(|glob| glob.trim_start_matches("./"));
+            let glob = arguments.path.as_deref().map(matcher).transpose()?;
             let files = index.files()?.into_iter().filter(|file| {
                 arguments.lang.as_ref().is_none_or(|language| file.language.eq_ignore_ascii_case(language))
-                    && glob.is_none_or(|glob| matches(glob, &file.path))
+                    && glob.as_ref().is_none_or(|glob| glob.is_match(&file.path))
             });
             Some(files.map(|file| file.path).collect())
         } else {
@@ -141,37 +142,15 @@ impl Filter {
     }
 }
 
-/// Whether a path matches a pattern: `*` within a component, `**` across them, `?` one character. A pattern without `/`
-/// is of the file's name.
-fn matches(glob: &str, path: &str) -> bool {
-    let path = if glob.contains('/') { path } else { path.rsplit('/').next().unwrap_or(path) };
-    fn from(glob: &[u8], path: &[u8], steps: &mut u32) -> bool {
-        *steps = steps.saturating_sub(1);
-        if *steps == 0 {
-            return false;
-        }
-        match glob {
-            [] => path.is_empty(),
-            [b'*', b'*', b'/', rest @ ..] => {
-                from(rest, path, steps)
-                    || path
-                        .iter()
-                        .position(|byte| *byte == b'/')
-                        .is_some_and(|at| from(glob, &path[at + 1..], steps))
-            }
-            [b'*', b'*', rest @ ..] => (0..=path.len()).any(|at| from(rest, &path[at..], steps)),
-            [b'*', rest @ ..] => {
-                let end = path.iter().position(|byte| *byte == b'/').unwrap_or(path.len());
-                (0..=end).any(|at| from(rest, &path[at..], steps))
-            }
-            [b'?', rest @ ..] => {
-                path.first().is_some_and(|byte| *byte != b'/') && from(rest, &path[1..], steps)
-            }
-            [one, rest @ ..] => path.first() == Some(one) && from(rest, &path[1..], steps),
-        }
-    }
-    // Patterns of many stars could take for ever on one path.
-    from(glob.as_bytes(), path.as_bytes(), &mut 100_000)
+/// A pattern of paths: `*` within a component, `**` across them, `?` one character. One without `/` is of the file's name.
+fn matcher(glob: &str) -> anyhow::Result<GlobMatcher> {
+    let glob = glob.trim_start_matches("./");
+    let anchored = if glob.contains('/') { glob.to_owned() } else { format!("**/{glob}") };
+    let built = GlobBuilder::new(&anchored).literal_separator(true).build();
+    let built = built.map_err(|error| {
+        Usage::error(format!("--path {glob}: {}", error.kind()), "such as 'src/**/*.rs' or '*.py'")
+    })?;
+    Ok(built.compile_matcher())
 }
 
 #[cfg(test)]
@@ -180,16 +159,17 @@ mod tests {
 
     #[test]
     fn paths_match_patterns() {
-        let check =
-            |glob: &str, path: &str, expect: bool| assert_eq!(matches(glob, path), expect, "{glob} {path}");
+        let check = |glob: &str, path: &str, expect: bool| {
+            assert_eq!(matcher(glob).expect("a pattern").is_match(path), expect, "{glob} {path}");
+        };
         check("*.rs", "src/a/b.rs", true);
         check("src/*.rs", "src/a/b.rs", false);
-        check("src/**/*.rs", "src/a/b.rs", true);
+        check("./src/**/*.rs", "src/a/b.rs", true);
         check("src/**/*.rs", "src/b.rs", true);
         check("src/**", "src/a/b.rs", true);
         check("**/b.?s", "src/a/b.rs", true);
         check("b.rs", "src/a/b.rs", true);
         check("a/b.rs", "src/a/b.rs", false);
-        check(&"*a".repeat(40), &"a".repeat(60), false);
+        assert!(matcher("[").is_err());
     }
 }
