@@ -60,7 +60,9 @@ pub(super) fn run(
     let mut lines: Box<dyn BufRead> = if from == Path::new("-") {
         Box::new(io::stdin().lock())
     } else {
-        let file = File::open(project.directory.join(from)).map_err(|error| {
+        // As the shell completes it, from where the user stands; else from the folder named with -C.
+        let path = if from.exists() { from.to_owned() } else { project.directory.join(from) };
+        let file = File::open(path).map_err(|error| {
             Usage::error(format!("{shown}: {error}"), "name a file of queries, or - for standard input")
         })?;
         Box::new(BufReader::new(file))
