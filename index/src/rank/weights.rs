@@ -1,5 +1,5 @@
 //! Owns the curves that turn signals into points, made by `benches/localisation/fit.py`: knots of straight pieces, rising (or falling) only,
-//! from the softmax loss of right against wrong files on commits, comments, messages and names of some sixty repositories.
+//! from the softmax loss of right against wrong files on commits, comments, messages and names of some fifty repositories.
 //! Uses nothing: it is a table.
 //! Never computes.
 
