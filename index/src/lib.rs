@@ -13,6 +13,7 @@ mod hits;
 mod manifest;
 mod outline;
 mod parse;
+pub mod passages;
 mod rank;
 mod refresh;
 mod repository;

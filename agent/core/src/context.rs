@@ -5,6 +5,7 @@
 pub mod budget;
 pub mod head;
 pub mod layout;
+pub mod ledger;
 
 pub use budget::Budget;
 pub use layout::{Conversation, Entry, Overflow};

@@ -80,7 +80,7 @@ impl Control {
                 self.state().turn.cancel();
                 return Some(Op::Shutdown);
             }
-            Op::Prompt { .. } | Op::Undo => return Some(op),
+            Op::Prompt { .. } | Op::Undo | Op::Context | Op::Compact { .. } => return Some(op),
         }
         None
     }

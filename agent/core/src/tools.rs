@@ -128,6 +128,8 @@ pub struct Outcome {
     pub diff: Option<String>,
     /// Relative paths that were created, changed or removed.
     pub changed: Vec<String>,
+    /// The file that holds the whole output, where `text` does not.
+    pub whole: Option<PathBuf>,
 }
 
 /// One citable line of a result.

@@ -94,6 +94,17 @@ pub enum Event {
         /// What to do about it.
         hint: Option<String>,
     },
+    /// Turns left the window. What left can be found by `recall`.
+    Compacted {
+        /// Tokens of the prompt before.
+        before: usize,
+        /// Tokens of it after.
+        after: usize,
+        /// One sentence: why, and how much left.
+        message: String,
+    },
+    /// The answer to [`crate::Op::Context`].
+    ContextShown(Box<ContextReport>),
     /// The turn is over and the session waits for the next [`crate::Op`].
     TurnFinished(TurnReport),
     /// The session is closed.
@@ -260,4 +271,83 @@ impl std::ops::AddAssign for Usage {
         self.cached_tokens += other.cached_tokens;
         self.completion_tokens += other.completion_tokens;
     }
+}
+
+/// What is in the window, why, and what left it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ContextReport {
+    /// The model that reads it.
+    pub model: String,
+    /// Tokens that the model holds.
+    pub window: usize,
+    /// Of these, tokens kept free for the answer.
+    pub reserve: usize,
+    /// Tokens of the prompt as it would be now.
+    pub used: usize,
+    /// Whether tokens were counted by the model's own tokenizer; otherwise they are an estimate.
+    pub exact: bool,
+    /// Where a compaction begins and what it cuts back to, in tokens of the prompt.
+    pub marks: (usize, usize),
+    /// What the prompt is made of, in its order.
+    pub parts: Vec<ContextPart>,
+    /// What recall put in, newest last.
+    pub recalled: Vec<ContextRecalled>,
+    /// What left the window, newest last.
+    pub left: Vec<ContextLeft>,
+    /// When something left.
+    pub compactions: Vec<ContextCompaction>,
+}
+
+/// One source of what is in the window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContextPart {
+    /// `system`, `tools`, `instructions`, `map`, `ledger`, `prompts`, `answers`, `results of read`, `recalled`, …
+    pub source: String,
+    /// Tokens.
+    pub tokens: usize,
+    /// Messages, tools or lines: how many.
+    pub items: usize,
+}
+
+/// One passage that recall put into the window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContextRecalled {
+    /// Handle and lines: `r41:10-22`.
+    pub handle: String,
+    /// Tool, path or command.
+    pub title: String,
+    /// What it was found by, largest share first.
+    pub why: Vec<(String, f32)>,
+    /// Tokens.
+    pub tokens: usize,
+    /// The turn in which it was put in.
+    pub turn: u32,
+}
+
+/// One entry of the conversation that is no longer in the window, or only its ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContextLeft {
+    /// The handle that `recall` takes.
+    pub handle: String,
+    /// What it is.
+    pub title: String,
+    /// Tokens that it had.
+    pub tokens: usize,
+    /// The turn it belongs to.
+    pub turn: u32,
+    /// True when its head and tail are still shown.
+    pub folded: bool,
+}
+
+/// One compaction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContextCompaction {
+    /// The turn in which it happened.
+    pub turn: u32,
+    /// What set it off.
+    pub cause: String,
+    /// Tokens before.
+    pub before: usize,
+    /// Tokens after.
+    pub after: usize,
 }

@@ -6,7 +6,7 @@ mod event;
 mod op;
 
 pub use event::{
-    Event, Failure, FailureKind, Level, Location, ModelBadge, Question, ToolReport, TurnReport, TurnStatus,
-    Usage,
+    ContextCompaction, ContextLeft, ContextPart, ContextRecalled, ContextReport, Event, Failure, FailureKind,
+    Level, Location, ModelBadge, Question, ToolReport, TurnReport, TurnStatus, Usage,
 };
 pub use op::{Approval, Op, PermissionMode};

@@ -31,6 +31,13 @@ pub enum Op {
     Interrupt,
     /// Take back the newest file change of this session.
     Undo,
+    /// Say what is in the window; answered by [`crate::Event::ContextShown`].
+    Context,
+    /// Make room now, with a summary worded by the model in the ledger.
+    Compact {
+        /// What the summary should keep above all; may be empty.
+        focus: String,
+    },
     /// Change the permission mode from the next call on.
     SetMode {
         /// The mode to use.

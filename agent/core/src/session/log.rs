@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use loci_inference::provider::ToolCall;
+use loci_inference::provider::{ToolCall, ToolSpec};
 use loci_protocol::{Location, TurnReport};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,7 +14,8 @@ use serde_json::Value;
 use crate::tools::{Evidence, Todo};
 
 /// The version of the format that this program writes. It reads every version up to it.
-pub const FORMAT: u32 = 1;
+/// 2 added heads, compactions, recalled passages and what is kept of whole outputs.
+pub const FORMAT: u32 = 2;
 
 /// One thing that happened in a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,6 +67,21 @@ pub enum Record {
     },
     /// A call ended, was denied, or failed.
     Outcome(Box<LoggedOutcome>),
+    /// What every request begins with, once when the session opens and again when it changes.
+    Head {
+        /// The system message; `None` for models that take none.
+        text: Option<String>,
+        /// The tools as the model sees them.
+        tools: Vec<ToolSpec>,
+        /// The model that reads it.
+        model: String,
+        /// Tokens that it holds.
+        window: usize,
+    },
+    /// Turns left the window.
+    Compacted(Box<Compaction>),
+    /// Passages that had left the window were shown again.
+    Recalled(Box<Recalled>),
     /// The task list after a change.
     Todos {
         /// All of it.
@@ -109,6 +125,83 @@ pub struct LoggedOutcome {
     pub changed: Vec<String>,
     /// Wall-clock time.
     pub duration_ms: u64,
+    /// The file that holds the whole output, where the text does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<PathBuf>,
+    /// How the text is folded in the window from the beginning, where it is too long for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<Fold>,
+}
+
+/// How much of a long text is shown, in bytes; what is between is left out with a note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fold {
+    /// Of its beginning.
+    pub head: usize,
+    /// Of its end.
+    pub tail: usize,
+}
+
+/// What a compaction did. Applied to the conversation, it gives the same window in every process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Compaction {
+    /// What set it off.
+    pub cause: CompactionCause,
+    /// Entries of the conversation that were there.
+    pub entries: usize,
+    /// The first entry that is still shown.
+    pub epoch: usize,
+    /// Results before this entry are folded.
+    pub folded_before: usize,
+    /// To what they are folded.
+    pub fold: Fold,
+    /// How the newest step is folded, where it does not fit otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Fold>,
+    /// What stands before the first entry shown.
+    pub ledger: String,
+    /// Tokens of the prompt before and after.
+    pub before: usize,
+    /// Tokens after it.
+    pub after: usize,
+}
+
+/// What set a compaction off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompactionCause {
+    /// The prompt passed the high mark.
+    High,
+    /// The window became smaller: another model, or a provider that counts otherwise.
+    Refit,
+    /// The user asked.
+    Asked,
+}
+
+/// Passages that were shown again, for good reason, at the end of an entry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recalled {
+    /// The entry whose text they follow.
+    pub entry: usize,
+    /// What the model reads.
+    pub text: String,
+    /// Tokens of it.
+    pub tokens: usize,
+    /// Each of them.
+    pub passages: Vec<RecalledPassage>,
+}
+
+/// One passage that was shown again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecalledPassage {
+    /// Handle and lines, as `recall` takes them: `r41:10-22`.
+    pub handle: String,
+    /// What it is: tool, path or command.
+    pub title: String,
+    /// What it was found by, largest share first.
+    pub why: Vec<(String, f32)>,
+    /// Tokens of it.
+    pub tokens: usize,
 }
 
 /// Why a log cannot be used.

@@ -210,7 +210,11 @@ pub(crate) fn restore(records: &[Record], brief: bool) -> Restored {
             }
             Record::Todos { items } => restored.todos = items.clone(),
             Record::TurnEnded(report) => close(&mut restored, turn, &mut open, &report.answer),
-            Record::Header { .. } | Record::Undone { .. } => {}
+            Record::Header { .. }
+            | Record::Undone { .. }
+            | Record::Head { .. }
+            | Record::Compacted(_)
+            | Record::Recalled(_) => {}
         }
     }
     close(&mut restored, turn, &mut open, "");

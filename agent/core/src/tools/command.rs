@@ -95,8 +95,9 @@ fn tell(
     };
     let lines = text.lines().count();
     let folded = fold::head_and_tail(&text, HEAD_LINES, TAIL_LINES);
+    let partly = output.omitted > 0 || lines > HEAD_LINES + TAIL_LINES + 1;
     let mut told = if folded.is_empty() { "(no output)\n".to_owned() } else { format!("{folded}\n") };
-    if output.omitted > 0 || lines > HEAD_LINES + TAIL_LINES + 1 {
+    if partly {
         told.push_str(&format!("(whole output: {})\n", spool.display()));
     } else {
         // All of it was told: nothing is worth keeping.
@@ -109,6 +110,7 @@ fn tell(
         text: told,
         brief: fold::clip(&if with_last { format!("{brief}: {last}") } else { brief.clone() }, fold::BRIEF),
         summary: format!("{}: {ended}", fold::clip(&fold::one_line(command), 80)),
+        whole: partly.then(|| spool.to_owned()),
         ..Outcome::default()
     };
     outcome.evidence = telling_lines(context, &text);

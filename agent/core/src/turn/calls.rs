@@ -336,6 +336,8 @@ impl Session {
             diff: outcome.diff.clone(),
             changed: outcome.changed.clone(),
             duration_ms: millis(ended.duration),
+            whole: outcome.whole.clone(),
+            fold: None,
         })))?;
         if ended.ran && ended.call.name == "todo" {
             let items = self.todos.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
