@@ -3,9 +3,11 @@
 //! Never changes the conversation itself: what leaves the window stays in the session.
 
 pub mod budget;
+pub mod handle;
 pub mod head;
 pub mod layout;
 pub mod ledger;
+pub mod texts;
 
 pub use budget::Budget;
 pub use layout::{Conversation, Entry, Overflow};

@@ -38,6 +38,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::workspace::Workspace;
 
+pub(crate) use fold::{one_line, plain};
+
 /// What the loop hands to a running tool.
 #[derive(Clone)]
 pub struct ToolContext {
