@@ -233,6 +233,20 @@ pub enum IndexError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Discard it and build it again.
+    #[error("the index at {} is damaged: {message}", path.display())]
+    Damaged {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// Try again when the other process is done.
+    #[error("the index at {} is being written by another process", path.display())]
+    InUse {
+        /// Its folder.
+        path: PathBuf,
+    },
     /// The store failed; it is a cache and can be deleted.
     #[error("the index store at {} failed: {message}", path.display())]
     Store {

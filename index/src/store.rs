@@ -7,6 +7,7 @@ mod documents;
 mod seal;
 mod table;
 pub(crate) mod tally;
+pub(crate) mod texts;
 mod tokens;
 mod view;
 mod writer;

@@ -251,7 +251,8 @@ fn index_hint(error: &IndexError) -> (u8, Option<String>) {
             (2, "paths start at the project's root; `loci search NAME` finds files".into())
         }
         IndexError::Io { .. } => (1, "check that it exists and that you may read and write it".into()),
-        IndexError::Store { path, .. } => {
+        IndexError::InUse { .. } => (1, "try again when it is done".into()),
+        IndexError::Damaged { path, .. } | IndexError::Store { path, .. } => {
             (1, format!("the index is a cache: remove {} and it is built again", path.display()))
         }
     };

@@ -2,7 +2,7 @@
 //! Uses tantivy's mapped directory for everything else.
 //! Never syncs where `seal` can tell what a crash of the machine may have left unfinished.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -80,6 +80,64 @@ impl Directory for Unsynced {
 
     fn watch(&self, callback: WatchCallback) -> tantivy::Result<WatchHandle> {
         self.mapped.watch(callback)
+    }
+}
+
+/// A directory in which segments are made without a list of them: whoever merges puts what comes of it into its own list.
+#[derive(Debug, Clone)]
+pub(super) struct Aside {
+    inner: Box<dyn Directory>,
+    /// The lists that were written, which stay here.
+    lists: Arc<Mutex<HashMap<PathBuf, Vec<u8>>>>,
+}
+
+impl Aside {
+    pub(super) fn new(inner: Box<dyn Directory>) -> Self {
+        Self { inner, lists: Arc::default() }
+    }
+
+    fn list(&self, path: &Path) -> Option<Vec<u8>> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned()
+    }
+}
+
+impl Directory for Aside {
+    fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
+        self.inner.get_file_handle(path)
+    }
+
+    fn delete(&self, path: &Path) -> Result<(), DeleteError> {
+        self.inner.delete(path)
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool, OpenReadError> {
+        Ok(self.list(path).is_some())
+    }
+
+    fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
+        self.inner.open_write(path)
+    }
+
+    fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
+        self.list(path).ok_or_else(|| OpenReadError::FileDoesNotExist(path.to_owned()))
+    }
+
+    fn atomic_write(&self, path: &Path, data: &[u8]) -> std::io::Result<()> {
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        lists.insert(path.to_owned(), data.to_owned());
+        Ok(())
+    }
+
+    fn sync_directory(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn acquire_lock(&self, lock: &Lock) -> Result<DirectoryLock, LockError> {
+        self.inner.acquire_lock(lock)
+    }
+
+    fn watch(&self, callback: WatchCallback) -> tantivy::Result<WatchHandle> {
+        self.inner.watch(callback)
     }
 }
 
