@@ -187,8 +187,8 @@ impl Ground<'_> {
             "run" | "bash" => self.intent.runs,
             "undo" => self.intent.undoes,
             "grep" => !asks_for_meaning(self.words),
-            // A question is not a quotation of the user's words.
-            "ask_user" => false,
+            // A question is not a quotation of the user's words; and no grounded model knows what left its window.
+            "ask_user" | "recall" => false,
             _ => true,
         }
     }

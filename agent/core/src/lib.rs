@@ -5,6 +5,7 @@
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests prepare and damage files directly"))]
 
 pub mod answer;
+pub mod archive;
 pub mod atomic;
 pub mod config;
 pub mod context;

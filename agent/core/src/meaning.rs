@@ -40,6 +40,16 @@ pub fn attach(index: &Index, embeddings: &Embeddings) -> Result<bool, MeaningErr
     Ok(true)
 }
 
+/// The embedder for what was said, which must not keep anybody waiting: the table that is part of the program, unless the
+/// settings want none. A model of the user's would need minutes for the sessions of a year.
+#[must_use]
+pub fn light(embeddings: &Embeddings) -> Option<Arc<dyn Embed>> {
+    match embeddings {
+        Embeddings::Off => None,
+        Embeddings::Static | Embeddings::Model(_) => Some(Arc::new(Static)),
+    }
+}
+
 /// What a text is, as the embedders call it.
 fn kind(role: Role) -> Kind {
     match role {

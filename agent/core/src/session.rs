@@ -18,13 +18,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::archive::Older;
 use crate::config::{Places, Settings};
 use crate::context::{Conversation, head};
 use crate::control::Control;
 use crate::instructions;
 use crate::meaning::Filler;
 use crate::permission::Permissions;
-use crate::tools::{Outcome, ProjectTask, Todo, Tool};
+use crate::tools::{OlderSessions, Outcome, ProjectTask, Todo, Tool};
 use crate::turn::Stop;
 use crate::turn::citations::Named;
 use crate::workspace::Workspace;
@@ -159,6 +160,8 @@ pub struct Session {
     pub(crate) spool_dir: PathBuf,
     pub(crate) todos: Arc<Mutex<Vec<Todo>>>,
     pub(crate) tasks: Arc<Vec<ProjectTask>>,
+    /// The project's other sessions, for `recall`.
+    pub(crate) older: Option<Arc<dyn OlderSessions>>,
     /// Results of the newest turn that had any, for requests that lean on it.
     pub(crate) last_outcomes: Vec<Outcome>,
     badge: ModelBadge,
@@ -302,6 +305,7 @@ impl Session {
         if info.capabilities.grounded && !settings.temperature_chosen {
             sampling.temperature = 0.0;
         }
+        let older = Arc::new(Older::new(&places, &root, &id, &settings.embeddings));
         let session = Self {
             head: head::text(&root, instructions.as_deref()),
             badge: ModelBadge {
@@ -335,6 +339,7 @@ impl Session {
             permissions: Permissions::new(settings.rules, context),
             control,
             todos: Arc::new(Mutex::new(restored.todos)),
+            older: Some(older),
             tasks: Arc::new(tasks),
             last_outcomes: restored.last_outcomes,
         };

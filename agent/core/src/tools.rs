@@ -20,6 +20,7 @@ mod insert;
 mod outline;
 pub(crate) mod place;
 mod read;
+mod recall;
 mod rename;
 mod run;
 mod search;
@@ -51,6 +52,10 @@ pub struct ToolContext {
     pub journal: Arc<dyn Preimages>,
     /// Asks the user; `None` when nobody is there to answer.
     pub ask: Option<Arc<dyn Ask>>,
+    /// What was said in this session, also where it left the window.
+    pub recall: Option<Arc<dyn Recall>>,
+    /// The same for the project's older sessions.
+    pub older: Option<Arc<dyn OlderSessions>>,
     /// Where whole outputs go.
     pub spool_dir: PathBuf,
     /// The session's task list.
@@ -80,6 +85,73 @@ pub trait Preimages: Send + Sync {
 pub trait Ask: Send + Sync {
     /// Ask, and wait for the words of the answer. `None` when the user declined or left.
     fn ask(&self, question: String, options: Vec<String>) -> BoxFuture<'_, Option<String>>;
+}
+
+/// The session's memory as tools see it.
+pub trait Recall: Send + Sync {
+    /// An entry of the conversation, whole.
+    ///
+    /// # Errors
+    /// A sentence for the model: there is no such entry.
+    fn entry(&self, entry: usize) -> Result<Remembered, String>;
+
+    /// The passages that fit the words best, best first.
+    ///
+    /// # Errors
+    /// A sentence for the model: the search failed.
+    fn find(&self, query: &str, limit: usize) -> Result<Vec<Found>, String>;
+}
+
+/// The memory of the project's other sessions as tools see it.
+pub trait OlderSessions: Send + Sync {
+    /// An entry of the session with this id, or the only one whose id begins so.
+    ///
+    /// # Errors
+    /// A sentence for the model: there is no such session or entry.
+    fn entry(&self, session: &str, entry: usize) -> Result<Remembered, String>;
+
+    /// The passages that fit the words best, best first.
+    ///
+    /// # Errors
+    /// A sentence for the model: the search failed.
+    fn find(&self, query: &str, limit: usize) -> Result<Vec<Found>, String>;
+}
+
+/// An entry of a conversation as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// The turn it belongs to.
+    pub turn: u32,
+    /// What it is: tool, path or command.
+    pub title: String,
+    /// All of it.
+    pub text: String,
+}
+
+/// A passage that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Its handle, with the session's id before it where that is another one: `r41:10-22`, `0198…/r41:10-22`.
+    pub handle: String,
+    /// The turn it belongs to.
+    pub turn: u32,
+    /// What it is: tool, path or command.
+    pub title: String,
+    /// The passage.
+    pub text: String,
+    /// The session, where it is another one.
+    pub session: Option<OtherSession>,
+}
+
+/// Another session of the project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherSession {
+    /// Its id.
+    pub id: String,
+    /// The day it was last written to, `2026-01-31`.
+    pub date: String,
+    /// Its first prompt.
+    pub about: String,
 }
 
 /// One entry of the task list.
@@ -213,6 +285,7 @@ pub fn all() -> Vec<Arc<dyn Tool>> {
         Arc::new(bash::Bash),
         Arc::new(git::Git),
         Arc::new(todo::Todo),
+        Arc::new(recall::Recall),
         Arc::new(undo::Undo),
         Arc::new(ask_user::AskUser),
     ]

@@ -154,9 +154,7 @@ impl Texts {
 
     /// The store in a folder that exists. Files that are not whole are an error.
     pub(crate) fn open(folder: &Path) -> Result<Self, Failure> {
-        let store = Self::new(Box::new(directory::Unsynced::open(folder)?), Some(folder.to_owned()))?;
-        seal::check(&store.index, folder)?;
-        Ok(store)
+        Self::new(Box::new(directory::Unsynced::open(folder)?), Some(folder.to_owned()))
     }
 
     fn new(directory: Box<dyn Directory>, folder: Option<PathBuf>) -> Result<Self, Failure> {
@@ -166,6 +164,10 @@ impl Texts {
             .settings(IndexSettings { docstore_compress_dedicated_thread: false, ..IndexSettings::default() })
             .tokenizers(tokenizers())
             .open_or_create(directory.box_clone())?;
+        // Before anything is read: of a file that is not whole the library may panic.
+        if let Some(folder) = &folder {
+            seal::check(&index, folder)?;
+        }
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self {
             index,

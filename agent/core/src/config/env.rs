@@ -146,6 +146,12 @@ impl Places {
         self.cache.join("index").join(Self::project_key(root))
     }
 
+    /// Where the index of what was said in a project's sessions is kept.
+    #[must_use]
+    pub fn archive(&self, root: &std::path::Path) -> PathBuf {
+        self.cache.join("archive").join(Self::project_key(root))
+    }
+
     /// Where the state of prompts is kept for models that run here.
     #[must_use]
     pub fn snapshots(&self) -> PathBuf {

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use loci_index::passages::TextKind;
 use loci_inference::provider::ToolCall;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::session::log::Record;
@@ -47,6 +48,13 @@ pub enum Speaker {
 }
 
 impl EntryText<'_> {
+    /// Whether it should be found: not where nothing was said, and not where `recall` repeated what was said elsewhere.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        let repeats = self.speaker == Speaker::Tool && self.title.starts_with("recall ");
+        !repeats && !self.text.trim().is_empty() && self.text != CUT_OFF && self.text != NOT_KNOWN
+    }
+
     /// All of the text: the whole output where it was kept and is still there, else what the model read. Control
     /// sequences are gone, and of an output beyond [`WHOLE_BYTES`] its middle.
     #[must_use]
@@ -90,7 +98,7 @@ fn read_whole(path: &Path, keep: u64) -> io::Result<String> {
 
 /// Numbers entries as their records come: a fold over the records of one session. It numbers what a cut-off turn is
 /// completed with in the same way as the conversation does when a session is resumed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Texts {
     next: usize,
     turn: u32,
@@ -103,8 +111,9 @@ pub struct Texts {
     whole: bool,
 }
 
-/// The words with which a turn that was cut off is completed.
+/// The words with which a turn that was cut off is completed, and an open call of it.
 pub(crate) const CUT_OFF: &str = "[The turn was cut off here.]";
+const NOT_KNOWN: &str = "not known: the turn was cut off";
 
 impl Texts {
     /// How many entries there are so far.
@@ -168,7 +177,7 @@ impl Texts {
         for call in std::mem::take(&mut self.open) {
             self.whole = false;
             let title = title_of(&call.name, &call.arguments);
-            entries.push(self.entry(Speaker::Tool, title, Cow::Borrowed("not known: the turn was cut off")));
+            entries.push(self.entry(Speaker::Tool, title, Cow::Borrowed(NOT_KNOWN)));
         }
         if !self.whole && self.next > 0 {
             let text = if said.is_empty() || said == self.told {

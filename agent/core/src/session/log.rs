@@ -252,6 +252,23 @@ pub struct Loaded {
     last: String,
 }
 
+impl Loaded {
+    /// Where the valid prefix ends, to read on from there.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { bytes: self.valid_bytes, last: self.last.clone() }
+    }
+}
+
+/// A place between two records of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Bytes before it.
+    pub bytes: u64,
+    /// The hash of the record before it.
+    last: String,
+}
+
 /// What follows a valid prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
@@ -363,7 +380,11 @@ fn parse(line: &[u8], previous: &str) -> Result<(Record, String), String> {
 /// Read as many records as are valid. Never fails: an unreadable log has an empty prefix.
 #[must_use]
 pub fn read_records(bytes: &[u8]) -> Loaded {
-    let mut loaded = Loaded::default();
+    read_records_after(bytes, &Mark::default())
+}
+
+fn read_records_after(bytes: &[u8], mark: &Mark) -> Loaded {
+    let mut loaded = Loaded { last: mark.last.clone(), ..Loaded::default() };
     let mut offset = 0;
     while offset < bytes.len() {
         let rest = &bytes[offset..];
@@ -383,7 +404,7 @@ pub fn read_records(bytes: &[u8]) -> Loaded {
             }
         }
     }
-    loaded.valid_bytes = offset as u64;
+    loaded.valid_bytes = mark.bytes + offset as u64;
     loaded
 }
 
@@ -410,6 +431,20 @@ pub fn read(path: &Path) -> Result<Loaded, LogError> {
     let loaded = read_records(&bytes);
     check_header(path, &loaded)?;
     Ok(loaded)
+}
+
+/// Read what was added to a log since a mark, without locking it. What was before the mark is vouched for by its hash: a
+/// log that is another one now has no record that follows it.
+///
+/// # Errors
+/// `Io`.
+pub fn read_on(path: &Path, mark: &Mark) -> Result<Loaded, LogError> {
+    let io = |source| LogError::Io { path: path.into(), source };
+    let mut file = File::open(path).map_err(io)?;
+    file.seek(SeekFrom::Start(mark.bytes)).map_err(io)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(io)?;
+    Ok(read_records_after(&bytes, mark))
 }
 
 /// Make a folder and everything above it, durably.

@@ -69,6 +69,8 @@ impl Project {
             index,
             journal: journal.clone(),
             ask: None,
+            recall: None,
+            older: None,
             spool_dir: folder.path().join("spool"),
             todos: Arc::default(),
             tasks: Arc::default(),
@@ -154,7 +156,7 @@ fn schemas_are_flat_and_names_unique() {
             }
         }
     }
-    assert_eq!(names.len(), 18);
+    assert_eq!(names.len(), 19);
 }
 
 #[test]

@@ -232,6 +232,8 @@ impl Session {
                 None => self.journal.clone(),
             },
             ask,
+            recall: None,
+            older: self.older.clone(),
             spool_dir: self.spool_dir.clone(),
             todos: self.todos.clone(),
             tasks: self.tasks.clone(),

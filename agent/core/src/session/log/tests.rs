@@ -196,3 +196,28 @@ fn logs_without_a_header_and_of_the_future_are_refused() {
     fs::write(&path, line("", &record).0).unwrap();
     assert!(matches!(Log::open(&path), Err(LogError::TooNew { .. })));
 }
+
+#[test]
+fn a_log_is_read_on_from_a_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jsonl");
+    let records = small_log(&path);
+    let mark = read(&path).unwrap().mark();
+    assert_eq!(read_on(&path, &mark).unwrap().records, []);
+    let added = Record::Prompt { turn: 2, text: "more".into() };
+    let (mut log, _) = Log::open(&path).unwrap();
+    log.append(&added).unwrap();
+    let more = read_on(&path, &mark).unwrap();
+    assert_eq!(more.records, [added]);
+    assert_eq!(more.mark(), read(&path).unwrap().mark());
+    drop(log);
+    assert_eq!(read_on(&path, &Mark::default()).unwrap().records.len(), records.len() + 1);
+    // Another log under the same name does not follow the mark.
+    fs::remove_file(&path).unwrap();
+    let mut log = Log::create(&path, &header()).unwrap();
+    for turn in 1..9 {
+        log.append(&Record::Prompt { turn, text: format!("prompt {turn}") }).unwrap();
+    }
+    let other = read_on(&path, &mark).unwrap();
+    assert!(other.records.is_empty() && other.damage.is_some());
+}
