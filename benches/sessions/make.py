@@ -18,7 +18,7 @@ import runs
 import talk
 import wordings
 
-BYTES = 520_000
+BYTES = 520_000  # about 130,000 tokens at four bytes each, sixteen times the window that is asked for
 DIALECTS = [
     {"read": "read", "grep": "grep", "edit": "edit", "shell": "shell"},
     {"read": "read", "grep": "grep", "edit": "edit", "shell": "shell"},
@@ -111,7 +111,7 @@ class Session:
     def edit(self, commit, said):
         paths = [e.path for e in commit.edits]
         diff = "".join(e.diff for e in commit.edits)
-        name = self.dialect["edit"]
+        name, turns = self.dialect["edit"], []
         if name == "edit":
             turn = self.call("edit", {"files": paths}, said, diff, paths=paths)
         elif name == "apply_patch":
@@ -123,8 +123,8 @@ class Session:
                 new = "\n".join(l[1:] for l in hunk if l[:1] in "+ ")
                 args = {"path": edit.path, "old_str": old, "new_str": new}
                 turn = self.call("edit", args, said if n == 0 else "", f"The file {edit.path} has been edited.", paths=[edit.path])
-        self.facts["edits"].append((turn, paths))
-        return turn
+                turns.append(turn)
+        self.facts["edits"].append((turn, paths, turns or [turn]))
 
     def run(self, runner, tests, failing):
         made = runner(self.rng, tests, failing)

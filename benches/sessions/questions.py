@@ -71,22 +71,22 @@ class Asker:
                     self.add(what, style, text, [said.needle], [said.turn], asked)
 
     def edits(self):
-        for commit, (turn, _) in zip(self.session.commits, self.session.facts["edits"]):
-            needles, turns = [], []
+        for commit, (_, _, turns) in zip(self.session.commits, self.session.facts["edits"]):
+            needles, sources = [], []
             for edit in commit.edits:
                 for at, path, start, shown in self.session.facts["reads"]:
-                    if path != edit.path or at > turn:
+                    if path != edit.path or at > turns[0]:
                         continue
                     for number in edit.removed:
                         line = shown[number - start].strip() if start <= number < start + len(shown) else ""
-                        if len(line) > 24 and line not in needles and self.alone(line, at, turn - 1):
+                        if len(line) > 24 and line not in needles and self.alone(line, at, turns[0] - 1):
                             needles.append(line)
-                            turns.append(at)
+                            sources.append(at)
             keep = sorted(self.rng.sample(range(len(needles)), min(3, len(needles))))
             if keep:
                 text = commit.title + (f"\n{commit.body[:400]}" if commit.body and self.rng.random() < 0.5 else "")
-                asked = self.rng.choice([turn - 1, self.end])
-                self.add("next_edit", "task", text, [needles[k] for k in keep], [turns[k] for k in keep], asked)
+                asked = self.rng.choice([turns[0] - 1, self.end])
+                self.add("next_edit", "task", text, [needles[k] for k in keep], [sources[k] for k in keep], asked)
 
     def runs(self):
         runs = self.session.facts["runs"]
@@ -130,9 +130,10 @@ class Asker:
     def ledger(self):
         rng, facts = self.rng, self.session.facts
         for asked in (self.end, rng.randrange(self.end // 2, self.end)):
-            edits = [(t, p) for t, paths in facts["edits"] if t < asked for p in paths]
+            edits = [(paths, turns) for t, paths, turns in facts["edits"] if t < asked]
             if edits:
-                self.add("ledger", "state", self.word("ask-files"), sorted({p for _, p in edits}), sorted({t for t, _ in edits}), asked)
+                changed, turns = sorted({p for e in edits for p in e[0]}), [t for e in edits for t in e[1]]
+                self.add("ledger", "state", self.word("ask-files"), changed, turns, asked)
             runs = [(t, r) for t, r in facts["runs"] if t < asked]
             if runs:
                 turn, run = runs[-1]
