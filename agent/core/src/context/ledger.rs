@@ -119,7 +119,7 @@ impl Ledger {
                 chosen[at] = true;
             }
         }
-        let mut rendered = Rendered::default();
+        let mut rendered = Rendered { dropped: self.words.forgotten(), ..Rendered::default() };
         for section in Section::ALL {
             let all = || lines.iter().zip(&chosen).filter(move |(line, _)| line.section == section);
             let dropped = all().filter(|(_, chosen)| !**chosen).count();

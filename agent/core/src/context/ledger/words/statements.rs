@@ -1,0 +1,436 @@
+//! Owns how a text is cut into statements: sentences of prose, items of lists, and blocks that nobody wrote by hand.
+//! Uses lines and punctuation, and no language in particular.
+//! Never changes a byte: a statement is a range of the text it was cut from.
+
+use std::ops::Range;
+
+/// What a statement is by its form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A sentence, or what stands for one.
+    Sentence,
+    /// An item of a list.
+    Item,
+    /// A title of markup.
+    Heading,
+    /// Code, a log, a diff, a table, a quotation, definitions of links: a whole block of it.
+    Matter,
+}
+
+/// A piece of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Statement {
+    /// Its bytes.
+    pub(super) range: Range<usize>,
+    /// Its form.
+    pub(super) form: Form,
+    /// The paragraph it belongs to, from 0; items of one list share one.
+    pub(super) paragraph: usize,
+    /// Lines of prose in its paragraph, or in its item.
+    pub(super) lines: usize,
+    /// Whether those lines were broken at a column rather than where a thought ends.
+    pub(super) wrapped: bool,
+    /// Bytes of its paragraph, or of its item.
+    pub(super) length: usize,
+}
+
+/// Longer texts are read at both ends only: 1 MiB is read in some milliseconds, and what stands in the midst of more
+/// than that was not written by hand.
+const READ: usize = 1 << 20;
+/// A sentence that goes on longer is cut at a space, so that one line of a megabyte is not one statement.
+const LONGEST: usize = 600;
+/// Columns at which people and tools break lines.
+const COLUMNS: Range<usize> = 48..100;
+
+/// The statements of a text, in order.
+pub(super) fn statements(text: &str) -> Vec<Statement> {
+    let mut cutter = Cutter::default();
+    if text.len() <= READ {
+        cutter.read(text, 0);
+    } else {
+        let head = text.floor_char_boundary(READ / 2);
+        let tail = text.ceil_char_boundary(text.len() - READ / 2);
+        cutter.read(&text[..head], 0);
+        cutter.fence = None;
+        cutter.read(&text[tail..], tail);
+    }
+    cutter.found
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Blank,
+    Prose,
+    Item,
+    Heading,
+    Matter,
+}
+
+#[derive(Default)]
+struct Cutter {
+    found: Vec<Statement>,
+    /// Lines of the open paragraph, item or block.
+    open: Vec<Range<usize>>,
+    kind: Option<Line>,
+    paragraph: usize,
+    fence: Option<&'static str>,
+}
+
+impl Cutter {
+    fn read(&mut self, text: &str, offset: usize) {
+        let mut at = 0;
+        for raw in text.split_inclusive('\n') {
+            let line = raw.trim_end();
+            let range = at..at + line.len();
+            at += raw.len();
+            let kind = self.kind_of(line);
+            let goes_on = match (self.kind, kind) {
+                (Some(Line::Prose), Line::Prose) | (Some(Line::Matter), Line::Matter) => true,
+                // An item goes on where a line is indented below it.
+                (Some(Line::Item), Line::Prose) => line.starts_with([' ', '\t']),
+                // Blank lines within a block of code.
+                (Some(Line::Matter), Line::Blank) => self.fence.is_some(),
+                _ => false,
+            };
+            if !goes_on {
+                self.close(text, offset);
+                if kind == Line::Blank {
+                    self.paragraph += 1;
+                }
+                self.kind = (kind != Line::Blank).then_some(kind);
+            }
+            if self.kind.is_some() {
+                self.open.push(range);
+            }
+        }
+        self.close(text, offset);
+        self.paragraph += 1;
+    }
+
+    fn kind_of(&mut self, line: &str) -> Line {
+        let bare = line.trim_start();
+        for mark in ["```", "~~~"] {
+            if bare.starts_with(mark) {
+                match self.fence {
+                    Some(open) if open == mark => self.fence = None,
+                    Some(_) => {}
+                    None => self.fence = Some(mark),
+                }
+                return Line::Matter;
+            }
+        }
+        if self.fence.is_some() {
+            return if bare.is_empty() { Line::Blank } else { Line::Matter };
+        }
+        if bare.is_empty() {
+            return Line::Blank;
+        }
+        if is_heading(bare) {
+            return Line::Heading;
+        }
+        if is_matter(line, bare, self.kind) {
+            return Line::Matter;
+        }
+        if bullet(bare).is_some() { Line::Item } else { Line::Prose }
+    }
+
+    fn close(&mut self, text: &str, offset: usize) {
+        let lines = std::mem::take(&mut self.open);
+        let (Some(kind), Some(first), Some(last)) = (self.kind.take(), lines.first(), lines.last()) else {
+            return;
+        };
+        let whole = first.start..last.end;
+        let wrapped = lines.len() > 1
+            && lines[..lines.len() - 1].iter().all(|line| {
+                let columns = text[line.clone()].chars().take(COLUMNS.end + 1).count();
+                COLUMNS.contains(&columns)
+            });
+        let length = whole.len();
+        let mut push = |range: Range<usize>, form: Form| {
+            let range = trim(text, range);
+            if !range.is_empty() {
+                let range = range.start + offset..range.end + offset;
+                let (paragraph, lines) = (self.paragraph, lines.len());
+                self.found.push(Statement { range, form, paragraph, lines, wrapped, length });
+            }
+        };
+        match kind {
+            Line::Blank => {}
+            Line::Matter => push(whole, Form::Matter),
+            Line::Heading => push(whole, Form::Heading),
+            Line::Item => {
+                let body = whole.start + bullet_length(&text[whole.clone()]);
+                for range in sentences(text, body..whole.end) {
+                    push(range, Form::Item);
+                }
+            }
+            Line::Prose => {
+                for range in sentences(text, whole) {
+                    push(range, Form::Sentence);
+                }
+            }
+        }
+    }
+}
+
+fn trim(text: &str, range: Range<usize>) -> Range<usize> {
+    let piece = &text[range.clone()];
+    let start = range.start + (piece.len() - piece.trim_start().len());
+    let end = range.end - (piece.len() - piece.trim_end().len());
+    start..end.max(start)
+}
+
+fn is_heading(bare: &str) -> bool {
+    let marks = bare.bytes().take_while(|byte| *byte == b'#').count();
+    if (1..=6).contains(&marks) && bare[marks..].starts_with(' ') {
+        return true;
+    }
+    // The line below a title.
+    bare.len() >= 3 && (bare.bytes().all(|byte| byte == b'=') || bare.bytes().all(|byte| byte == b'-'))
+}
+
+fn bullet_length(item: &str) -> usize {
+    let indent = item.len() - item.trim_start().len();
+    indent + bullet(item.trim_start()).unwrap_or(0)
+}
+
+/// Bytes of the mark of a list item.
+fn bullet(bare: &str) -> Option<usize> {
+    for mark in ["- ", "* ", "+ ", "• ", "– ", "o "] {
+        if bare.starts_with(mark) {
+            return Some(mark.len());
+        }
+    }
+    let digits = bare.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = &bare[digits..];
+    if (1..=3).contains(&digits) && (rest.starts_with(". ") || rest.starts_with(") ")) {
+        return Some(digits + 2);
+    }
+    None
+}
+
+/// Lines that a program wrote, or that quote.
+fn is_matter(line: &str, bare: &str, before: Option<Line>) -> bool {
+    let indent = line.len() - bare.len();
+    let in_matter = before == Some(Line::Matter);
+    if bare.starts_with('>') || bare.starts_with('|') || bare.starts_with("<!--") {
+        return true;
+    }
+    if ["diff --git", "@@ ", "+++ ", "--- ", "index ", "Signed-off-by", "Co-authored-by", "Traceback "]
+        .iter()
+        .any(|start| bare.starts_with(start))
+    {
+        return true;
+    }
+    // Trailers and definitions of links.
+    if let Some((key, value)) = bare.split_once(": ")
+        && key.ends_with("-by")
+        && !key.contains(' ')
+        && !value.is_empty()
+    {
+        return true;
+    }
+    if bare.starts_with('[') && bare.contains("]: ") {
+        return true;
+    }
+    if bare.starts_with("$ ") || bare.starts_with("at ") && bare.contains(':') && bare.contains(['(', '/']) {
+        return true;
+    }
+    if indent >= 4 && bullet(bare).is_none() && (before.is_none() || in_matter) {
+        return true;
+    }
+    // Columns of a table.
+    if bare.len() > 30 && bare.matches("  ").count() >= 3 {
+        return true;
+    }
+    let first = bare.split(' ').next().unwrap_or_default();
+    let digits = first.bytes().filter(u8::is_ascii_digit).count();
+    let clock = first.contains(':') || first.matches('-').count() == 2;
+    if digits >= 6 && clock && digits * 2 >= first.len() {
+        return true;
+    }
+    is_code(bare, in_matter)
+}
+
+fn is_code(bare: &str, in_matter: bool) -> bool {
+    if bare.len() > 4_000 {
+        return true;
+    }
+    let opens = ["{", "}", ");", "};", "*/", "/*", "//", "#include", "</"];
+    if opens.iter().any(|start| bare.starts_with(start)) {
+        return true;
+    }
+    let ends = [";", "{", "}", "=>", "->", "(", "[", "],", "),", "&&", "||", "\\"];
+    let ended = ends.iter().any(|end| bare.ends_with(end));
+    let mut signs = 0usize;
+    let mut letters = 0usize;
+    let mut quoted = false;
+    for one in bare.chars() {
+        match one {
+            '`' => quoted = !quoted,
+            _ if quoted => letters += 1,
+            '{' | '}' | '(' | ')' | '[' | ']' | '=' | '<' | '>' | ';' | '|' | '&' | '$' | '\\' | '"' => {
+                signs += 1
+            }
+            _ if one.is_alphabetic() => letters += 1,
+            _ => {}
+        }
+    }
+    let dense = signs * 5 > letters;
+    (ended && signs > 0 && (dense || bare.ends_with(['{', '}', ';']) && !bare.contains(". ")))
+        || (in_matter && dense)
+        || (signs >= 4 && signs * 4 > letters)
+}
+
+/// Where sentences end within a stretch of prose.
+fn sentences(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
+    let piece = &text[range.clone()];
+    let mut cuts = Vec::new();
+    let mut start = 0;
+    let mut quoted = false;
+    let mut depth = 0i32;
+    for (at, one) in piece.char_indices() {
+        match one {
+            // A span of code; a stray mark must not swallow the rest.
+            '`' => quoted = !quoted && piece[at + 1..].bytes().take(120).any(|byte| byte == b'`'),
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = (depth - 1).max(0),
+            _ => {}
+        }
+        let end = at + one.len_utf8();
+        let long = end - start > LONGEST && one.is_whitespace();
+        let wide = matches!(one, '。' | '！' | '？' | '｡');
+        let stop = matches!(one, '.' | '!' | '?' | '…') && !quoted && depth <= 1;
+        if !(long || wide || stop) {
+            continue;
+        }
+        if stop {
+            let next = piece[end..].chars().next();
+            // What closes after the stop belongs to the sentence.
+            let closing = piece[end..]
+                .chars()
+                .take_while(|next| matches!(next, '"' | '\'' | ')' | '”' | '»' | '`' | '*' | '_'));
+            let close: usize = closing.map(char::len_utf8).sum();
+            let after = piece[end + close..].chars().next();
+            if !after.is_none_or(char::is_whitespace) {
+                continue;
+            }
+            if one == '.'
+                && next.is_some()
+                && !ends_here(&piece[start..at], piece[end + close..].trim_start())
+            {
+                continue;
+            }
+            if after.is_none() && piece[end + close..].is_empty() {
+                break;
+            }
+            cuts.push(range.start + start..range.start + end + close);
+            start = end + close;
+            depth = 0;
+            continue;
+        }
+        cuts.push(range.start + start..range.start + end);
+        start = end;
+    }
+    if start < piece.len() {
+        cuts.push(range.start + start..range.end);
+    }
+    cuts
+}
+
+/// Words before a stop that does not end a sentence.
+const SHORT_FORMS: [&str; 34] = [
+    "e.g", "i.e", "cf", "vs", "etc", "approx", "ca", "no", "nr", "fig", "eq", "sec", "vol", "ver", "mr",
+    "mrs", "ms", "dr", "prof", "st", "inc", "ltd", "al", "resp", "incl", "excl", "z.b", "d.h", "bzw", "u.a",
+    "usw", "p.ex", "env", "max",
+];
+
+fn ends_here(before: &str, after: &str) -> bool {
+    let word = before.rsplit(|one: char| one.is_whitespace() || one == '(').next().unwrap_or_default();
+    let lower = word.to_lowercase();
+    let next = after.chars().next();
+    let lower_next = next.is_some_and(char::is_lowercase);
+    if SHORT_FORMS.contains(&lower.as_str()) {
+        // `etc.` and `no.` may end one.
+        return matches!(lower.as_str(), "etc" | "no" | "usw" | "max" | "st" | "env" | "ms")
+            && !lower_next
+            && !next.is_some_and(|next| next.is_ascii_digit());
+    }
+    // An initial: `J. Smith`.
+    if word.chars().count() == 1 && word.chars().all(char::is_uppercase) && word != "I" {
+        return false;
+    }
+    // Telegraphic writers begin small; but a number before a small word is an ordinal in some languages.
+    !(lower_next && !word.is_empty() && word.chars().all(|one| one.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Form, statements};
+
+    fn check(text: &str, expect: &[&str]) {
+        let found: Vec<&str> = statements(text)
+            .iter()
+            .filter(|statement| statement.form != Form::Matter)
+            .map(|statement| &text[statement.range.clone()])
+            .collect();
+        assert_eq!(found, expect, "{text}");
+    }
+
+    #[test]
+    fn sentences_end_where_thoughts_end() {
+        check("Use tabs. Keep it short!", &["Use tabs.", "Keep it short!"]);
+        check(
+            "Stay on 1.74.2 (e.g. for the LTS). Thanks.",
+            &["Stay on 1.74.2 (e.g. for the LTS).", "Thanks."],
+        );
+        check("Read src/io.rs first. then go on", &["Read src/io.rs first.", "then go on"]);
+        check("Call `a. b` twice. Done?", &["Call `a. b` twice.", "Done?"]);
+        check("The limit is 3.5 ms, i.e. nothing.", &["The limit is 3.5 ms, i.e. nothing."]);
+        check("Ask J. Smith about it. He knows.", &["Ask J. Smith about it.", "He knows."]);
+        check("Bis zum 3. juni, bitte. Danke!", &["Bis zum 3. juni, bitte.", "Danke!"]);
+        check("端口是6033。不要动它！好", &["端口是6033。", "不要动它！", "好"]);
+        check("Say \"no.\" Then stop.", &["Say \"no.\"", "Then stop."]);
+        check("", &[]);
+        check(" \n\n \t", &[]);
+    }
+
+    #[test]
+    fn items_and_wrapped_lines_are_whole() {
+        check(
+            "- one thing\n- another\n  that goes on\n\nend",
+            &["one thing", "another\n  that goes on", "end"],
+        );
+        check("1. first\n2) second", &["first", "second"]);
+        check("a line that\ngoes on here\n\nnext", &["a line that\ngoes on here", "next"]);
+        check("# Title\ntext", &["# Title", "text"]);
+    }
+
+    #[test]
+    fn what_programs_write_is_matter() {
+        for matter in [
+            "```\nlet a = 1;\n\nfn b() {}\n```",
+            "> you said so\n> before",
+            "| a | b |\n|---|---|",
+            "diff --git a/x b/x\n@@ -1 +1 @@",
+            "2024-11-03T10:22:01.332Z ERROR lost it",
+            "[#12]: https://example.org/12",
+            "let value = compute(other, 3);",
+            "Signed-off-by: A B <a@b.c>",
+            "    indented four\n    and again",
+            "NAME        PROJECT        FAMILY       STATUS",
+        ] {
+            let text = format!("Before it.\n\n{matter}\n\nAfter it.");
+            check(&text, &["Before it.", "After it."]);
+        }
+    }
+
+    #[test]
+    fn long_texts_are_read_at_both_ends() {
+        let text = format!("Begin here.\n\n{}\n\nEnd here.", "word ".repeat(600_000));
+        let found = statements(&text);
+        assert_eq!(&text[found[0].range.clone()], "Begin here.");
+        assert_eq!(&text[found[found.len() - 1].range.clone()], "End here.");
+        assert!(found.iter().all(|one| one.form == Form::Matter || one.range.len() < 2_000));
+    }
+}
