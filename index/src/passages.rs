@@ -64,6 +64,8 @@ pub struct PassageQuery<'a> {
     pub names: &'a [String],
     /// Only this group.
     pub group: Option<&'a str>,
+    /// Only these kinds; empty means all.
+    pub kinds: &'a [TextKind],
     /// At most so many; 0 means 20.
     pub limit: usize,
 }
@@ -91,26 +93,27 @@ pub struct Passage {
 #[derive(Debug, Clone, Copy)]
 struct About {
     is_test: bool,
-    /// Names the file in 62 bits; 0 for none.
+    kind: u64,
+    /// Names the file in 58 bits; 0 for none.
     file: u64,
 }
 
 impl About {
-    fn new(path: Option<&str>, is_test: bool) -> Self {
-        let file = path.map_or(0, |path| {
-            let mut first = [0; 8];
-            first.copy_from_slice(&blake3::hash(path.as_bytes()).as_bytes()[..8]);
-            u64::from_le_bytes(first) >> 2 | 1
-        });
-        Self { is_test, file }
+    fn new(kind: TextKind, path: Option<&str>, is_test: bool) -> Self {
+        let file = path.map_or(0, |path| hash_of(path) >> 6 | 1);
+        Self { is_test, kind: kind as u64, file }
     }
 
     fn bits(self) -> u64 {
-        self.file << 1 | u64::from(self.is_test)
+        self.file << 4 | self.kind << 1 | u64::from(self.is_test)
+    }
+
+    fn is(self, kind: TextKind) -> bool {
+        self.kind == kind as u64
     }
 
     fn of(bits: u64) -> Self {
-        Self { is_test: bits & 1 == 1, file: bits >> 1 }
+        Self { is_test: bits & 1 == 1, kind: bits >> 1 & 7, file: bits >> 4 }
     }
 }
 
@@ -222,6 +225,7 @@ impl Passages {
                 [only] => Some(only),
                 _ => None,
             });
+            let body = piece.body.as_deref().unwrap_or(&source.text[piece.bytes.clone()]);
             let small = |at| u32::try_from(at).unwrap_or(u32::MAX);
             let passage = PassageText {
                 facts: PassageFacts {
@@ -230,13 +234,14 @@ impl Passages {
                     first: piece.first,
                     last: piece.last,
                     bytes: (small(piece.bytes.start), small(piece.bytes.end)),
-                    about: About::new(file, piece.is_test).bits(),
+                    hash: hash_of(body),
+                    about: About::new(source.kind, file, piece.is_test).bits(),
                 },
                 title: source.title,
                 path,
                 names: piece.names.iter().map(String::as_str).collect(),
                 header: &piece.header,
-                body: piece.body.as_deref().unwrap_or(&source.text[piece.bytes]),
+                body,
                 places,
             };
             self.store.add(&passage).map_err(failed(self.folder.as_deref()))?;
@@ -356,6 +361,13 @@ impl Passages {
             }
         }
     }
+}
+
+fn hash_of(text: &str) -> u64 {
+    blake3::hash(text.trim().as_bytes())
+        .as_bytes()
+        .first_chunk()
+        .map_or(0, |first| u64::from_le_bytes(*first))
 }
 
 fn failed(folder: Option<&Path>) -> impl Fn(Failure) -> IndexError {

@@ -77,6 +77,8 @@ pub(crate) struct PassageFacts {
     pub(crate) last: u32,
     /// From and to.
     pub(crate) bytes: (u32, u32),
+    /// Equal texts have equal ones.
+    pub(crate) hash: u64,
     /// Whatever its maker wants to know again.
     pub(crate) about: u64,
 }
@@ -104,6 +106,7 @@ struct TextFields {
     number: Field,
     span: Field,
     bytes: Field,
+    hash: Field,
     about: Field,
     body: Field,
     title: Field,
@@ -189,6 +192,7 @@ impl Texts {
         document.add_u64(fields.number, passage.facts.number);
         document.add_u64(fields.span, pack(passage.facts.first, passage.facts.last));
         document.add_u64(fields.bytes, pack(passage.facts.bytes.0, passage.facts.bytes.1));
+        document.add_u64(fields.hash, passage.facts.hash);
         document.add_u64(fields.about, passage.facts.about);
         document.add_text(fields.body, passage.body);
         document.add_text(fields.title, passage.title);
@@ -359,6 +363,7 @@ fn schema() -> (Schema, TextFields) {
         number: builder.add_u64_field("number", column()),
         span: builder.add_u64_field("span", column()),
         bytes: builder.add_u64_field("bytes", column()),
+        hash: builder.add_u64_field("hash", column()),
         about: builder.add_u64_field("about", column()),
         body: builder.add_text_field("body", words.clone()),
         title: builder.add_text_field("title", words.clone()),
@@ -394,7 +399,7 @@ impl TextView {
             let columns = segment.fast_fields();
             let (groups, numbers) = (columns.u64("group")?, columns.u64("number")?);
             let (spans, bytes) = (columns.u64("span")?, columns.u64("bytes")?);
-            let abouts = columns.u64("about")?;
+            let (hashes, abouts) = (columns.u64("hash")?, columns.u64("about")?);
             for document in 0..segment.max_doc() {
                 let (first, last) = unpack(spans.first(document).unwrap_or_default());
                 facts.push(PassageFacts {
@@ -403,6 +408,7 @@ impl TextView {
                     first,
                     last,
                     bytes: unpack(bytes.first(document).unwrap_or_default()),
+                    hash: hashes.first(document).unwrap_or_default(),
                     about: abouts.first(document).unwrap_or_default(),
                 });
             }
