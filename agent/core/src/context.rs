@@ -3,6 +3,7 @@
 //! Never changes the conversation itself: what leaves the window stays in the session.
 
 pub mod budget;
+pub mod failures;
 pub mod handle;
 pub mod head;
 pub mod layout;

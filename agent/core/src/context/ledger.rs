@@ -2,7 +2,7 @@
 //! Uses the session's records, and no model.
 //! Never lists without a bound: what does not fit is counted and can be found by recall.
 
-mod state;
+pub mod state;
 mod words;
 
 use crate::session::log::Record;

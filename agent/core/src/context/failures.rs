@@ -1,0 +1,298 @@
+//! Owns which tests an output says failed, where, and with which message; and how many passed.
+//! Uses nothing but the text, whichever runner wrote it.
+//! Never looks at more than the head and the tail of a huge output, and never tells more than [`MOST`] failures.
+
+mod blocks;
+mod errors;
+mod lines;
+mod listing;
+mod message;
+mod tally;
+
+use std::ops::Range;
+
+use self::lines::Line;
+use self::listing::Mark;
+
+/// Failures of one output: whoever has more fixes the first ones first.
+const MOST: usize = 50;
+/// Names of passed tests that are kept of one output.
+const MOST_PASSED: usize = 100_000;
+
+/// What failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// A test.
+    Test,
+    /// A compiler or an interpreter stopped.
+    Error,
+}
+
+/// A test that failed, or an error that kept tests from running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestFailure {
+    /// Which of the two.
+    pub kind: FailureKind,
+    /// The test as the block about it names it; of an error its place, or its first words.
+    pub name: String,
+    /// The longest name the output has for it, with module, file or class.
+    pub full_name: String,
+    /// `path:line`, where it is given.
+    pub place: Option<String>,
+    /// The telling lines, verbatim but for white space; empty when the output only lists the test.
+    pub message: String,
+    /// Where the block stands in the output, in bytes.
+    pub range: Range<usize>,
+}
+
+/// How many tests there were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Passed.
+    pub passed: usize,
+    /// Failed, or ended with an error.
+    pub failed: usize,
+    /// Skipped, ignored or pending.
+    pub skipped: usize,
+}
+
+/// All that an output says of tests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What failed, in the order of the output.
+    pub failures: Vec<TestFailure>,
+    /// The count of the runner.
+    pub tally: Option<Tally>,
+    /// Tests, files and packages that are listed as passed, normalized by [`normal_name`].
+    pub passed: Vec<String>,
+}
+
+/// What failed, by an output.
+#[must_use]
+pub fn failures(output: &str) -> Vec<TestFailure> {
+    report(output).failures
+}
+
+/// The runner's own count of tests.
+#[must_use]
+pub fn tally(output: &str) -> Option<Tally> {
+    tally::tally(&lines::of(output))
+}
+
+/// A test's name in a form in which the names of all runners can be compared: words with single blanks between.
+#[must_use]
+pub fn normal_name(name: &str) -> String {
+    let mut normal = String::with_capacity(name.len());
+    for word in name.split(|character: char| {
+        character.is_whitespace()
+            || matches!(character, ':' | '>' | '›' | '.' | '#' | '/' | '\\' | '(' | ')' | '-' | '$')
+    }) {
+        if !word.is_empty() {
+            if !normal.is_empty() {
+                normal.push(' ');
+            }
+            normal.push_str(word);
+        }
+    }
+    normal
+}
+
+/// Whether two normalized names are of one test: equal, or one is the other without its module or file.
+#[must_use]
+pub fn same_test(one: &str, two: &str) -> bool {
+    let (short, long) = if one.len() <= two.len() { (one, two) } else { (two, one) };
+    !short.is_empty()
+        && long.strip_suffix(short).is_some_and(|before| before.is_empty() || before.ends_with(' '))
+}
+
+/// All that an output says of tests. Linear in its length, and bounded for a huge one.
+#[must_use]
+pub fn report(output: &str) -> Report {
+    let lines = lines::of(output);
+    let tally = tally::tally(&lines);
+    let mut found = Found::default();
+    let mut listed: Vec<(String, String, Range<usize>)> = Vec::new();
+    let mut passed = Vec::new();
+    let mut running: Option<(String, usize)> = None;
+    let mut at = 0;
+    while at < lines.len() {
+        let line = &lines[at];
+        let text = line.trimmed();
+        if text.is_empty() {
+            at += 1;
+            continue;
+        }
+        if let Some(name) = text.strip_prefix("[ RUN      ] ") {
+            running = Some((name.to_owned(), at));
+        }
+        if let Some(one) = listing::listed(text) {
+            match one.mark {
+                Mark::Passed if passed.len() < MOST_PASSED => {
+                    passed.push(normal_name(file_of_list(one.name)))
+                }
+                Mark::Failed => {
+                    if let Some((name, from)) = running.take().filter(|(name, _)| name == one.name) {
+                        found.add_block(&lines, from + 1, at, from..at + 1, &name, true);
+                    } else if listed.len() < 4 * MOST {
+                        listed.push((one.name.to_owned(), one.note.to_owned(), line.start..line.end));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if found.failures.len() < MOST {
+            if let Some(opening) = blocks::opening(&lines, at) {
+                let end = blocks::end(&lines, at, &opening);
+                if found.add_block(&lines, opening.body, end, at..end, &opening.name, opening.sure) {
+                    // The lists that nextest prints of what it ran stay in sight.
+                    at = end.max(at + 1);
+                    continue;
+                }
+            } else if let Some(error) = errors::error_at(&lines, at) {
+                found.add_error(&lines, at, error);
+                at = found.next.max(at + 1);
+                continue;
+            }
+        }
+        at += 1;
+    }
+    found.add_listed(listed, tally);
+    Report { failures: found.failures, tally, passed }
+}
+
+/// `a.spec.ts (4 tests)` names the file.
+fn file_of_list(name: &str) -> &str {
+    match name.split_once(" (") {
+        Some((file, rest)) if rest.contains("test") => file,
+        _ => name,
+    }
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Found {
+    failures: Vec<TestFailure>,
+    /// Normalized full names, and whether the message tells anything, of each.
+    names: Vec<(String, bool)>,
+    next: usize,
+}
+
+impl Found {
+    /// Take in a block, if it is one.
+    fn add_block(
+        &mut self,
+        lines: &[Line],
+        body: usize,
+        end: usize,
+        block: Range<usize>,
+        name: &str,
+        sure: bool,
+    ) -> bool {
+        let told = message::tell(lines.get(body..end).unwrap_or_default());
+        if !sure && !told.telling {
+            return false;
+        }
+        // The suite around a failing test fails with it; that says nothing.
+        if told.message.contains("subtestsFailed") || told.message.contains("subtest failed") {
+            return true;
+        }
+        let range = lines[block.start].start..lines[block.end.max(block.start + 1) - 1].end;
+        let normal = normal_name(name);
+        if let Some(known) = self.names.iter().position(|(known, _)| same_test(known, &normal)) {
+            let equal = self.names[known].0 == normal;
+            let failure = &mut self.failures[known];
+            // `adds` and `math > adds` are two tests where both were told in full; else one of the two is a list.
+            let repeated = equal
+                || !self.names[known].1
+                || !told.telling
+                || failure.message == told.message
+                || failure.place == told.place;
+            if repeated {
+                if told.telling && (!self.names[known].1 || told.message.len() > failure.message.len()) {
+                    failure.message = told.message;
+                    failure.place = told.place.or(failure.place.take());
+                    failure.range = range;
+                    self.names[known].1 = true;
+                }
+                if name.len() > failure.full_name.len() {
+                    failure.full_name = name.to_owned();
+                    self.names[known].0 = normal;
+                }
+                return true;
+            }
+        }
+        self.names.push((normal, told.telling));
+        self.failures.push(TestFailure {
+            kind: FailureKind::Test,
+            name: name.to_owned(),
+            full_name: name.to_owned(),
+            place: told.place,
+            message: told.message,
+            range,
+        });
+        true
+    }
+
+    fn add_error(&mut self, lines: &[Line], at: usize, error: errors::Found) {
+        self.next = error.end;
+        let range = lines[at].start..lines[error.end.clamp(at + 1, lines.len()) - 1].end;
+        let name = error
+            .place
+            .clone()
+            .unwrap_or_else(|| error.message.split_whitespace().take(8).collect::<Vec<_>>().join(" "));
+        let known = self.failures.iter().any(|known| {
+            known.kind == FailureKind::Error && known.message == error.message && known.place == error.place
+        });
+        if !known {
+            self.names.push((String::new(), true));
+            self.failures.push(TestFailure {
+                kind: FailureKind::Error,
+                full_name: name.clone(),
+                name,
+                place: error.place,
+                message: error.message,
+                range,
+            });
+        }
+    }
+
+    /// Tests that are only listed as failed get a place in the report where the runner counted more than were told,
+    /// and lend their longer names to those that were.
+    fn add_listed(&mut self, listed: Vec<(String, String, Range<usize>)>, tally: Option<Tally>) {
+        for (name, note, range) in listed {
+            let normal = normal_name(&name);
+            let matching: Vec<usize> =
+                (0..self.names.len()).filter(|known| same_test(&self.names[*known].0, &normal)).collect();
+            if let [known, ..] = matching.as_slice() {
+                let failure = &mut self.failures[*known];
+                if name.len() > failure.full_name.len() {
+                    failure.full_name = name;
+                    self.names[*known].0 = normal;
+                }
+                if failure.message.is_empty() {
+                    failure.message = message::joined(std::iter::once(note.as_str()));
+                }
+                continue;
+            }
+            let tests = self.failures.iter().filter(|known| known.kind == FailureKind::Test).count();
+            if tests < MOST && tally.is_none_or(|tally| tests < tally.failed) {
+                self.names.push((normal, false));
+                self.failures.push(TestFailure {
+                    kind: FailureKind::Test,
+                    full_name: name.clone(),
+                    name,
+                    place: None,
+                    message: message::joined(std::iter::once(note.as_str())),
+                    range,
+                });
+            }
+        }
+        // A Go test whose subtests fail has nothing of its own to say.
+        let names: Vec<String> = self.failures.iter().map(|failure| failure.name.clone()).collect();
+        self.failures.retain(|failure| {
+            let prefix = format!("{}/", failure.name);
+            !(failure.message.is_empty() && names.iter().any(|name| name.starts_with(&prefix)))
+        });
+        self.failures.sort_by_key(|failure| failure.range.start);
+    }
+}
