@@ -161,12 +161,16 @@ impl Passages {
     /// The index in a folder of its own, which is made when missing.
     ///
     /// # Errors
-    /// `Damaged` when it has to be discarded and built again, `Io` when it cannot be read.
+    /// `Damaged` when it has to be discarded and built again, `Io` when it cannot be read, `InUse` when another process is just
+    /// making it.
     pub fn open(folder: &Path, embed: Option<Arc<dyn Embed>>) -> Result<Self, IndexError> {
         let io = |source| IndexError::Io { path: folder.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(io)?;
         // Two processes must not create it at once.
         let creating = lock(folder, PATIENCE).map_err(io)?;
+        if creating.is_none() && !folder.join("meta.json").exists() {
+            return Err(IndexError::InUse { path: folder.to_owned() });
+        }
         let store = Texts::open(folder).map_err(damaged(folder))?;
         drop(creating);
         let mut index = Self {
@@ -249,7 +253,8 @@ impl Passages {
         Ok(())
     }
 
-    /// Make what was added findable, and in a folder lasting.
+    /// Make what was added findable, and in a folder lasting. It takes about a millisecond, however much was added: many
+    /// texts may share one.
     ///
     /// # Errors
     /// When the store fails.

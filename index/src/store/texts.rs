@@ -31,6 +31,9 @@ const LARGEST_KEPT: usize = 4;
 /// A segment of which more than this share was forgotten is written anew.
 const FORGOTTEN_SHARE: f32 = 0.4;
 
+/// So often a list of segments is read whose files are gone already.
+const ATTEMPTS: usize = 3;
+
 /// The fields that can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TextField {
@@ -171,6 +174,10 @@ impl Texts {
         if let Some(folder) = &folder {
             seal::check(&index, folder)?;
         }
+        // Before anything is read of files that may not be whole.
+        if let Some(folder) = &folder {
+            seal::check(&index, folder)?;
+        }
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self {
             index,
@@ -303,7 +310,14 @@ impl Texts {
         if let Some(view) = &*known {
             return Ok(Arc::clone(view));
         }
-        self.reader.reload()?;
+        // Another process may merge between the list of segments and their files.
+        let mut attempts = 0;
+        while let Err(error) = self.reader.reload() {
+            attempts += 1;
+            if attempts == ATTEMPTS {
+                return Err(error.into());
+            }
+        }
         let view = Arc::new(TextView::new(self.reader.searcher(), self.fields)?);
         *known = Some(Arc::clone(&view));
         Ok(view)

@@ -12,33 +12,38 @@ const MOST: usize = 24;
 const LEAST: usize = 4;
 /// A passage of more bytes than this is cut before its twelfth line.
 const USUAL_BYTES: usize = 1_600;
-/// A line of talk that is longer than this is cut at sentences.
+/// A line that is longer than this is cut at sentences.
 const LONG_LINE: usize = 1_600;
 /// Into pieces of about this many bytes.
 const SENTENCES: usize = 1_000;
+/// Into so many at most: what is longer is data, and the last piece is all the rest of it.
+const MOST_OF_A_LINE: usize = 256;
+/// Places to cut from here on keep blocks together.
+const GOOD: u8 = 2;
 /// A hunk of a diff up to here is one passage.
 const MOST_OF_A_HUNK: usize = 40;
 
 /// Cut at paragraphs; short ones are joined.
 pub(super) fn talk(lines: &Lines<'_>, pieces: &mut Vec<Piece>) {
-    greedy(lines, pieces, USUAL, |at| if is_blank(lines, at - 1) { 3 } else { 1 });
+    greedy(lines, pieces, USUAL, |at| if is_blank(lines, at - 1) { 6 } else { GOOD });
 }
 
-/// Cut at blank lines, then where a line stands further left than those below it.
+/// Cut at blank lines, then between lines at the left edge; a line that stands further right belongs to the one above.
 pub(super) fn log(lines: &Lines<'_>, pieces: &mut Vec<Piece>) {
     greedy(lines, pieces, USUAL, |at| {
         if is_blank(lines, at) {
-            0
-        } else if is_blank(lines, at - 1) {
-            if indent(lines, at) == 0 { 4 } else { 2 }
-        } else {
-            let (before, here) = (indent(lines, at - 1), indent(lines, at));
-            match here.cmp(&before) {
-                // It belongs to the line above.
-                std::cmp::Ordering::Greater => 0,
-                std::cmp::Ordering::Less => 2,
-                std::cmp::Ordering::Equal => 1,
-            }
+            return 0;
+        }
+        let here = indent(lines, at);
+        if is_blank(lines, at - 1) {
+            return if here == 0 { 6 } else { 4 };
+        }
+        match (indent(lines, at - 1), here) {
+            (0, 0) => GOOD + 1,
+            // It may be the last line of a block or the first of the next.
+            (_, 0) => GOOD,
+            (before, here) if here > before => 0,
+            _ => 1,
         }
     });
 }
@@ -46,7 +51,7 @@ pub(super) fn log(lines: &Lines<'_>, pieces: &mut Vec<Piece>) {
 /// Cut every twelve lines, between two files where that is near.
 pub(super) fn matches(lines: &Lines<'_>, pieces: &mut Vec<Piece>) {
     greedy(lines, pieces, USUAL, |at| {
-        if place_of(lines.line(at - 1)) == place_of(lines.line(at)) { 1 } else { 2 }
+        if place_of(lines.line(at - 1)) == place_of(lines.line(at)) { GOOD } else { 6 }
     });
 }
 
@@ -116,7 +121,7 @@ fn hunk_header(line: &str) -> Option<&str> {
 }
 
 /// Take lines until a passage is full, then go back to the best place to cut. `worth` says how good it is to cut before a
-/// line; 0 where it should not be.
+/// line: 0 where it should not be, less than [`GOOD`] where a block would be cut in two.
 fn greedy(lines: &Lines<'_>, pieces: &mut Vec<Piece>, usual: usize, worth: impl Fn(usize) -> u8) {
     let count = lines.count();
     let mut from = 0;
@@ -139,7 +144,7 @@ fn greedy(lines: &Lines<'_>, pieces: &mut Vec<Piece>, usual: usize, worth: impl 
         let stop = if full == count || lines.bytes(full, full).len() > LONG_LINE {
             full
         } else {
-            cut_near(from, full, count, bytes > USUAL_BYTES / 2 && full - from < usual, &worth)
+            cut_near(from, full, count, &worth)
         };
         let piece = with_places(lines, clipped(lines, from, stop - 1), from, stop);
         pieces.push(piece);
@@ -147,25 +152,31 @@ fn greedy(lines: &Lines<'_>, pieces: &mut Vec<Piece>, usual: usize, worth: impl 
     }
 }
 
-/// The best place in the second half of a passage; where there is none, the next place after it.
-fn cut_near(from: usize, full: usize, count: usize, is_wide: bool, worth: &impl Fn(usize) -> u8) -> usize {
+/// The best place in the second half of a passage; where there is no good one, the best a little after it, so that a block
+/// is kept together.
+fn cut_near(from: usize, full: usize, count: usize, worth: &impl Fn(usize) -> u8) -> usize {
     let half = from + (full - from).div_ceil(2).max(1);
-    let best = (half..=full).rev().max_by_key(|&at| (worth(at), at));
-    if let Some(best) = best.filter(|&at| worth(at) > 0) {
-        return best;
+    let within = (half..=full).max_by_key(|&at| (worth(at), at)).unwrap_or(full);
+    if worth(within) >= GOOD {
+        return within;
     }
-    let furthest = if is_wide { full + LEAST } else { from + MOST };
-    (full..furthest.min(count)).find(|&at| worth(at) > 0).unwrap_or(full)
+    let after = (full..(from + MOST).min(count)).rev().max_by_key(|&at| worth(at));
+    match after {
+        Some(after) if worth(after) >= GOOD => after,
+        _ if worth(within) > 0 => within,
+        _ => full,
+    }
 }
 
 /// A line that is longer than a passage.
 fn sentences(lines: &Lines<'_>, at: usize, pieces: &mut Vec<Piece>) {
     let whole = lines.bytes(at, at);
     let text = lines.text;
-    let mut start = whole.start;
+    let (mut start, mut made) = (whole.start, 0);
     while start < whole.end {
+        made += 1;
         let rest = whole.end - start;
-        let stop = if rest <= SENTENCES + SENTENCES / 2 {
+        let stop = if rest <= SENTENCES + SENTENCES / 2 || made == MOST_OF_A_LINE {
             whole.end
         } else {
             let most = text.floor_char_boundary(start + SENTENCES);
@@ -178,6 +189,8 @@ fn sentences(lines: &Lines<'_>, at: usize, pieces: &mut Vec<Piece>) {
             first: lines.number(at),
             last: lines.number(at),
             bytes: start..stop,
+            body: (stop - start > LONGEST_LINE)
+                .then(|| text[start..text.floor_char_boundary(start + LONGEST_LINE)].to_owned()),
             ..Piece::default()
         });
         start = stop;
