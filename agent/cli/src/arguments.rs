@@ -3,6 +3,7 @@
 //! Never does anything; `main` matches on what is parsed here.
 
 mod code;
+mod context;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ pub(crate) use code::{
     CalleesArguments, CallersArguments, ImpactArguments, IndexArguments, MapArguments, OutlineArguments,
     RefsArguments, SearchArguments, TestsForArguments, WhereArguments,
 };
+pub(crate) use context::RecallArguments;
 
 /// A local-first coding agent: finds, explains, edits and runs, with a model inside the process.
 ///
@@ -154,6 +156,8 @@ pub(crate) enum Command {
     Undo(UndoArguments),
     /// List the sessions of this project
     Sessions(SessionsArguments),
+    /// Find what was said in the sessions of this project
+    Recall(RecallArguments),
     /// Show the configuration
     Config(ConfigArguments),
     /// Trust this project: read its configuration and AGENTS.md
@@ -347,6 +351,8 @@ mod tests {
             "loci callers x --depth 0",
             "loci refs x --kind frobnication",
             "loci impact",
+            "loci recall",
+            "loci recall x -n 0",
             "loci outline",
             "loci map --tokens 0",
             "loci --continue --resume x",

@@ -15,6 +15,7 @@ pub(crate) mod locate;
 pub(crate) mod map;
 pub(crate) mod models;
 pub(crate) mod outline;
+pub(crate) mod recall;
 pub(crate) mod refs;
 pub(crate) mod search;
 pub(crate) mod sessions;

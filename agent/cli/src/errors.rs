@@ -5,6 +5,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use loci_core::archive::ArchiveError;
 use loci_core::config::ConfigError;
 use loci_core::route::RouteError;
 use loci_core::session::SessionError;
@@ -156,7 +157,8 @@ fn describe(error: &anyhow::Error) -> Shown {
             .or_else(|| cause.downcast_ref::<ConfigError>().map(|cause| (2, config_hint(cause))))
             .or_else(|| cause.downcast_ref::<RouteError>().map(|cause| (2, route_hint(cause))))
             .or_else(|| cause.downcast_ref::<TrustError>().map(|cause| (1, trust_hint(cause))))
-            // Before those that a session may wrap.
+            // Before those that they may wrap.
+            .or_else(|| cause.downcast_ref::<ArchiveError>().map(archive_hint))
             .or_else(|| cause.downcast_ref::<SessionError>().and_then(session_hint))
             .or_else(|| cause.downcast_ref::<LogError>().map(|cause| (1, log_hint(cause))))
             .or_else(|| cause.downcast_ref::<UndoError>().map(|cause| (1, undo_hint(cause))))
@@ -218,6 +220,17 @@ fn session_hint(error: &SessionError) -> Option<(u8, Option<String>)> {
         SessionError::Index(index) => return Some(index_hint(index)),
     };
     Some((code, Some(hint.into())))
+}
+
+fn archive_hint(error: &ArchiveError) -> (u8, Option<String>) {
+    match error {
+        ArchiveError::Io { .. } => (1, Some("check that you may read the data folder".into())),
+        ArchiveError::Log(log) => (1, log_hint(log)),
+        ArchiveError::Index(index) => index_hint(index),
+        ArchiveError::NoEntry { session, .. } => {
+            (2, Some(format!("`loci recall WORDS --session {session}` finds handles")))
+        }
+    }
 }
 
 fn log_hint(error: &LogError) -> Option<String> {

@@ -10,6 +10,7 @@ mod suite {
     mod builtin;
     mod code;
     mod command_line;
+    mod context;
     mod index;
     mod session;
     mod structure;

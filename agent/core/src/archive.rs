@@ -289,6 +289,12 @@ impl Archive {
         self.marks.sessions.len()
     }
 
+    /// Their ids.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.marks.sessions.keys().cloned().collect()
+    }
+
     /// The passages that fit best, best first.
     ///
     /// # Errors
@@ -303,6 +309,7 @@ impl Archive {
             names: &names,
             group: ask.session,
             limit: wanted,
+            ..PassageQuery::default()
         })?;
         let wanted: Vec<Passage> =
             found.into_iter().filter(|one| Some(one.group.as_str()) != ask.except).take(limit).collect();

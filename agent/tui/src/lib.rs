@@ -2,10 +2,12 @@
 //! Uses `protocol` only.
 //! Never reads files, talks to a model or writes to the terminal; whoever holds the terminal prints what this returns.
 
+mod context;
 mod lines;
 mod style;
 mod text;
 
+pub use context::context_lines;
 pub use lines::{Channel, Piece, Transcript};
 pub use style::{Line, Span, Style};
-pub use text::visible;
+pub use text::{clip, one_line, visible};

@@ -4,12 +4,16 @@
 
 use loci_protocol::{Event, Level, Question, ToolReport, TurnReport, TurnStatus};
 
+use crate::context::{context_lines, number};
 use crate::style::{Line, Style};
 use crate::text::{clip, one_line, visible};
 
 /// At most this many lines of a diff are shown once it is applied; the rest is counted. A screenful: who wants all of it
 /// has `git diff`.
 const DIFF_LINES: usize = 40;
+
+/// At most this many entries of each list are shown of what is in the window; `loci context show --all` shows the rest.
+const LISTED: usize = 12;
 
 /// What a piece is, so that a pipe can be given the answer alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +132,12 @@ impl Transcript {
                 self.said(word, style, message, hint.as_deref())
             }
             Event::TurnFinished(report) => self.turn_finished(report),
+            Event::Compacted { before, after, message } => {
+                let figures = format!("{} → {} tokens", number(*before), number(*after));
+                let room = self.width.saturating_sub(figures.chars().count() + 9);
+                vec![self.dim(&format!("• room: {figures}, {}", one_line(message, room)))]
+            }
+            Event::ContextShown(report) => context_lines(report, self.width, LISTED),
             _ => Vec::new(),
         }
     }

@@ -27,7 +27,8 @@ pub fn visible(text: &str) -> String {
 }
 
 /// One line of at most `width` columns: breaks become spaces, what does not fit becomes `…`.
-pub(crate) fn one_line(text: &str, width: usize) -> String {
+#[must_use]
+pub fn one_line(text: &str, width: usize) -> String {
     let flat = visible(text).split(['\n', '\t']).map(str::trim).filter(|part| !part.is_empty()).fold(
         String::new(),
         |mut line, part| {
@@ -41,16 +42,21 @@ pub(crate) fn one_line(text: &str, width: usize) -> String {
     clip(&flat, width)
 }
 
+/// The columns that a text takes in a terminal.
+pub(crate) fn columns(text: &str) -> usize {
+    text.chars().map(|character| character.width().unwrap_or(0)).sum()
+}
+
 /// The text cut to `width` columns, with `…` in the place of what was cut.
-pub(crate) fn clip(text: &str, width: usize) -> String {
-    let columns = |character: char| character.width().unwrap_or(0);
-    if text.chars().map(columns).sum::<usize>() <= width {
+#[must_use]
+pub fn clip(text: &str, width: usize) -> String {
+    if columns(text) <= width {
         return text.to_owned();
     }
     let mut out = String::new();
     let mut used = 1; // the ellipsis
     for character in text.chars() {
-        used += columns(character);
+        used += character.width().unwrap_or(0);
         if used > width {
             break;
         }

@@ -15,8 +15,11 @@ use crate::progress::Bars;
 use crate::project::Project;
 
 /// The commands of a conversation, and their help.
-const COMMANDS: [(&str, &str); 5] = [
+const COMMANDS: [(&str, &str); 8] = [
     ("/help", "this list"),
+    ("/context", "what is in the model's window, and what left it"),
+    ("/compact [FOCUS]", "make room now, with a summary that keeps FOCUS above all"),
+    ("/recall WORDS", "find what was said, in this session and older ones; r41 shows an entry"),
     ("/undo", "take back the newest file change of this session"),
     ("/mode [NAME]", "show or change how calls are approved"),
     ("/model [NAME]", "show the model, or go on with another one"),
@@ -169,7 +172,11 @@ impl Chat<'_> {
             }
             Event::TurnFinished(_) => self.ready()?,
             // The session's answer to a command between turns.
-            Event::Notice { .. } if matches!(self.wait, Wait::Prompt) => self.project.printer.text(PROMPT)?,
+            Event::Notice { .. } | Event::ContextShown(_) | Event::Compacted { .. }
+                if matches!(self.wait, Wait::Prompt) =>
+            {
+                self.project.printer.text(PROMPT)?;
+            }
             _ => {}
         }
         Ok(())
@@ -240,7 +247,24 @@ impl Chat<'_> {
                 return Ok(Next::Go);
             }
             ("/model", name) if idle && !name.is_empty() => return Ok(Next::Model(name.to_owned())),
-            ("/undo" | "/model", _) if !idle => {
+            ("/context", _) => {
+                // The session answers with an event, after the turn that may run.
+                conversation.send(Op::Context).await;
+                return Ok(Next::Go);
+            }
+            ("/compact", focus) if idle => {
+                conversation.send(Op::Compact { focus: focus.to_owned() }).await;
+                return Ok(Next::Go);
+            }
+            ("/recall", "") => {
+                self.say("give words to look for, such as /recall flaky test", Style::Warning)?
+            }
+            ("/recall", words) => {
+                if let Err(error) = super::recall::within(self.project, &self.session_id, words) {
+                    errors::show(&self.project.printer, &error);
+                }
+            }
+            ("/undo" | "/model" | "/compact", _) if !idle => {
                 self.say("wait for the end of the turn, or press Ctrl-C", Style::Warning)?
             }
             ("/model", _) => {
@@ -250,7 +274,7 @@ impl Chat<'_> {
             }
             ("/help" | "/?", _) => {
                 for (command, help) in COMMANDS {
-                    let line = Line::new(format!("{command:16}"), Style::Tip).with(help, Style::Plain);
+                    let line = Line::new(format!("{command:18}"), Style::Tip).with(help, Style::Plain);
                     self.project.printer.line(&line)?;
                 }
             }

@@ -132,3 +132,34 @@ fn two_interrupts_or_the_end_of_the_input_leave() {
     terminal.press("\x04");
     assert_eq!(terminal.ended(), 0);
 }
+
+#[test]
+fn a_conversation_recalls_what_was_said_without_asking_the_model() {
+    let world = World::with_crate();
+    let model = world.script(&json!([{ "events": [{ "text": "The heron is noted." }] }]));
+    world.loci(&["-p", "remember the grey heron", "-m", &model]).ended(0);
+    let mut terminal = Terminal::start(&world, &["-m", &model]);
+    terminal.expect("› ");
+    terminal.press("/recall\r");
+    terminal.expect("give words to look for");
+    terminal.press("/recall r0\r");
+    terminal.expect("nothing was said in it");
+    terminal.press("and a white egret\r");
+    terminal.expect("is noted.");
+    terminal.expect("› ");
+    // What this session said, an older one, and an entry by its handle.
+    terminal.press("/recall egret\r");
+    terminal.expect("and a white egret");
+    terminal.expect("/r0");
+    terminal.press("/recall grey\r");
+    terminal.expect("remember the grey heron");
+    terminal.press("/recall r1\r");
+    terminal.expect("r1 · turn 1 · ");
+    terminal.press("/recall zzyzx\r");
+    terminal.expect("nothing found");
+    terminal.press("/help\r");
+    terminal.expect("/context");
+    terminal.expect("/recall WORDS");
+    terminal.press("/quit\r");
+    assert_eq!(terminal.ended(), 0);
+}

@@ -210,7 +210,9 @@ fn logs_that_are_damaged_give_what_is_valid() {
     }
     // Another log under the same name takes the place of the first one.
     fs::remove_file(world.log("torn")).expect("removed");
-    let long: Vec<(&str, &str)> = vec![("the eagle soars", "above the cliffs and above the clouds"); 5];
+    let prompts: Vec<String> = (1..6).map(|number| format!("the eagle soars {number} times")).collect();
+    let long: Vec<(&str, &str)> =
+        prompts.iter().map(|prompt| (prompt.as_str(), "above the clouds")).collect();
     world.session("torn", &long);
     assert_eq!(world.find("heron"), [""; 0]);
     assert_eq!(world.find("eagle").len(), 5);

@@ -170,3 +170,18 @@ fn durations_read_well() {
     check(1500, "1.5 s");
     check(125_000, "2 min 5 s");
 }
+
+#[test]
+fn a_compaction_is_one_line() {
+    let compacted = |message: &str| Event::Compacted { before: 6_420, after: 2_390, message: message.into() };
+    let shown = show(
+        &[
+            Event::TextDelta { text: "half".into() },
+            compacted("the prompt passed 60 % of the window; 14 messages left it"),
+            compacted(&"very long ".repeat(20)),
+        ],
+        false,
+    );
+    insta::assert_snapshot!(shown);
+    assert!(shown.lines().all(|line| line.chars().count() <= 82));
+}
