@@ -176,6 +176,10 @@ impl Provider for LocalProvider {
         let prompt = self.inner.prompt(request).ok()?;
         self.inner.encode(&prompt).ok().map(|tokens| tokens.len())
     }
+
+    fn count_text(&self, text: &str) -> Option<usize> {
+        self.inner.engine.tokenizer().encode(text).ok().map(|tokens| tokens.len())
+    }
 }
 
 /// The events of a request; dropping them cancels it.

@@ -303,4 +303,9 @@ pub trait Provider: Send + Sync {
 
     /// Exact tokens of the rendered prompt, where the tokenizer is at hand.
     fn count_tokens(&self, request: &Request) -> Option<usize>;
+
+    /// Tokens of a text on its own, where the tokenizer is at hand. What a template adds around it is not counted.
+    fn count_text(&self, _text: &str) -> Option<usize> {
+        None
+    }
 }

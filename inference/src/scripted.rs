@@ -469,6 +469,10 @@ impl Provider for Scripted {
     fn count_tokens(&self, request: &Request) -> Option<usize> {
         (self.script.bytes_per_token > 0).then(|| bytes_of(request) / self.script.bytes_per_token)
     }
+
+    fn count_text(&self, text: &str) -> Option<usize> {
+        (self.script.bytes_per_token > 0).then(|| text.len().div_ceil(self.script.bytes_per_token))
+    }
 }
 
 #[cfg(test)]

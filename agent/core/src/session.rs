@@ -20,7 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::archive::Older;
 use crate::config::{Places, Settings};
-use crate::context::{Conversation, head};
+use crate::context::{Budget, Context as Window, Meter, head};
 use crate::control::Control;
 use crate::instructions;
 use crate::meaning::Filler;
@@ -142,7 +142,10 @@ pub struct Session {
     pub(crate) max_steps: u32,
     /// Tokens that the model holds, as far as we know.
     pub(crate) window: usize,
-    pub(crate) conversation: Conversation,
+    pub(crate) context: Window,
+    pub(crate) meter: Meter,
+    /// Tokens of the newest request, summed up from its parts.
+    pub(crate) summed: usize,
     pub(crate) turn_number: u32,
     /// What the model must be told with the next prompt.
     pub(crate) notes: Vec<String>,
@@ -220,6 +223,9 @@ impl Session {
         let folder = places.sessions(&root);
         let info = provider.info().clone();
 
+        let embed = crate::meaning::light(&settings.embeddings);
+        let empty = || Window::new(info.capabilities.grounded, Some(root.clone()), embed.clone());
+        let meter = Meter::new(provider.clone());
         let resumed = resume.is_some();
         let (id, log, restored) = match resume {
             None => {
@@ -232,7 +238,9 @@ impl Session {
                     model: info.model.clone(),
                 };
                 let log = Log::create(&folder.join(format!("{id}.jsonl")), &header)?;
-                (id, log, resume::Restored::default())
+                let mut context = empty();
+                context.absorb(&header);
+                (id, log, resume::Restored::of(context))
             }
             Some(resume) => {
                 let id = resume::find(&folder, &resume)?;
@@ -250,14 +258,12 @@ impl Session {
                         None,
                     ));
                 }
-                let restored = resume::restore(&loaded.records, info.capabilities.grounded);
-                if !restored.unknown.is_empty() {
+                let mut restored = resume::restore(&loaded.records, empty());
+                let unknown = restored.context.take_unknown();
+                if !unknown.is_empty() {
                     notices.push((
                         Level::Warning,
-                        format!(
-                            "cut off earlier, result unknown, not run again: {}",
-                            restored.unknown.join(", ")
-                        ),
+                        format!("cut off earlier, result unknown, not run again: {}", unknown.join(", ")),
                         Some("look at what they left before going on".into()),
                     ));
                 }
@@ -325,7 +331,9 @@ impl Session {
             confine_edits: settings.confine_edits,
             max_steps: settings.max_turns,
             window,
-            conversation: restored.conversation,
+            context: restored.context,
+            meter,
+            summed: 0,
             turn_number: restored.turns,
             notes: Vec::new(),
             named: restored.named,
@@ -344,6 +352,33 @@ impl Session {
             last_outcomes: restored.last_outcomes,
         };
         Ok((session, resumed, notices))
+    }
+
+    /// Something happened: it goes to the context and to the log.
+    pub(crate) fn note(&mut self, record: &Record) -> Result<(), LogError> {
+        self.context.absorb(record);
+        self.log.append(record)
+    }
+
+    /// What requests begin with is logged when it is not what was logged last, so that any window can be told again.
+    pub(crate) fn note_head(&mut self) -> Result<(), LogError> {
+        let grounded = self.provider.info().capabilities.grounded;
+        let head = crate::context::Head {
+            text: (!grounded).then(|| self.head.clone()),
+            tools: self.specs.clone(),
+            model: self.provider.info().model.clone(),
+            window: self.window,
+        };
+        if self.context.head() == Some(&head) {
+            return Ok(());
+        }
+        let crate::context::Head { text, tools, model, window } = head;
+        self.note(&Record::Head { text, tools, model, window })
+    }
+
+    /// Tokens for prompt and answer, as far as we know.
+    pub(crate) fn budget(&self) -> Budget {
+        Budget::new(self.window, self.max_tokens)
     }
 
     /// The owner's life: one op after the other, and during a turn both.
@@ -426,7 +461,7 @@ impl Session {
         let _ = tokio::task::spawn_blocking(move || index.update(&changed)).await;
         let message = format!("taken back: {}", paths.join(", "));
         self.notes.push(format!("The user took back the newest change, to {}.", paths.join(", ")));
-        let logged = self.log.append(&Record::Undone { paths }).and_then(|()| self.log.commit());
+        let logged = self.note(&Record::Undone { paths }).and_then(|()| self.log.commit());
         if let Err(error) = logged {
             self.control.notice(Level::Error, format!("the session cannot be written: {error}"), None);
         }

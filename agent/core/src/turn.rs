@@ -12,7 +12,7 @@ pub(crate) mod step;
 
 use std::time::{Duration, Instant};
 
-use loci_inference::provider::{FinishReason, Message, ToolCall};
+use loci_inference::provider::{FinishReason, ToolCall};
 use loci_protocol::{Event, Failure, FailureKind, Level, Location, TurnReport, TurnStatus, Usage};
 use tokio_util::sync::CancellationToken;
 
@@ -126,8 +126,8 @@ impl Session {
         } else {
             format!("[{}]\n\n{}", notes.join(" "), turn.prompt)
         };
-        self.conversation.push(turn.number, Message::User { text: text.clone() });
-        self.log.append(&Record::Prompt { turn: turn.number, text })?;
+        self.note_head()?;
+        self.note(&Record::Prompt { turn: turn.number, text })?;
         self.log.commit()?;
         self.control.emit(Event::TurnStarted { turn: turn.number, prompt: turn.prompt.clone() });
         self.start_refresh();
@@ -139,10 +139,7 @@ impl Session {
             };
             let calls = answer.calls;
             turn.answer = answer.text.clone();
-            let message =
-                Message::Assistant { text: answer.text.clone(), reasoning: None, calls: calls.clone() };
-            self.conversation.push(turn.number, message);
-            self.log.append(&Record::Assistant {
+            self.note(&Record::Assistant {
                 turn: turn.number,
                 text: answer.text,
                 reasoning: answer.reasoning,
@@ -272,7 +269,6 @@ impl Session {
         if !turn.outcomes.is_empty() {
             self.last_outcomes = turn.outcomes.drain(..).map(|(_, outcome)| outcome).collect();
         }
-        self.conversation.settle(turn.number, &turn.answer, |_| "not known: the turn was cut off".into());
         let report = TurnReport {
             turn: turn.number,
             status: stop.status,
@@ -284,8 +280,7 @@ impl Session {
             duration_ms: u64::try_from(turn.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             failure: stop.failure,
         };
-        let logged =
-            self.log.append(&Record::TurnEnded(Box::new(report.clone()))).and_then(|()| self.log.commit());
+        let logged = self.note(&Record::TurnEnded(Box::new(report.clone()))).and_then(|()| self.log.commit());
         if let Err(error) = logged {
             self.control.notice(
                 Level::Error,

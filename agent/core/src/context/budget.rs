@@ -1,14 +1,16 @@
-//! Owns how many tokens a prompt may have and how they are counted.
+//! Owns how many tokens a prompt may have, how they are shared out, and how they are counted.
 //! Uses the provider's tokenizer where it is at hand, a ratio of bytes where it is not.
-//! Never decides what gives way; that is `layout`.
+//! Never decides what gives way; that is `compact`.
 
-use loci_inference::provider::{Message, Provider, Request};
+use std::sync::Arc;
+
+use loci_inference::provider::{Message, Provider, Request, ToolSpec};
 use serde_json::Value;
 
 /// Bytes of English text and code for a token, where nothing better is known.
-const BYTES_PER_TOKEN: usize = 4;
-/// What a template adds around a message, in bytes.
-const MESSAGE_BYTES: usize = 16;
+const BYTES_PER_TOKEN: f64 = 4.0;
+/// What a template adds around a message or a call, in tokens.
+const FRAME: usize = 5;
 
 /// Tokens for prompt and answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,60 +35,184 @@ impl Budget {
     pub fn prompt(&self) -> usize {
         self.window.saturating_sub(self.reserve)
     }
+}
 
-    /// Where a prompt is cut back to once it does not fit, so that the next steps append again instead of cutting each time.
+/// How the tokens of a prompt are shared out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// See [`Budget`].
+    pub budget: Budget,
+    /// Tokens of the head: system message, instructions, map, tools.
+    pub head: usize,
+    /// The ledger has at most so many.
+    pub ledger: usize,
+    /// A compaction begins when the prompt has more than this.
+    pub high: usize,
+    /// And cuts it back to this.
+    pub low: usize,
+    /// One recall has at most so many.
+    pub recall: usize,
+    /// One result, or one prompt, is folded beyond this.
+    pub share: usize,
+}
+
+/// Of the prompt's tokens, the most for the ledger; and never more than this many.
+const LEDGER: (f64, usize) = (0.20, 6_000);
+/// Of what head and ledger leave, where a compaction begins and what it leaves. A wide band makes compactions rare:
+/// each costs the prefill of what it leaves.
+const HIGH: f64 = 0.70;
+const LOW: f64 = 0.25;
+/// Of what head and ledger leave, the most for one recall; and never more than this many.
+const RECALL: (f64, usize) = (0.45, 6_000);
+/// Of what head and ledger leave, the most for one result.
+const SHARE: f64 = 0.25;
+
+impl Plan {
+    /// Share out the tokens that a head of `head` tokens leaves.
     #[must_use]
-    pub fn after_cut(&self) -> usize {
-        self.prompt() * 7 / 10
+    pub fn new(budget: Budget, head: usize) -> Self {
+        let prompt = budget.prompt();
+        let part = |of: usize, share: f64| (of as f64 * share) as usize;
+        let ledger = part(prompt, LEDGER.0).min(LEDGER.1);
+        let free = prompt.saturating_sub(head + ledger);
+        Self {
+            budget,
+            head,
+            ledger,
+            high: head + ledger + part(free, HIGH),
+            low: head + ledger + part(free, LOW),
+            recall: part(free, RECALL.0).min(RECALL.1),
+            share: part(free, SHARE).max(128),
+        }
     }
 }
 
-/// Tokens of a request: exact where the provider can count, else from its bytes.
-#[must_use]
-pub fn count(provider: &dyn Provider, request: &Request) -> usize {
-    provider.count_tokens(request).unwrap_or_else(|| bytes(request).div_ceil(BYTES_PER_TOKEN))
+/// Counts tokens as the model does, or nearly so.
+#[derive(Clone)]
+pub struct Meter {
+    provider: Option<Arc<dyn Provider>>,
+    /// What was counted exactly, for what was summed up from parts.
+    factor: f64,
 }
 
-/// Bytes of everything in a request.
-#[must_use]
-pub fn bytes(request: &Request) -> usize {
-    let tools: usize = request
-        .tools
-        .iter()
-        .map(|tool| tool.name.len() + tool.description.len() + json_bytes(&tool.parameters) + MESSAGE_BYTES)
-        .sum();
-    tools + request.messages.iter().map(message_bytes).sum::<usize>()
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meter").field("factor", &self.factor).finish_non_exhaustive()
+    }
 }
 
-/// Bytes of one message.
-#[must_use]
-pub fn message_bytes(message: &Message) -> usize {
-    let content = match message {
-        Message::System { text } | Message::User { text } => text.len(),
-        Message::Assistant { text, reasoning, calls } => {
-            text.len()
-                + reasoning.as_ref().map_or(0, String::len)
-                + calls
-                    .iter()
-                    .map(|call| {
-                        call.name.len()
-                            + call
-                                .arguments
-                                .iter()
-                                .map(|(key, value)| key.len() + json_bytes(value) + 4)
-                                .sum::<usize>()
-                            + MESSAGE_BYTES
-                    })
-                    .sum::<usize>()
+impl Meter {
+    /// A meter for this provider.
+    #[must_use]
+    pub fn new(provider: Arc<dyn Provider>) -> Self {
+        Self { provider: Some(provider), factor: 1.0 }
+    }
+
+    /// A meter that takes four bytes for a token.
+    #[must_use]
+    pub fn bytes() -> Self {
+        Self { provider: None, factor: 1.0 }
+    }
+
+    /// Whether the provider's own tokenizer counts.
+    #[must_use]
+    pub fn exact(&self) -> bool {
+        self.provider.as_ref().is_some_and(|provider| provider.count_text("").is_some())
+    }
+
+    /// Tokens of a text on its own.
+    #[must_use]
+    pub fn text(&self, text: &str) -> usize {
+        let counted = self.provider.as_ref().and_then(|provider| provider.count_text(text));
+        counted.unwrap_or_else(|| (text.len() as f64 / BYTES_PER_TOKEN * self.factor).ceil() as usize)
+    }
+
+    /// Tokens of a message, its frame included.
+    #[must_use]
+    pub fn message(&self, message: &Message) -> usize {
+        FRAME
+            + match message {
+                Message::System { text } | Message::User { text } => self.text(text),
+                Message::Assistant { text, reasoning, calls } => {
+                    let calls: usize = calls
+                        .iter()
+                        .map(|call| {
+                            let arguments = Value::Object(call.arguments.clone()).to_string();
+                            2 * FRAME + self.text(&call.name) + self.text(&arguments)
+                        })
+                        .sum();
+                    self.text(text) + reasoning.as_deref().map_or(0, |text| self.text(text)) + calls
+                }
+                Message::Tool { name, text, .. } => FRAME + self.text(name) + self.text(text),
+            }
+    }
+
+    /// Tokens of the tools as a template shows them.
+    #[must_use]
+    pub fn tools(&self, tools: &[ToolSpec]) -> usize {
+        let one = |tool: &ToolSpec| {
+            let shown = serde_json::json!({ "name": tool.name, "description": tool.description, "parameters": tool.parameters });
+            3 * FRAME + self.text(&shown.to_string())
+        };
+        tools.iter().map(one).sum()
+    }
+
+    /// Tokens of a whole request: exact where the provider can count, else summed up.
+    #[must_use]
+    pub fn request(&self, request: &Request) -> usize {
+        let counted = self.provider.as_ref().and_then(|provider| provider.count_tokens(request));
+        counted.unwrap_or_else(|| self.sum(request))
+    }
+
+    /// Tokens of a request, summed up from its parts.
+    #[must_use]
+    pub fn sum(&self, request: &Request) -> usize {
+        let messages: usize = request.messages.iter().map(|message| self.message(message)).sum();
+        self.tools(&request.tools) + messages
+    }
+
+    /// The provider counted `actual` tokens for a request that [`Meter::sum`] put at `summed`. Only where it cannot
+    /// count beforehand: then bytes are weighed by what was observed.
+    pub fn observe(&mut self, summed: usize, actual: usize) {
+        if self.exact() || summed == 0 || actual == 0 {
+            return;
         }
-        Message::Tool { name, text, .. } => name.len() + text.len(),
-    };
-    content + MESSAGE_BYTES
+        let seen = (self.factor * actual as f64 / summed as f64).clamp(0.5, 3.0);
+        // Half of the way each time: one odd request must not decide.
+        self.factor = (self.factor + seen) / 2.0;
+    }
 }
 
-fn json_bytes(value: &Value) -> usize {
-    match value {
-        Value::String(text) => text.len() + 2,
-        other => other.to_string().len(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use loci_inference::scripted::{Script, Scripted};
+
+    #[test]
+    fn every_plan_leaves_room_for_a_step() {
+        for window in [512, 2_048, 4_096, 8_192, 16_384, 32_768, 131_072, 1_000_000] {
+            let budget = Budget::new(window, None);
+            let plan = Plan::new(budget, budget.prompt() / 5);
+            assert!(plan.head + plan.ledger < plan.low, "{plan:?}");
+            assert!(plan.low < plan.high && plan.high < budget.prompt(), "{plan:?}");
+            // What a compaction leaves and a recall fit together.
+            assert!(plan.low + plan.recall <= budget.prompt(), "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn estimates_follow_what_a_provider_reports() {
+        let mut meter = Meter::new(Arc::new(Scripted::new(Script::default())));
+        let text = "x".repeat(4_000);
+        assert_eq!((meter.exact(), meter.text(&text)), (false, 1_000));
+        for _ in 0..12 {
+            let counted = meter.text(&text);
+            meter.observe(counted, 1_500);
+        }
+        assert!((1_450..=1_500).contains(&meter.text(&text)), "{}", meter.text(&text));
+        let mut exact =
+            Meter::new(Arc::new(Scripted::new(Script { bytes_per_token: 4, ..Script::default() })));
+        exact.observe(1_000, 4_000);
+        assert_eq!((exact.exact(), exact.text(&text)), (true, 1_000));
     }
 }

@@ -134,7 +134,7 @@ pub struct LoggedOutcome {
 }
 
 /// How much of a long text is shown, in bytes; what is between is left out with a note.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fold {
     /// Of its beginning.
     pub head: usize,
@@ -149,21 +149,39 @@ pub struct Compaction {
     pub cause: CompactionCause,
     /// Entries of the conversation that were there.
     pub entries: usize,
-    /// The first entry that is still shown.
+    /// The first entry that is still shown, counted as they stand in the conversation.
     pub epoch: usize,
     /// Results before this entry are folded.
     pub folded_before: usize,
     /// To what they are folded.
     pub fold: Fold,
+    /// To what the newest prompt is folded where it stands before the first entry shown.
+    pub prompt: Fold,
     /// How the newest step is folded, where it does not fit otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<Fold>,
     /// What stands before the first entry shown.
     pub ledger: String,
-    /// Tokens of the prompt before and after.
+    /// Tokens of the prompt before it.
     pub before: usize,
     /// Tokens after it.
     pub after: usize,
+}
+
+impl Compaction {
+    /// What happened, in one sentence.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let why = match self.cause {
+            CompactionCause::High => "the window was nearly full",
+            CompactionCause::Refit => "the window became smaller",
+            CompactionCause::Asked => "as asked",
+        };
+        format!(
+            "{why}: {} of {} entries left it, {} -> {} tokens; what left can be recalled",
+            self.epoch, self.entries, self.before, self.after
+        )
+    }
 }
 
 /// What set a compaction off.
@@ -181,7 +199,7 @@ pub enum CompactionCause {
 /// Passages that were shown again, for good reason, at the end of an entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recalled {
-    /// The entry whose text they follow.
+    /// The entry of the conversation whose text they follow.
     pub entry: usize,
     /// What the model reads.
     pub text: String,

@@ -8,11 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use loci_inference::provider::Message;
-
 use super::log::{self, LogError, Record};
 use super::{Resume, SessionError};
-use crate::context::Conversation;
+use crate::context::Context;
 use crate::tools::{Outcome, Todo};
 use crate::turn::calls::file_of;
 use crate::turn::citations::Named;
@@ -131,59 +129,52 @@ pub fn find(folder: &Path, resume: &Resume) -> Result<String, SessionError> {
 }
 
 /// A session's state, as its records tell it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Restored {
-    pub(crate) conversation: Conversation,
+    pub(crate) context: Context,
     pub(crate) turns: u32,
     pub(crate) named: Named,
     pub(crate) call_ids: HashSet<String>,
     pub(crate) todos: Vec<Todo>,
     /// Results of the newest turn that had any.
     pub(crate) last_outcomes: Vec<Outcome>,
-    /// Calls that were begun and whose outcome is not known.
-    pub(crate) unknown: Vec<String>,
 }
 
-/// What the model reads in the place of a result that a crash swallowed.
-const UNKNOWN: &str = "unknown: Loci was cut off while this call ran. It was not run again. Look at what it left before going on.";
-/// And of a call that had not begun.
-const NOT_BEGUN: &str = "not run: Loci was cut off before this call.";
+impl Restored {
+    /// The state of a session in which nothing was said yet.
+    pub(crate) fn of(context: Context) -> Self {
+        Self {
+            context,
+            turns: 0,
+            named: Named::default(),
+            call_ids: HashSet::new(),
+            todos: Vec::new(),
+            last_outcomes: Vec::new(),
+        }
+    }
+}
 
-/// Build the state from records.
-pub(crate) fn restore(records: &[Record], brief: bool) -> Restored {
-    let mut restored = Restored::default();
-    // Calls of the newest step that have no result yet: id, tool, and the intent's summary if it was begun.
-    let mut open: Vec<(String, String, Option<String>)> = Vec::new();
+/// Build the state from records; `context` is one of a session that begins.
+pub(crate) fn restore(records: &[Record], context: Context) -> Restored {
+    let mut restored = Restored::of(context);
     let mut inputs: std::collections::HashMap<String, serde_json::Value> = std::collections::HashMap::new();
     let mut turn = 0;
     let mut results_of = 0;
     for record in records {
+        restored.context.absorb(record);
         match record {
-            Record::Prompt { turn: number, text } => {
-                close(&mut restored, turn, &mut open, "");
+            Record::Prompt { turn: number, .. } => {
                 turn = *number;
                 restored.turns = restored.turns.max(turn);
-                restored.conversation.push(turn, Message::User { text: text.clone() });
             }
-            Record::Assistant { turn: number, text, calls, .. } => {
+            Record::Assistant { turn: number, calls, .. } => {
                 turn = *number;
                 for call in calls {
                     restored.call_ids.insert(call.id.clone());
-                    open.push((call.id.clone(), call.name.clone(), None));
                     inputs.insert(call.id.clone(), serde_json::Value::Object(call.arguments.clone()));
-                }
-                restored.conversation.push(
-                    turn,
-                    Message::Assistant { text: text.clone(), reasoning: None, calls: calls.clone() },
-                );
-            }
-            Record::Intent { call_id, tool, input, .. } => {
-                if let Some(found) = open.iter_mut().find(|(id, ..)| id == call_id) {
-                    found.2 = Some(format!("{tool} {input}"));
                 }
             }
             Record::Outcome(outcome) => {
-                open.retain(|(id, ..)| *id != outcome.call_id);
                 if results_of != turn {
                     restored.last_outcomes.clear();
                     results_of = turn;
@@ -203,38 +194,20 @@ pub(crate) fn restore(records: &[Record], brief: bool) -> Restored {
                 restored.named.add(outcome.evidence.iter().map(|evidence| &evidence.location));
                 let file = inputs.get(&outcome.call_id).and_then(|input| file_of(&outcome.tool, input));
                 restored.named.add_text(&outcome.text, file);
-                let text = if brief { outcome.brief.clone() } else { outcome.text.clone() };
-                let message =
-                    Message::Tool { call_id: outcome.call_id.clone(), name: outcome.tool.clone(), text };
-                restored.conversation.push(turn, message);
             }
-            Record::Todos { items } => restored.todos = items.clone(),
-            Record::TurnEnded(report) => close(&mut restored, turn, &mut open, &report.answer),
-            Record::Header { .. }
-            | Record::Undone { .. }
-            | Record::Head { .. }
-            | Record::Compacted(_)
-            | Record::Recalled(_) => {}
+            Record::Todos { items } => restored.todos.clone_from(items),
+            _ => {}
         }
     }
-    close(&mut restored, turn, &mut open, "");
+    restored.context.end();
     restored
-}
-
-/// End a turn: calls that a crash left open get a result that says so.
-fn close(restored: &mut Restored, turn: u32, open: &mut Vec<(String, String, Option<String>)>, said: &str) {
-    restored.conversation.settle(turn, said, |call_id| {
-        let begun = open.iter().any(|(id, _, begun)| id == call_id && begun.is_some());
-        if begun { UNKNOWN.into() } else { NOT_BEGUN.into() }
-    });
-    restored.unknown.extend(open.drain(..).filter_map(|(_, _, begun)| begun));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::session::log::LoggedOutcome;
-    use loci_inference::provider::ToolCall;
+    use loci_inference::provider::{Message, ToolCall};
     use serde_json::json;
 
     #[test]
@@ -277,9 +250,9 @@ mod tests {
             let mut prefix = records[..length].to_vec();
             // The session goes on after the crash.
             prefix.push(Record::Prompt { turn: 9, text: "what now?".into() });
-            let restored = restore(&prefix, false);
+            let mut restored = restore(&prefix, Context::new(false, None, None));
             let mut open: Vec<String> = Vec::new();
-            for entry in restored.conversation.entries() {
+            for entry in restored.context.conversation().entries() {
                 match &entry.message {
                     Message::Assistant { calls, .. } => {
                         assert!(open.is_empty(), "cut at {length}");
@@ -292,7 +265,7 @@ mod tests {
                     _ => assert!(open.is_empty(), "cut at {length}"),
                 }
             }
-            let alternates = restored.conversation.entries().windows(2).all(|pair| {
+            let alternates = restored.context.conversation().entries().windows(2).all(|pair| {
                 !matches!((&pair[0].message, &pair[1].message), (Message::User { .. }, Message::User { .. }))
             });
             assert!(alternates, "cut at {length}");
@@ -303,7 +276,7 @@ mod tests {
                 8 => 1,
                 _ => 0,
             };
-            assert_eq!(restored.unknown.len(), begun, "cut at {length}");
+            assert_eq!(restored.context.take_unknown().len(), begun, "cut at {length}");
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use loci_inference::provider::{Message, ToolCall};
+use loci_inference::provider::ToolCall;
 use loci_policy::Verdict as Permission;
 use loci_protocol::{Approval, Event, Level, PermissionMode, ToolReport};
 use serde_json::Value;
@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::breaker::Verdict;
 use super::{Stop, Turn, arguments};
+use crate::context::Plan;
+use crate::context::handle::Handle;
 use crate::control::{AskUser, Reply};
 use crate::session::Session;
 use crate::session::journal::CallJournal;
@@ -249,7 +251,7 @@ impl Session {
         let mut changing = false;
         for ready in batch.iter() {
             changing |= ready.changes;
-            self.log.append(&Record::Intent {
+            self.note(&Record::Intent {
                 call_id: ready.call.id.clone(),
                 tool: ready.call.name.clone(),
                 input: ready.input.clone(),
@@ -269,7 +271,7 @@ impl Session {
                 run(ready, context, journal, turn.cancel.clone())
             })
             .collect();
-        let ended = futures::future::join_all(running).await;
+        let mut ended = futures::future::join_all(running).await;
         for one in &ended {
             if let Some(journal) = &one.journal
                 && let Err(error) = journal.finish()
@@ -283,7 +285,8 @@ impl Session {
         if changing {
             self.refresh_after(&ended).await;
         }
-        for one in &ended {
+        for one in &mut ended {
+            self.worded(turn, one);
             self.log_outcome(one)?;
         }
         if changing {
@@ -318,15 +321,37 @@ impl Session {
     }
 
     /// Record a call that did not run.
-    fn record(&mut self, turn: &mut Turn, ended: Ended) -> Result<(), Stop> {
+    fn record(&mut self, turn: &mut Turn, mut ended: Ended) -> Result<(), Stop> {
+        self.worded(turn, &mut ended);
         self.log_outcome(&ended)?;
         self.tell(turn, ended);
         Ok(())
     }
 
+    /// What the model reads of an outcome: the breaker's word with it, and one line for what stands in the window.
+    fn worded(&mut self, turn: &mut Turn, ended: &mut Ended) {
+        let outcome = &mut ended.outcome;
+        let verdict =
+            turn.breaker.note(&ended.call.name, &ended.input, &outcome.text, !outcome.changed.is_empty());
+        self.named.add_text(&outcome.text, file_of(&ended.call.name, &ended.input));
+        if outcome.ok
+            && ended.call.name == "read"
+            && let Some(entry) = self.context.seen_already(&ended.call, &outcome.text)
+        {
+            let handle = Handle { entry, lines: None };
+            outcome.text =
+                format!("{}: unchanged since {handle} above, where it stands whole.", outcome.brief);
+        }
+        if verdict == Verdict::Banned {
+            outcome.text.push_str("\n[The same call has now given the same result three times. It will not be run again in this turn.]");
+        }
+    }
+
     fn log_outcome(&mut self, ended: &Ended) -> Result<(), Stop> {
         let outcome = &ended.outcome;
-        self.log.append(&Record::Outcome(Box::new(LoggedOutcome {
+        let plan = Plan::new(self.budget(), self.meter.text(&self.head) + self.meter.tools(&self.specs));
+        let fold = self.context.fold_for(&outcome.text, &plan, &self.meter);
+        self.note(&Record::Outcome(Box::new(LoggedOutcome {
             call_id: ended.call.id.clone(),
             tool: ended.call.name.clone(),
             ok: outcome.ok,
@@ -339,18 +364,18 @@ impl Session {
             changed: outcome.changed.clone(),
             duration_ms: millis(ended.duration),
             whole: outcome.whole.clone(),
-            fold: None,
+            fold,
         })))?;
         if ended.ran && ended.call.name == "todo" {
             let items = self.todos.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-            self.log.append(&Record::Todos { items })?;
+            self.note(&Record::Todos { items })?;
         }
         Ok(())
     }
 
-    /// The outcome goes to the model, to the turn's report and to the front end.
+    /// The outcome goes to the turn's report and to the front end.
     fn tell(&mut self, turn: &mut Turn, ended: Ended) {
-        let Ended { call, input, mut outcome, duration, .. } = ended;
+        let Ended { call, outcome, duration, .. } = ended;
         for path in &outcome.changed {
             if !turn.changed.contains(path) {
                 turn.changed.push(path.clone());
@@ -358,17 +383,8 @@ impl Session {
         }
         self.named.add(&outcome.locations);
         self.named.add(outcome.evidence.iter().map(|evidence| &evidence.location));
-        self.named.add_text(&outcome.text, file_of(&call.name, &input));
-        let verdict = turn.breaker.note(&call.name, &input, &outcome.text, !outcome.changed.is_empty());
-        if verdict == Verdict::Banned {
-            outcome.text.push_str("\n[The same call has now given the same result three times. It will not be run again in this turn.]");
-        }
         let grounded = self.provider.info().capabilities.grounded;
         let text = if grounded { outcome.brief.clone() } else { outcome.text.clone() };
-        self.conversation.push(
-            turn.number,
-            Message::Tool { call_id: call.id.clone(), name: call.name.clone(), text: text.clone() },
-        );
         self.control.emit(Event::ToolFinished(ToolReport {
             call_id: call.id.clone(),
             tool: call.name.clone(),

@@ -24,7 +24,7 @@ impl Session {
         }
         let context = self.tool_context(turn, None);
         let mut known: Vec<(String, String)> = Vec::new();
-        for path in paths(&self.conversation) {
+        for path in paths(self.context.conversation()) {
             let content = files::read(&place::locate(&context, &path)).ok();
             let text = content.filter(|content| content.utf8).map(|content| content.bytes);
             // What cannot be quoted cannot be edited this way, and what is gone need not be named.
@@ -92,7 +92,7 @@ mod tests {
     fn the_newest_paths_come_first_and_once() {
         let mut conversation = Conversation::default();
         for (name, path) in [("read", "a"), ("grep", "b"), ("write", "c"), ("read", "a"), ("edit", "d")] {
-            conversation.push(1, called(name, path));
+            conversation.push(1, called(name, path), None);
         }
         assert_eq!(paths(&conversation), ["d", "a", "c"]);
     }

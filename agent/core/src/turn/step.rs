@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use loci_inference::provider::{Compose, FinishReason, ProviderError, Request, StreamEvent, ToolCall};
-use loci_protocol::{Event, Level};
+use loci_protocol::Event;
 
 use super::breaker::TextBreaker;
 use super::{Stop, Turn, overflow};
-use crate::context::Budget;
-use crate::context::layout::Frame;
+use crate::context::{Budget, Frame};
 use crate::session::Session;
+use crate::session::log::Record;
 
 /// What a step said.
 #[derive(Debug)]
@@ -74,17 +74,24 @@ impl Session {
             tools: narrowed.as_deref().unwrap_or(&self.specs),
             sampling: &self.sampling,
             max_tokens: self.max_tokens,
-            notes: !capabilities.grounded,
         };
         let budget = Budget::new(self.window, self.max_tokens);
-        let (request, cut) = self
-            .conversation
-            .lay_out(&frame, self.provider.as_ref(), budget)
+        let laid_out = self
+            .context
+            .lay_out(&frame, &self.meter, budget)
             .map_err(|error| overflow(error.needed + error.reserve, error.window))?;
-        if let Some(cut) = cut {
-            self.control.notice(Level::Info, cut, None);
+        for decision in &laid_out.decisions {
+            self.log.append(decision)?;
+            if let Record::Compacted(compaction) = decision {
+                self.control.emit(Event::Compacted {
+                    before: compaction.before,
+                    after: compaction.after,
+                    message: compaction.message(),
+                });
+            }
         }
-        Ok(request)
+        self.summed = laid_out.summed;
+        Ok(laid_out.request)
     }
 
     /// The provider counts more tokens than we do: make the window smaller in proportion.
@@ -144,6 +151,7 @@ impl Session {
                 Some(Ok(StreamEvent::ToolCall(call))) => calls.push(call),
                 Some(Ok(StreamEvent::Compose(compose))) => composed = Some(compose),
                 Some(Ok(StreamEvent::Finished { reason, usage })) => {
+                    self.meter.observe(self.summed, usize::try_from(usage.prompt).unwrap_or(usize::MAX));
                     turn.usage.prompt_tokens += usage.prompt;
                     turn.usage.cached_tokens += usage.cached;
                     turn.usage.completion_tokens += usage.completion;

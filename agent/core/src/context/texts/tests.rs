@@ -77,8 +77,8 @@ fn entries_are_numbered_as_the_conversation_numbers_them() {
         records.push(Record::Prompt { turn: turn + 1, text: "last".into() });
         let mut texts = Texts::default();
         let numbered: Vec<EntryText<'_>> = records.iter().flat_map(|record| texts.absorb(record)).collect();
-        let restored = restore(&records, false);
-        let entries = restored.conversation.entries();
+        let restored = restore(&records, crate::context::Context::new(false, None, None));
+        let entries = restored.context.conversation().entries();
         // The last prompt has no answer yet, which the conversation completes.
         assert_eq!(numbered.len() + 1, entries.len(), "round {round}: {records:?}");
         for (at, (one, entry)) in numbered.iter().zip(entries).enumerate() {

@@ -1,0 +1,307 @@
+//! Owns recall: which passages that left the window come back for a step, and how they are shown.
+//! Uses the session's memory, the files as they are now, and what the window shows.
+//! Never shows what is in the window already, nor an older state of things where a newer one is known.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use loci_index::passages::{Passage, TextKind};
+use regex::Regex;
+
+use super::handle::Handle;
+use super::ledger::state::stale_ranges;
+use super::memory::{Memory, Text};
+use super::texts::Speaker;
+use crate::files;
+use crate::session::log::RecalledPassage;
+
+/// What a step needs.
+#[derive(Debug, Clone, Default)]
+pub struct Need {
+    /// The current request.
+    pub request: String,
+    /// What the model said last, where the step goes on from it.
+    pub said: String,
+    /// The error of the newest results; empty when there was none.
+    pub error: String,
+}
+
+/// What recall may use.
+pub struct Scope<'a> {
+    /// Whether this line of an entry is in the window.
+    pub visible: &'a dyn Fn(usize, usize) -> bool,
+    /// What the ledger says.
+    pub ledger: &'a str,
+    /// The project, for files as they are now; `None` where there is none.
+    pub root: Option<&'a Path>,
+    /// Tokens of a text.
+    pub count: &'a dyn Fn(&str) -> usize,
+    /// At most so many tokens.
+    pub cap: usize,
+}
+
+/// Passages that are looked at.
+const CANDIDATES: usize = 160;
+/// A passage whose score is below this share of the best is noise.
+const FLOOR: f32 = 0.12;
+/// Tokens of the line above a passage.
+const HEADER: usize = 24;
+/// Names taken from an error.
+const NAMES: usize = 24;
+
+/// What stands before and after recalled passages.
+const OPENING: &str = "[Recalled from earlier in this session, for this step; oldest first. `recall` with a handle shows more.]";
+
+impl Need {
+    /// What is searched for.
+    fn query(&self) -> String {
+        let error: String = self.error.chars().take(600).collect();
+        let said: String = self.said.chars().take(300).collect();
+        format!("{}\n{said}\n{error}", self.request)
+    }
+
+    /// Identifiers and paths that count on their own.
+    fn names(&self) -> Vec<String> {
+        let mut names = names_in(&self.error);
+        names.extend(names_in(&self.request));
+        let mut seen = HashSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        names.truncate(NAMES);
+        names
+    }
+}
+
+/// Identifiers with an inner capital, an underscore or a path separator, what stands in back quotes, paths.
+static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"(?x)
+        `([^`\n]{2,80})`
+        | ((?:[\w.@-]+/)+[\w.@-]+)
+        | \b([A-Za-z]\w*_\w+ | [a-z]+[A-Z]\w* | [A-Z][a-z0-9]+[A-Z]\w* | \w+(?:::\w+)+ | [\w-]+\.[a-z]{1,4})\b
+        ",
+    )
+    .ok()
+});
+
+/// The names that a text holds.
+pub(crate) fn names_in(text: &str) -> Vec<String> {
+    let Some(regex) = NAME.as_ref() else { return Vec::new() };
+    let name = |captures: regex::Captures<'_>| {
+        (1..=3).find_map(|group| captures.get(group)).map(|found| found.as_str().to_owned())
+    };
+    // A long paste names a thousand things; those at its ends are about the step.
+    let head = &text[..text.floor_char_boundary(4_000)];
+    regex.captures_iter(head).filter_map(name).collect()
+}
+
+/// A passage on its way into the window.
+struct Chosen {
+    entry: usize,
+    first: usize,
+    last: usize,
+    score: f32,
+    why: Vec<(String, f32)>,
+    body: String,
+    note: Option<String>,
+}
+
+/// The passages that a step needs, within the cap; `None` when there is nothing worth it.
+pub(crate) fn recall(
+    memory: &mut Memory,
+    need: &Need,
+    scope: &Scope<'_>,
+) -> Option<(String, Vec<RecalledPassage>)> {
+    let found = memory.find(&need.query(), &need.names(), CANDIDATES);
+    let best = found.first()?.score;
+    let mut left = scope.cap.saturating_sub((scope.count)(OPENING) + HEADER);
+    let mut chosen: Vec<Chosen> = Vec::new();
+    for passage in &found {
+        if passage.score < best * FLOOR || left < HEADER * 2 {
+            break;
+        }
+        let Some(text) = usize::try_from(passage.number).ok().and_then(|entry| memory.text(entry)) else {
+            continue;
+        };
+        let Some(candidate) = prepare(memory, text, passage, scope) else { continue };
+        if chosen.iter().any(|other| {
+            other.entry == candidate.entry && other.first <= candidate.last && candidate.first <= other.last
+        }) {
+            continue;
+        }
+        let cost = (scope.count)(&candidate.body) + HEADER;
+        if cost > left {
+            continue;
+        }
+        left -= cost;
+        chosen.push(candidate);
+    }
+    if chosen.is_empty() {
+        return None;
+    }
+    chosen.sort_by_key(|one| (one.entry, one.first));
+    let chosen = join(chosen);
+    let mut text = String::from(OPENING);
+    let mut passages = Vec::new();
+    for one in &chosen {
+        let source = memory.text(one.entry)?;
+        let handle = Handle { entry: one.entry, lines: Some((one.first, one.last)) };
+        let note = one.note.as_deref().map(|note| format!(" · {note}")).unwrap_or_default();
+        text.push_str(&format!("\n{handle} · turn {} · {}{note}\n{}", source.turn, source.title, one.body));
+        passages.push(RecalledPassage {
+            handle: handle.to_string(),
+            title: source.title.clone(),
+            why: one.why.clone(),
+            tokens: (scope.count)(&one.body) + HEADER,
+        });
+    }
+    Some((text, passages))
+}
+
+/// Neighbours of one text become one passage.
+fn join(chosen: Vec<Chosen>) -> Vec<Chosen> {
+    let mut joined: Vec<Chosen> = Vec::new();
+    for one in chosen {
+        match joined.last_mut() {
+            Some(before)
+                if before.entry == one.entry && before.last + 1 == one.first && before.note == one.note =>
+            {
+                before.last = one.last;
+                before.body.push('\n');
+                before.body.push_str(&one.body);
+                if one.score > before.score {
+                    (before.score, before.why) = (one.score, one.why);
+                }
+            }
+            _ => joined.push(one),
+        }
+    }
+    joined
+}
+
+/// A passage as it would be shown, or `None` when it is in the window, in the ledger, or overtaken.
+fn prepare(memory: &Memory, text: &Text, passage: &Passage, scope: &Scope<'_>) -> Option<Chosen> {
+    let entry = usize::try_from(passage.number).ok()?;
+    let (first, last) = (passage.first as usize, passage.last as usize);
+    let handle = Handle { entry, lines: Some((first, last)) };
+    if (first..=last).all(|line| (scope.visible)(entry, line)) {
+        return None;
+    }
+    let lines = memory.lines(handle)?.1;
+    if text.kind == TextKind::Code {
+        let number = |line: &&str| line.split_once('\t')?.0.trim().parse::<usize>().ok();
+        let numbers = (lines.iter().find_map(number), lines.iter().rev().find_map(number));
+        if let (Some(from), Some(to)) = numbers
+            && memory.shown_later(entry, from, to)
+        {
+            return None;
+        }
+    }
+    let mut note = None;
+    let body = match text.superseded_by.and_then(|newer| Some((newer, memory.text(newer)?))) {
+        // The newer result is the state of things. What the older alone says still counts.
+        Some((newer, overtaking)) => {
+            let kept = not_overtaken(text, first, &lines, overtaking)?;
+            note = Some(format!("run again later, see {}", Handle { entry: newer, lines: None }));
+            kept
+        }
+        None => lines.join("\n"),
+    };
+    let body = body.trim_matches('\n').to_owned();
+    if body.trim().is_empty() || said_already(text, &body, scope.ledger) {
+        return None;
+    }
+    let mut body = body;
+    if text.kind == TextKind::Code
+        && let (Some(root), Some(path)) = (scope.root, &text.path)
+        && let Some((now, said)) = as_it_is_now(root, path, &body)
+    {
+        body = now;
+        note = Some(said);
+    }
+    let why = passage.why.iter().map(|(name, share)| ((*name).to_owned(), *share)).collect();
+    Some(Chosen { entry, first, last, score: passage.score, why, body, note })
+}
+
+/// What a later result of the same call does not say anew; `None` when that is nothing.
+fn not_overtaken(text: &Text, first: usize, lines: &[&str], newer: &Text) -> Option<String> {
+    match text.kind {
+        // The same lines of the same file, or the same search: the newer one is the state of things.
+        TextKind::Code | TextKind::Matches | TextKind::Diff => None,
+        TextKind::Talk => Some(lines.join("\n")),
+        TextKind::Log => {
+            let stale = stale_ranges(&text.text, &newer.text);
+            let offsets = text.text.split_inclusive('\n').scan(0, |at, line| {
+                let start = *at;
+                *at += line.len();
+                Some(start)
+            });
+            let kept: Vec<&str> = offsets
+                .skip(first - 1)
+                .zip(lines)
+                .filter(|(start, _)| !stale.iter().any(|range| range.contains(start)))
+                .map(|(_, line)| *line)
+                .collect();
+            kept.iter().any(|line| !line.trim().is_empty()).then(|| kept.join("\n"))
+        }
+    }
+}
+
+/// Whether the ledger says all of it.
+fn said_already(text: &Text, body: &str, ledger: &str) -> bool {
+    text.speaker != Speaker::Tool
+        && !ledger.is_empty()
+        && body.lines().map(str::trim).filter(|line| !line.is_empty()).all(|line| ledger.contains(line))
+}
+
+/// Lines of a file that changed after they were read, as they are now, and a note that says so; `None` when they are
+/// as they were.
+fn as_it_is_now(root: &Path, path: &str, body: &str) -> Option<(String, String)> {
+    let numbered: Vec<(usize, &str)> = body
+        .lines()
+        .map(|line| {
+            let (number, rest) = line.split_once('\t')?;
+            Some((number.trim().parse().ok()?, rest))
+        })
+        .collect::<Option<_>>()?;
+    let (first, last) = (numbered.first()?.0, numbered.last()?.0);
+    let file = root.join(path);
+    if !file.starts_with(root) || Path::new(path).is_absolute() || path.split('/').any(|part| part == "..") {
+        return None;
+    }
+    let gone = || Some((body.to_owned(), "the file is gone since".to_owned()));
+    let Ok(content) = files::read(&file) else { return gone() };
+    let now = String::from_utf8_lossy(&content.bytes);
+    let lines: Vec<&str> = now.lines().collect();
+    let same = |offset: isize| {
+        numbered.iter().all(|(number, text)| {
+            let at = number.checked_add_signed(offset).and_then(|at| at.checked_sub(1));
+            at.and_then(|at| lines.get(at)).is_some_and(|line| line.trim_end() == text.trim_end())
+        })
+    };
+    if same(0) {
+        return None;
+    }
+    // The same lines further up or down are not a change of them.
+    let anchor = numbered.iter().find(|(_, text)| text.trim().len() > 8)?;
+    let moved = lines.iter().enumerate().filter(|(_, line)| line.trim_end() == anchor.1.trim_end());
+    let mut offsets =
+        moved.filter_map(|(at, _)| isize::try_from(at + 1).ok()?.checked_sub_unsigned(anchor.0));
+    if let Some(offset) = offsets.find(|offset| same(*offset)) {
+        let start = first.checked_add_signed(offset)?;
+        return Some((
+            number_lines(&lines, start, start + (last - first)),
+            "moved since, numbers are of now".into(),
+        ));
+    }
+    let end = last.min(lines.len());
+    if first > end {
+        return gone();
+    }
+    Some((number_lines(&lines, first, end), "changed since; shown as it is now".into()))
+}
+
+fn number_lines(lines: &[&str], first: usize, last: usize) -> String {
+    let shown = lines.iter().enumerate().skip(first - 1).take(last + 1 - first);
+    shown.map(|(at, line)| format!("{:>6}\t{line}", at + 1)).collect::<Vec<_>>().join("\n")
+}
