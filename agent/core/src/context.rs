@@ -299,6 +299,11 @@ impl Context {
         self.memory.clone()
     }
 
+    /// The same as the tool `recall` sees it.
+    pub(crate) fn remembering(&self) -> memory::Shared {
+        memory::Shared(self.memory.clone())
+    }
+
     fn memory_now(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,14 +4,16 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use loci_index::passages::{Passage, PassageQuery, Passages, TextKind, TextSource};
 use loci_index::{Embed, IndexError};
 
 use super::handle::Handle;
 use super::ledger::state::key;
+use super::recall::names_in;
 use super::texts::{EntryText, Speaker};
+use crate::tools::{Found, Recall, Remembered};
 
 /// One text of the session.
 #[derive(Debug, Clone)]
@@ -114,7 +116,9 @@ impl Memory {
             path: entry.path.as_deref(),
             text: &text,
         };
-        if let Some(passages) = &mut self.passages {
+        // What was recalled is there already.
+        let repeated = call.is_some_and(|(tool, _)| tool == "recall");
+        if let Some(passages) = self.passages.as_mut().filter(|_| !repeated) {
             match passages.add(&source) {
                 Ok(()) => self.pending = true,
                 Err(error) => self.problem = Some(error),
@@ -181,6 +185,41 @@ impl Memory {
         let (first, last) = handle.lines.unwrap_or((1, usize::MAX));
         let lines = text.text.lines().skip(first - 1).take(last.saturating_sub(first - 1)).collect();
         Some((first, lines))
+    }
+}
+
+/// The memory as the tool `recall` sees it.
+pub(crate) struct Shared(pub(crate) Arc<Mutex<Memory>>);
+
+impl Recall for Shared {
+    fn entry(&self, entry: usize) -> Result<Remembered, String> {
+        let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = memory.text(entry).ok_or_else(|| match memory.len() {
+            0 => "nothing was said yet".to_owned(),
+            entries => format!("there is no r{entry}; this session has r0 to r{}", entries - 1),
+        })?;
+        Ok(Remembered { turn: text.turn, title: text.title.clone(), text: text.text.to_string() })
+    }
+
+    fn find(&self, query: &str, limit: usize) -> Result<Vec<Found>, String> {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = memory.find(query, &names_in(query), limit);
+        if let Some(problem) = memory.take_problem() {
+            return Err(format!("this session cannot be searched ({problem}); handles still work"));
+        }
+        let told = found.iter().filter_map(|passage| {
+            let entry = usize::try_from(passage.number).ok()?;
+            let handle = Handle { entry, lines: Some((passage.first as usize, passage.last as usize)) };
+            let text = memory.text(entry)?;
+            Some(Found {
+                handle: handle.to_string(),
+                turn: text.turn,
+                title: text.title.clone(),
+                text: memory.lines(handle)?.1.join("\n"),
+                session: None,
+            })
+        });
+        Ok(told.collect())
     }
 }
 

@@ -234,7 +234,7 @@ impl Session {
                 None => self.journal.clone(),
             },
             ask,
-            recall: None,
+            recall: Some(Arc::new(self.context.remembering())),
             older: self.older.clone(),
             spool_dir: self.spool_dir.clone(),
             todos: self.todos.clone(),
