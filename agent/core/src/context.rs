@@ -3,8 +3,8 @@
 //! Never changes what was said: what leaves the window stays in the session, and can be recalled.
 
 pub mod budget;
-pub mod failures;
 mod compact;
+pub mod failures;
 pub mod fold;
 pub mod handle;
 pub mod head;

@@ -169,7 +169,13 @@ impl Memory {
         {
             self.problem = Some(error);
         }
-        match passages.search(&PassageQuery { text, names, group: Some(GROUP), limit }) {
+        match passages.search(&PassageQuery {
+            text,
+            names,
+            group: Some(GROUP),
+            limit,
+            ..PassageQuery::default()
+        }) {
             Ok(found) => found,
             Err(error) => {
                 self.problem = Some(error);
