@@ -56,14 +56,19 @@ pub struct Plan {
     pub share: usize,
 }
 
-/// Of the prompt's tokens, the most for the ledger; and never more than this many.
-const LEDGER: (f64, usize) = (0.20, 6_000);
-/// Of what head and ledger leave, where a compaction begins and what it leaves. A wide band makes compactions rare:
-/// each costs the prefill of what it leaves.
-const HIGH: f64 = 0.70;
+/// Of the prompt's tokens, the most for the ledger; a small window gives a larger part up to [`LEDGER_LEAST`] tokens,
+/// since what the user directed does not shrink with it.
+const LEDGER: f64 = 0.20;
+const LEDGER_SMALL: f64 = 0.32;
+const LEDGER_LEAST: usize = 1_500;
+const LEDGER_MOST: usize = 6_000;
+/// Of what head and ledger leave, where a compaction begins: in a small window as late as can be, in a large one
+/// earlier, where a long prompt costs more at each step than a compaction. Tokens left, and the part.
+const HIGH: [(usize, f64); 2] = [(8_000, 0.92), (100_000, 0.65)];
+/// And what it cuts back to. A wide band makes compactions rare: each costs the prefill of what it leaves.
 const LOW: f64 = 0.25;
 /// Of what head and ledger leave, the most for one recall; and never more than this many.
-const RECALL: (f64, usize) = (0.45, 6_000);
+const RECALL: (f64, usize) = (0.50, 6_000);
 /// Of what head and ledger leave, the most for one result.
 const SHARE: f64 = 0.25;
 
@@ -73,18 +78,26 @@ impl Plan {
     pub fn new(budget: Budget, head: usize) -> Self {
         let prompt = budget.prompt();
         let part = |of: usize, share: f64| (of as f64 * share) as usize;
-        let ledger = part(prompt, LEDGER.0).min(LEDGER.1);
+        let small = part(prompt, LEDGER_SMALL).min(LEDGER_LEAST);
+        let ledger = part(prompt, LEDGER).clamp(small, LEDGER_MOST);
         let free = prompt.saturating_sub(head + ledger);
         Self {
             budget,
             head,
             ledger,
-            high: head + ledger + part(free, HIGH),
+            high: head + ledger + part(free, high(free)),
             low: head + ledger + part(free, LOW),
             recall: part(free, RECALL.0).min(RECALL.1),
             share: part(free, SHARE).max(128),
         }
     }
+}
+
+/// The part of these tokens at which a compaction begins: between the two points it falls with the logarithm.
+fn high(free: usize) -> f64 {
+    let [(small, late), (large, early)] = HIGH;
+    let log = |tokens: usize| (tokens.clamp(small, large) as f64).ln();
+    late + (early - late) * (log(free) - log(small)) / (log(large) - log(small))
 }
 
 /// Counts tokens as the model does, or nearly so.

@@ -81,17 +81,8 @@ pub(crate) fn newest_step(conversation: &Conversation) -> usize {
     conversation.entries().iter().rposition(|entry| begins(&entry.message)).unwrap_or(0)
 }
 
-/// Where a window may begin, from `at` on: with a prompt, or within the newest turn with one of its steps.
+/// Where a window may begin, from `at` on: with a prompt or with a step, before which its prompt is shown again.
 fn beginning(conversation: &Conversation, at: usize, newest: usize) -> usize {
-    let entries = conversation.entries();
-    let is_prompt = |at: usize| matches!(entries[at].message, Message::User { .. });
-    let last_prompt = (0..entries.len()).rev().find(|at| is_prompt(*at)).unwrap_or(0);
-    let begins = |at: usize| {
-        if at <= last_prompt {
-            is_prompt(at)
-        } else {
-            matches!(entries[at].message, Message::Assistant { .. })
-        }
-    };
-    (at..=newest).find(|at| begins(*at)).unwrap_or(newest)
+    let begins = |at: &usize| !matches!(conversation.entries()[*at].message, Message::Tool { .. });
+    (at..=newest).find(begins).unwrap_or(newest)
 }
