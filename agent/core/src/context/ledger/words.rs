@@ -2,6 +2,7 @@
 //! Uses prompts, answers, and what the user said to tools.
 //! Never words anything anew: what is kept is verbatim.
 
+mod cues;
 mod findings;
 mod novelty;
 mod statements;
@@ -84,6 +85,13 @@ impl Words {
                     self.calls.insert(call.id.clone(), about);
                 }
                 self.answer(at, text);
+                if !calls.is_empty() {
+                    let arguments = calls
+                        .iter()
+                        .flat_map(|call| call.arguments.values())
+                        .filter_map(serde_json::Value::as_str);
+                    self.recent.said(&arguments.collect::<Vec<_>>().join("\n"));
+                }
             }
             Record::Intent { call_id, .. } => {
                 self.allowed.insert(call_id.clone());
@@ -149,6 +157,7 @@ impl Words {
                 said.push((piece.to_owned(), finding.weight));
             }
         }
+        self.recent.said(text);
         if let Some(status) = status {
             let status = clip(&text[status], STATUS).to_owned();
             // It is shown as a whole for as long as it is the newest; its findings stay.
@@ -190,7 +199,7 @@ impl Words {
             self.bound();
             return;
         }
-        self.recent.take(&outcome.text);
+        self.recent.returned(&outcome.text);
     }
 
     fn keep(&mut self, section: Section, text: String, weight: f32, at: usize) {

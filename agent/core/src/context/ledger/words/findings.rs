@@ -37,6 +37,11 @@ pub(super) fn weigh(piece: &str, form: Form, words: &[Word<'_>], novelty: Novelt
         + 0.6 * flag(any(MEASURING));
     score -= 2.5 * flag(identifiers > 0.5 && words.len() > 3);
     score -= 1.8 * flag(novelty.all_specifics == 0 && novelty.content < 4);
+    // An enumeration says what is there.
+    let commas = words.iter().filter(|word| word.clause).count();
+    if commas >= 4 && 3 * commas >= words.len() {
+        score -= 2.0;
+    }
     if form == Form::Heading {
         score -= 1.5;
     }
@@ -103,32 +108,35 @@ fn is_status(padded: &str, piece: &str) -> bool {
         "landed",
         "merged",
         "all green",
-        "passes",
-        "pass",
-        "works",
         "implemented",
         "in place",
         "so far",
         "erledigt",
         "fertig",
     ]) || piece.contains("完成");
-    let next = any(&[
-        "next",
-        "remaining",
-        "remains",
-        "left to do",
-        "still to do",
-        "to do",
-        "todo",
-        "pending",
-        "outstanding",
-        "still open",
-        "up next",
-        "then",
-        "still missing",
-        "als nächstes",
-        "offen",
-    ]) || piece.contains("下一步");
+    let next =
+        any(&[
+            "next is",
+            "next are",
+            "next i",
+            "next we",
+            "next step",
+            "next steps",
+            "next up",
+            "remaining",
+            "left to do",
+            "still to do",
+            "to do",
+            "todo",
+            "pending",
+            "outstanding",
+            "still open",
+            "still missing",
+            "up next",
+            "comes next",
+            "als nächstes",
+        ]) || [". next", "; next", ", next", ": next"].iter().any(|mark| piece.to_lowercase().contains(mark))
+            || piece.contains("下一步");
     let says = any(&["status", "progress", "next step", "next steps", "next up", "state of things"]);
     says || done && next
         || padded.starts_with(" next is ")

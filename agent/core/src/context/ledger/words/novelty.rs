@@ -12,10 +12,14 @@ const RESULTS: usize = 8;
 /// Bytes of one result that are read, half of them from its end.
 const READ: usize = 1 << 18;
 
-/// The newest results.
+/// Answers and calls that count as recent.
+const ANSWERS: usize = 6;
+
+/// What was returned and said lately.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Recent {
     results: VecDeque<HashSet<u32>>,
+    answers: VecDeque<HashSet<u32>>,
 }
 
 /// How much of a statement is said for the first time.
@@ -34,31 +38,24 @@ pub(super) struct Novelty {
 }
 
 impl Recent {
-    pub(super) fn take(&mut self, text: &str) {
-        let head = text.floor_char_boundary(READ / 2);
-        let tail = text.ceil_char_boundary(text.len().saturating_sub(READ / 2)).max(head);
-        let mut set = HashSet::new();
-        for part in [&text[..head], &text[tail..]] {
-            // Cut at lines, so that memory for the words is that of a line.
-            for line in part.lines() {
-                let mut before = None;
-                for word in pieces(line) {
-                    let hash = hash(&word, None);
-                    set.insert(hash);
-                    if let Some(before) = before.replace(hash) {
-                        set.insert(pair(before, hash));
-                    }
-                }
-            }
-        }
+    /// A tool returned it.
+    pub(super) fn returned(&mut self, text: &str) {
         if self.results.len() == RESULTS {
             self.results.pop_front();
         }
-        self.results.push_back(set);
+        self.results.push_back(hashes(text));
+    }
+
+    /// The assistant said it, in words or as an argument of a call.
+    pub(super) fn said(&mut self, text: &str) {
+        if self.answers.len() == ANSWERS {
+            self.answers.pop_front();
+        }
+        self.answers.push_back(hashes(text));
     }
 
     fn has(&self, hash: u32) -> bool {
-        self.results.iter().any(|result| result.contains(&hash))
+        self.results.iter().chain(&self.answers).any(|known| known.contains(&hash))
     }
 
     pub(super) fn of(&self, statement: &[Word<'_>]) -> Novelty {
@@ -68,7 +65,7 @@ impl Recent {
         for word in statement {
             let lower = word.text.to_lowercase();
             let parts = pieces(word.text);
-            let known = parts.iter().all(|part| self.has(hash(part, None)));
+            let known = parts.iter().all(|part| self.has(hash(part)));
             let function = is_function_word(&lower);
             if !function {
                 novelty.content += 1;
@@ -79,7 +76,7 @@ impl Recent {
                 novelty.specifics += usize::from(!known);
             }
             for part in parts {
-                let hash = hash(&part, None);
+                let hash = hash(&part);
                 if let Some(before) = before.replace(hash) {
                     pairs += 1;
                     new_pairs += usize::from(!self.has(pair(before, hash)));
@@ -91,6 +88,26 @@ impl Recent {
         novelty.pairs = share(new_pairs, pairs);
         novelty
     }
+}
+
+fn hashes(text: &str) -> HashSet<u32> {
+    let head = text.floor_char_boundary(READ / 2);
+    let tail = text.ceil_char_boundary(text.len().saturating_sub(READ / 2)).max(head);
+    let mut set = HashSet::new();
+    for part in [&text[..head], &text[tail..]] {
+        // Cut at lines, so that memory for the words is that of a line.
+        for line in part.lines() {
+            let mut before = None;
+            for word in pieces(line) {
+                let hash = hash(&word);
+                set.insert(hash);
+                if let Some(before) = before.replace(hash) {
+                    set.insert(pair(before, hash));
+                }
+            }
+        }
+    }
+    set
 }
 
 /// Words without joints, so that `io::read` in a result and `read` in a statement meet.
@@ -106,7 +123,7 @@ fn pieces(text: &str) -> Vec<String> {
     found
 }
 
-fn hash(word: &str, _pair: Option<u32>) -> u32 {
+fn hash(word: &str) -> u32 {
     let full = BuildHasherDefault::<DefaultHasher>::default().hash_one(word);
     (full >> 32) as u32
 }
@@ -123,7 +140,7 @@ mod tests {
     #[test]
     fn what_results_say_is_not_new() {
         let mut recent = Recent::default();
-        recent.take("/// Flushes the buffer and parks the worker until the driver wakes it.\nfn flush_all(&self) {}\n");
+        recent.returned("/// Flushes the buffer and parks the worker until the driver wakes it.\nfn flush_all(&self) {}\n");
         let of = |text: &str| recent.of(&words(text));
         assert!(of("flush_all flushes the buffer and parks the worker").words < 0.1);
         assert!(of("Flushes the buffer and parks the worker until the driver wakes it.").pairs < 0.1);
@@ -135,9 +152,9 @@ mod tests {
     #[test]
     fn only_the_newest_results_count() {
         let mut recent = Recent::default();
-        recent.take("zebra crossing");
+        recent.returned("zebra crossing");
         for _ in 0..super::RESULTS {
-            recent.take(&"filler ".repeat(100_000));
+            recent.returned(&"filler ".repeat(100_000));
         }
         assert!(recent.of(&words("zebra crossing")).words > 0.9);
         assert_eq!(recent.results.len(), super::RESULTS);

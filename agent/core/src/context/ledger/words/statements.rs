@@ -51,7 +51,6 @@ pub(super) fn statements(text: &str) -> Vec<Statement> {
         let head = text.floor_char_boundary(READ / 2);
         let tail = text.ceil_char_boundary(text.len() - READ / 2);
         cutter.read(&text[..head], 0);
-        cutter.fence = None;
         cutter.read(&text[tail..], tail);
     }
     cutter.found
@@ -73,23 +72,31 @@ struct Cutter {
     open: Vec<Range<usize>>,
     kind: Option<Line>,
     paragraph: usize,
-    fence: Option<&'static str>,
 }
 
 impl Cutter {
     fn read(&mut self, text: &str, offset: usize) {
         let mut at = 0;
-        for raw in text.split_inclusive('\n') {
-            let line = raw.trim_end();
-            let range = at..at + line.len();
-            at += raw.len();
-            let kind = self.kind_of(line);
+        let lines: Vec<Range<usize>> = text
+            .split_inclusive('\n')
+            .map(|raw| {
+                let range = at..at + raw.trim_end().len();
+                at += raw.len();
+                range
+            })
+            .collect();
+        let fenced = fenced(text, &lines);
+        for (range, fenced) in lines.into_iter().zip(fenced) {
+            let line = &text[range.clone()];
+            let kind = if fenced { Line::Matter } else { self.kind_of(line) };
             let goes_on = match (self.kind, kind) {
-                (Some(Line::Prose), Line::Prose) | (Some(Line::Matter), Line::Matter) => true,
+                // A line that announces what follows ends there.
+                (Some(Line::Prose), Line::Prose) => {
+                    !self.open.last().is_some_and(|last| text[last.clone()].ends_with([':', '：']))
+                }
+                (Some(Line::Matter), Line::Matter) => true,
                 // An item goes on where a line is indented below it.
                 (Some(Line::Item), Line::Prose) => line.starts_with([' ', '\t']),
-                // Blank lines within a block of code.
-                (Some(Line::Matter), Line::Blank) => self.fence.is_some(),
                 _ => false,
             };
             if !goes_on {
@@ -109,19 +116,6 @@ impl Cutter {
 
     fn kind_of(&mut self, line: &str) -> Line {
         let bare = line.trim_start();
-        for mark in ["```", "~~~"] {
-            if bare.starts_with(mark) {
-                match self.fence {
-                    Some(open) if open == mark => self.fence = None,
-                    Some(_) => {}
-                    None => self.fence = Some(mark),
-                }
-                return Line::Matter;
-            }
-        }
-        if self.fence.is_some() {
-            return if bare.is_empty() { Line::Blank } else { Line::Matter };
-        }
         if bare.is_empty() {
             return Line::Blank;
         }
@@ -171,6 +165,50 @@ impl Cutter {
             }
         }
     }
+}
+
+/// Which lines stand in fences of code. An excerpt may begin or end within a fence, so that marks stand in pairs the
+/// wrong way round: what is fenced and reads like prose is taken for prose.
+fn fenced(text: &str, lines: &[Range<usize>]) -> Vec<bool> {
+    let mut fenced = vec![false; lines.len()];
+    let mark = |at: &usize| {
+        let bare = text[lines[*at].clone()].trim_start();
+        bare.starts_with("```") || bare.starts_with("~~~")
+    };
+    let marks: Vec<usize> = (0..lines.len()).filter(mark).collect();
+    let bare = |at: usize| text[lines[at].clone()].trim().len() == 3;
+    let mut next = 0;
+    while let Some(&open) = marks.get(next) {
+        fenced[open] = true;
+        next += 1;
+        let Some(&end) = marks.get(next) else { break };
+        let prose = |range: &Range<usize>| {
+            let line = text[range.clone()].trim();
+            let words = line
+                .split(' ')
+                .filter(|word| {
+                    word.len() > 1
+                        && word.chars().all(|one| one.is_alphabetic() || matches!(one, '.' | ',' | '\''))
+                })
+                .count();
+            words >= 4 && 4 * words >= 3 * line.split(' ').count() && !is_code(line, false)
+        };
+        let within = &lines[open + 1..end];
+        let filled = within.iter().filter(|range| !range.is_empty()).count();
+        let prosaic = within.iter().filter(|range| prose(range)).count();
+        // One line in a fence may well be a message of a program; a whole sentence is none.
+        let sentence = within.iter().any(|range| {
+            let line = text[(*range).clone()].trim();
+            prose(range) && line.ends_with(['.', ':']) && line.split(' ').count() >= 8
+        });
+        let prosaic = if prosaic >= 2 || sentence { prosaic } else { 0 };
+        // A closing mark names no language.
+        if bare(end) && (!bare(open) || 2 * prosaic <= filled) {
+            fenced[open..=end].fill(true);
+            next += 1;
+        }
+    }
+    fenced
 }
 
 fn trim(text: &str, range: Range<usize>) -> Range<usize> {
@@ -240,7 +278,8 @@ fn is_matter(line: &str, bare: &str, before: Option<Line>) -> bool {
         return true;
     }
     // Columns of a table.
-    if bare.len() > 30 && bare.matches("  ").count() >= 3 {
+    let gaps = bare.matches("  ").count();
+    if bare.len() > 30 && gaps >= 3 && gaps * 40 > bare.len() {
         return true;
     }
     let first = bare.split(' ').next().unwrap_or_default();
@@ -288,19 +327,15 @@ fn sentences(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
     let mut cuts = Vec::new();
     let mut start = 0;
     let mut quoted = false;
-    let mut depth = 0i32;
     for (at, one) in piece.char_indices() {
-        match one {
+        if one == '`' {
             // A span of code; a stray mark must not swallow the rest.
-            '`' => quoted = !quoted && piece[at + 1..].bytes().take(120).any(|byte| byte == b'`'),
-            '(' | '[' => depth += 1,
-            ')' | ']' => depth = (depth - 1).max(0),
-            _ => {}
+            quoted = !quoted && piece[at + 1..].bytes().take(120).any(|byte| byte == b'`');
         }
         let end = at + one.len_utf8();
         let long = end - start > LONGEST && one.is_whitespace();
         let wide = matches!(one, '。' | '！' | '？' | '｡');
-        let stop = matches!(one, '.' | '!' | '?' | '…') && !quoted && depth <= 1;
+        let stop = matches!(one, '.' | '!' | '?' | '…') && !quoted;
         if !(long || wide || stop) {
             continue;
         }
@@ -326,7 +361,6 @@ fn sentences(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
             }
             cuts.push(range.start + start..range.start + end + close);
             start = end + close;
-            depth = 0;
             continue;
         }
         cuts.push(range.start + start..range.start + end);
@@ -418,11 +452,24 @@ mod tests {
             "let value = compute(other, 3);",
             "Signed-off-by: A B <a@b.c>",
             "    indented four\n    and again",
+            "```\nuse of moved value here\n```",
             "NAME        PROJECT        FAMILY       STATUS",
         ] {
             let text = format!("Before it.\n\n{matter}\n\nAfter it.");
             check(&text, &["Before it.", "After it."]);
         }
+    }
+
+    #[test]
+    fn an_excerpt_may_begin_or_end_within_a_fence() {
+        check(
+            "let a = 1;\n```\n\nThis part of the text explains the code above it.\n\n```\nlet b = 2;\n```\n\nKeep it.",
+            &["This part of the text explains the code above it.", "Keep it."],
+        );
+        check(
+            "Keep it.\n\n```rust\nlet b = 2;\n\nAnd keep this as well.",
+            &["Keep it.", "And keep this as well."],
+        );
     }
 
     #[test]

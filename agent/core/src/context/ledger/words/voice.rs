@@ -2,8 +2,9 @@
 //! Uses the form of each statement, its cues, and the statements around it.
 //! Never decides: each statement gets a weight.
 
+use super::cues::{DEICTICS, DIRECTIVE_PHRASES, DIRECTIVES, MANNERS, MANUALS, MODALS, REPORTS, TEAM};
 use super::statements::{Form, Statement};
-use super::vocabulary::{Kind, Word, words};
+use super::vocabulary::{Kind, Word, is_unspaced, words};
 
 /// What the user's statement is worth.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -17,13 +18,15 @@ pub(super) struct Worth {
 /// The chance that the first statement of a message is the user's own.
 const OWN_AT_FIRST: f32 = 0.9;
 /// The chance that what follows is of the same voice, within a paragraph, at the next line, and after a blank line.
-const STAY: [f32; 3] = [0.97, 0.9, 0.75];
+const STAY: [f32; 3] = [0.95, 0.8, 0.6];
 /// The chance that a paste follows a line that ends in a colon.
 const PASTE_AFTER_COLON: f32 = 0.7;
 
 /// The worth of each statement of a message, in the same order. Linear in their number.
 pub(super) fn weigh(text: &str, statements: &[Statement]) -> Vec<Worth> {
-    let seen: Vec<Seen> = statements.iter().map(|statement| look(text, statement)).collect();
+    let around = surroundings(text, statements);
+    let seen: Vec<Seen> =
+        statements.iter().zip(&around).map(|(statement, around)| look(text, statement, *around)).collect();
     let own = posteriors(text, statements, &seen);
     let worth = |(seen, own): (&Seen, f32)| {
         let weight = own * (0.3 + 0.7 * squash(seen.directs));
@@ -56,7 +59,7 @@ fn posteriors(text: &str, statements: &[Statement], seen: &[Seen]) -> Vec<f32> {
                 return (0.6, 0.6);
             }
             let colon = near > 0 && text[..pair[0].range.end].ends_with([':', '：']);
-            if colon { ((1.0 - PASTE_AFTER_COLON).min(stay), stay) } else { (stay, stay.max(0.8)) }
+            if colon { ((1.0 - PASTE_AFTER_COLON).min(stay), stay) } else { (stay, stay.max(0.65)) }
         })
         .collect();
     let mut forward = Vec::with_capacity(seen.len());
@@ -99,7 +102,126 @@ struct Seen {
     matter: bool,
 }
 
-fn look(text: &str, statement: &Statement) -> Seen {
+/// What stands around a statement.
+#[derive(Debug, Clone, Copy, Default)]
+struct Around {
+    /// Its list has many items.
+    long_list: bool,
+    /// A title stands right before its paragraph.
+    after_heading: bool,
+    /// Its paragraph has three sentences or more.
+    many: bool,
+    /// Among the first or last paragraphs of the message.
+    edge: bool,
+    /// A paragraph beside it is wrapped, a list or a title, while it is a line of its own.
+    contrast: bool,
+    /// It begins the message.
+    first: bool,
+    /// It tells more of what its message begins with, in the same paragraph of several lines.
+    request: bool,
+}
+
+/// Items of a list that nobody types into a prompt.
+const LONG_LIST: usize = 5;
+/// Paragraphs at either end of a message in which people write.
+const EDGE: usize = 4;
+
+fn surroundings(text: &str, statements: &[Statement]) -> Vec<Around> {
+    let mut all = vec![Around::default(); statements.len()];
+    let paragraphs = statements.last().map_or(0, |last| last.paragraph);
+    // Runs of items, whatever blank lines stand between them.
+    let mut start = 0;
+    while start < statements.len() {
+        let form = statements[start].form;
+        let end = start + statements[start..].iter().take_while(|one| one.form == form).count();
+        if form == Form::Item && end - start >= LONG_LIST {
+            all[start..end].iter_mut().for_each(|around| around.long_list = true);
+        }
+        start = end;
+    }
+    let mut start = 0;
+    let mut before: Option<&Statement> = None;
+    while start < statements.len() {
+        let one = &statements[start];
+        let same = |other: &&Statement| other.paragraph == one.paragraph && other.form == one.form;
+        let end = start + statements[start..].iter().take_while(same).count();
+        let after = statements.get(end);
+        let foreign = |other: Option<&Statement>| {
+            other.is_some_and(|other| {
+                other.wrapped || matches!(other.form, Form::Item | Form::Heading | Form::Matter)
+            })
+        };
+        let line = one.form == Form::Sentence && one.lines == 1 && one.length <= SHORT;
+        for around in &mut all[start..end] {
+            around.after_heading = before.is_some_and(|before| before.form == Form::Heading);
+            around.many = end - start >= 3;
+            around.edge = one.paragraph < EDGE || one.paragraph + EDGE > paragraphs;
+            around.contrast = line && (foreign(before) || foreign(after));
+        }
+        before = Some(&statements[end - 1]);
+        start = end;
+    }
+    if let Some(begin) = statements.first() {
+        all[0].first = text.trim_start().starts_with(&text[begin.range.clone()]);
+        for (around, one) in all.iter_mut().zip(statements) {
+            around.request = one.paragraph == begin.paragraph && one.lines > 1;
+        }
+    }
+    all
+}
+
+/// Bytes of a paragraph that is one thought.
+const SHORT: usize = 240;
+
+/// What is measured of a statement.
+const SIGNALS: usize = 40;
+
+/// By how much each signal speaks for the user.
+#[rustfmt::skip]
+const OWN: [f32; SIGNALS] = [
+    -1.6, // bias
+    -0.4, // item
+    -2.7, // heading
+    -1.4, // wrapped
+    1.7, // short line
+    -1.1, // long par
+    -1.5, // words<=2
+    -1.1, // words>30
+    -2.3, // link
+    -1.4, // url
+    -1.4, // emphasis
+    -1.5, // tag
+    -1.9, // refs
+    -1.0, // hash
+    -0.3, // mention
+    -1.4, // scope
+    1.2, // directive
+    0.6, // modal
+    0.6, // deictic
+    0.6, // manner
+    0.6, // speaker
+    0.1, // listener
+    0.6, // team
+    0.2, // number
+    0.0, // identifier
+    0.0, // name
+    -1.1, // report
+    -1.0, // manual
+    -1.8, // long list
+    -1.3, // after heading
+    -0.7, // many
+    0.7, // edge
+    0.4, // lower start
+    0.0, // colon
+    -1.0, // ed
+    -0.4, // backtick
+    0.5, // question
+    0.6, // stop
+    0.0, // contrast
+    1.8, // first
+];
+
+fn look(text: &str, statement: &Statement, around: Around) -> Seen {
     let piece = &text[statement.range.clone()];
     if statement.form == Form::Matter {
         return Seen { own: -1.0, directs: -4.0, matter: true };
@@ -107,44 +229,85 @@ fn look(text: &str, statement: &Statement) -> Seen {
     let words = words(piece);
     let padded = padded(&words);
     let cues = Cues::of(&words, &padded);
-    let marks = marks(piece);
-    let mut own = 0.0;
-    own += match statement.form {
-        Form::Item => -0.7,
-        Form::Heading => -2.5,
-        _ => 0.0,
-    };
-    if statement.wrapped {
-        own -= 1.6;
-    } else if statement.lines == 1 && statement.length <= 240 && statement.form == Form::Sentence {
-        own += 0.8;
-    } else if statement.length > 500 {
-        own -= 0.8;
-    }
-    own -= marks;
-    own += match words.len() {
-        0..=2 => -0.8,
-        3..=30 => 0.2,
-        31..=45 => -0.3,
-        _ => -1.2,
-    };
-    own +=
-        0.9 * cues.directive + 0.8 * cues.modal + 0.9 * cues.deictic + 0.9 * cues.manner + 0.5 * cues.person;
-    own += 0.5 * cues.team + 0.3 * cues.specific - 1.1 * cues.report - 0.9 * cues.manual;
-    let mut directs = -1.2;
+    let signals = signals(piece, statement, around, &words, &cues);
+    let own = signals.iter().zip(&OWN).map(|(signal, weight)| signal * weight).sum();
+    let specific = (0.7 * cues.number + 0.6 * cues.identifier + 0.4 * cues.name).min(1.5);
+    let mut directs = -0.7;
     directs +=
-        1.3 * cues.directive + 1.1 * cues.modal + 0.9 * cues.specific + 0.8 * cues.team + 0.7 * cues.deictic;
-    directs += 0.5 * cues.manner + 0.2 * cues.person - 0.7 * cues.report - 0.4 * cues.manual;
-    if piece.trim_end().ends_with(['?', '？']) {
-        directs -= 0.8;
+        1.3 * cues.directive + 1.1 * cues.modal + 0.9 * specific + 0.8 * cues.team + 0.7 * cues.deictic;
+    directs +=
+        0.5 * cues.manner + 0.2 * cues.speaker.max(cues.listener) - 0.7 * cues.report - 0.4 * cues.manual;
+    if around.first {
+        // The beginning of a request says what to do now, in the same mood as what holds for good.
+        directs -= 1.3 * cues.directive + 1.0;
     }
-    if piece.trim_end().ends_with([':', '：']) {
+    if around.request {
         directs -= 1.5;
     }
-    if words.len() < 3 && !piece.chars().any(super::vocabulary::is_unspaced) {
+    directs -= 0.8 * signals[36] + 1.5 * signals[33];
+    if words.len() < 3 && !piece.chars().any(is_unspaced) {
         directs -= 1.0;
     }
     Seen { own, directs, matter: false }
+}
+
+fn flag(holds: bool) -> f32 {
+    if holds { 1.0 } else { 0.0 }
+}
+
+fn signals(
+    piece: &str,
+    statement: &Statement,
+    around: Around,
+    words: &[Word<'_>],
+    cues: &Cues,
+) -> [f32; SIGNALS] {
+    let marks = Marks::of(piece);
+    let sentence = statement.form == Form::Sentence;
+    let first = words.first().map(|word| word.text).unwrap_or_default();
+    let end = piece.trim_end();
+    [
+        1.0,
+        flag(statement.form == Form::Item),
+        flag(statement.form == Form::Heading),
+        flag(statement.wrapped),
+        flag(sentence && statement.lines == 1 && statement.length <= SHORT),
+        flag(statement.length > 500),
+        flag(words.len() <= 2),
+        flag(words.len() > 30),
+        flag(marks.link),
+        flag(marks.address),
+        flag(marks.emphasis),
+        flag(marks.tag),
+        marks.references.min(2) as f32,
+        flag(marks.hash),
+        flag(marks.mention),
+        flag(marks.scope),
+        cues.directive,
+        cues.modal,
+        cues.deictic,
+        cues.manner,
+        cues.speaker,
+        cues.listener,
+        cues.team,
+        cues.number,
+        cues.identifier,
+        cues.name,
+        cues.report,
+        cues.manual,
+        flag(around.long_list),
+        flag(around.after_heading),
+        flag(around.many),
+        flag(around.edge),
+        flag(sentence && first.chars().next().is_some_and(char::is_lowercase)),
+        flag(end.ends_with([':', '：'])),
+        flag(first.ends_with("ed") && first.len() > 4),
+        flag(piece.contains('`')),
+        flag(end.ends_with(['?', '？'])),
+        flag(end.ends_with(['.', '!', '。', '！'])),
+        flag(around.contrast),
+        flag(around.first),
+    ]
 }
 
 /// The words in small letters between single spaces, with one at either end.
@@ -157,458 +320,124 @@ pub(super) fn padded(words: &[Word<'_>]) -> String {
     padded
 }
 
-/// Marks of other sources: links, references, hashes, tags, emphasis.
-fn marks(piece: &str) -> f32 {
-    let mut marks: f32 = 0.0;
-    if piece.contains("](") || piece.contains("][") {
-        marks += 2.0;
-    }
-    if piece.contains("://") {
-        marks += 1.0;
-    }
-    if piece.contains("**") || piece.contains("__") {
-        marks += 1.0;
-    }
-    if piece.contains("</") || piece.contains("<br") || piece.contains(":ref:") || piece.contains("::\n") {
-        marks += 1.5;
-    }
-    for token in piece.split(|one: char| one.is_whitespace() || matches!(one, '(' | ')' | '[' | ']' | ',')) {
-        let bare = token.trim_matches(|one: char| !one.is_alphanumeric() && one != '#');
-        if bare.len() > 1 && bare.starts_with('#') && bare[1..].bytes().all(|byte| byte.is_ascii_digit()) {
-            marks += 1.0;
-        }
-        if bare.len() >= 7
-            && bare.bytes().all(|byte| byte.is_ascii_hexdigit())
-            && bare.bytes().any(|byte| byte.is_ascii_digit())
-            && bare.bytes().any(|byte| byte.is_ascii_alphabetic())
-        {
-            marks += 0.7;
-        }
-        if bare.len() > 2 && token.starts_with('@') && !token.contains('.') {
-            marks += 0.6;
-        }
-    }
-    // `scope: what changed`, the title of a commit.
-    if let Some((scope, _)) = piece.split_once(": ")
-        && !scope.is_empty()
-        && !scope.contains(' ')
-        && scope.chars().all(|one| one.is_lowercase() || matches!(one, '-' | '_' | '/' | '(' | ')' | ','))
-    {
-        marks += 0.8;
-    }
-    marks.min(4.0)
+/// Marks of other sources.
+#[derive(Debug, Clone, Copy, Default)]
+struct Marks {
+    link: bool,
+    address: bool,
+    emphasis: bool,
+    tag: bool,
+    references: usize,
+    hash: bool,
+    mention: bool,
+    scope: bool,
 }
 
-/// How much a statement has of each kind of cue, mostly 0 or 1.
+impl Marks {
+    fn of(piece: &str) -> Self {
+        let any = |marks: &[&str]| marks.iter().any(|mark| piece.contains(mark));
+        let mut found = Self {
+            link: any(&["](", "][", "`_"]),
+            address: piece.contains("://"),
+            emphasis: any(&["**", "__"]),
+            tag: any(&["</", "<br", ":ref:", "::\n", "<!--"]),
+            ..Self::default()
+        };
+        let edge = |one: char| one.is_whitespace() || matches!(one, '(' | ')' | '[' | ']' | ',');
+        for token in piece.split(edge) {
+            let bare = token.trim_matches(|one: char| !one.is_alphanumeric() && one != '#');
+            if let Some(number) = bare.strip_prefix('#') {
+                found.references +=
+                    usize::from(!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
+            }
+            found.hash |= bare.len() >= 7
+                && bare.bytes().all(|byte| byte.is_ascii_hexdigit())
+                && bare.bytes().any(|byte| byte.is_ascii_digit())
+                && bare.bytes().any(|byte| byte.is_ascii_alphabetic());
+            found.mention |= bare.len() > 2 && token.starts_with('@') && !token.contains('.');
+        }
+        // `scope: what changed`, the title of a commit.
+        found.scope = piece.split_once(": ").is_some_and(|(scope, _)| {
+            !scope.is_empty()
+                && scope
+                    .chars()
+                    .all(|one| one.is_lowercase() || matches!(one, '-' | '_' | '/' | '(' | ')' | ','))
+        });
+        found
+    }
+}
+
+/// How much a statement has of each kind of cue.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cues {
-    /// It tells somebody to do, or not to do, something.
     directive: f32,
-    /// Duty, permission, limits.
     modal: f32,
-    /// This work, from now on, today.
     deictic: f32,
-    /// Manners of talk: please, by the way, thanks, scratch that.
     manner: f32,
-    /// I, you, we.
-    person: f32,
-    /// Who does what with whom: the vocabulary of working together, not of any project.
+    /// I, we.
+    speaker: f32,
+    /// You.
+    listener: f32,
     team: f32,
-    /// Numbers, names, paths, identifiers.
-    specific: f32,
-    /// The tone of reports: this change adds.
+    /// Numbers, up to two; identifiers and names likewise.
+    number: f32,
+    identifier: f32,
+    name: f32,
     report: f32,
-    /// The tone of manuals: for example, you can.
     manual: f32,
 }
 
 impl Cues {
     fn of(words: &[Word<'_>], padded: &str) -> Self {
-        let any = |list: &[&str]| list.iter().any(|cue| padded.contains(&format!(" {cue} ")));
-        let flag = |holds: bool| if holds { 1.0 } else { 0.0 };
-        let clause_start = words.iter().enumerate().any(|(at, word)| {
-            let lower = word.text.to_lowercase();
-            let begins = at == 0
-                || word.clause
-                || matches!(
-                    words[at - 1].text.to_lowercase().as_str(),
-                    "please" | "pls" | "and" | "also" | "so" | "then" | "but"
-                );
-            begins && DIRECTIVES.contains(&lower.as_str())
-        });
-        let count = |kind: Kind| words.iter().filter(|word| word.kind == kind).count().min(2) as f32;
-        let specific =
-            (0.7 * count(Kind::Number) + 0.6 * count(Kind::Identifier) + 0.4 * count(Kind::Name)).min(1.5);
-        let cjk = padded.chars().any(super::vocabulary::is_unspaced);
-        let cjk_any = |list: &[&str]| {
-            cjk && {
-                let joined: String = padded.split(' ').collect();
-                list.iter().any(|cue| joined.contains(cue))
-            }
+        let any = |list: &[&str]| list.iter().any(|cue| contains(padded, cue));
+        let begins = |at: usize| {
+            at == 0
+                || words[at].clause
+                || ["please", "pls", "and", "also", "so", "then", "but", "just", "btw"]
+                    .contains(&words[at - 1].text.to_lowercase().as_str())
         };
+        let begun = (0..words.len())
+            .any(|at| begins(at) && DIRECTIVES.contains(&words[at].text.to_lowercase().as_str()));
+        let count = |kind: Kind| words.iter().filter(|word| word.kind == kind).count().min(2) as f32;
+        // Scripts without spaces have no padded cues.
+        let joined: String =
+            if padded.chars().any(is_unspaced) { padded.split(' ').collect() } else { String::new() };
+        let within = |list: &[&str]| list.iter().any(|cue| joined.contains(cue));
         Self {
             directive: flag(
-                clause_start
+                begun
                     || any(DIRECTIVE_PHRASES)
-                    || cjk_any(&["请", "不要", "别", "务必", "ください", "しないで"]),
+                    || within(&["请", "不要", "别", "务必", "ください", "しないで"]),
             ),
-            modal: flag(any(MODALS) || cjk_any(&["必须", "不能", "不得", "只能", "应该", "禁止"])),
-            deictic: flag(any(DEICTICS) || cjk_any(&["现在", "今天", "这里", "从"])),
+            modal: flag(any(MODALS) || within(&["必须", "不能", "不得", "只能", "应该", "禁止"])),
+            deictic: flag(any(DEICTICS) || within(&["现在", "今天", "这里", "从"])),
             manner: flag(any(MANNERS)),
-            person: flag(any(&[
-                "i", "i'd", "i'm", "i've", "i'll", "my", "me", "we", "we're", "we've", "our", "us", "you",
-                "your", "ich", "wir", "unser", "nous", "notre", "je",
-            ])),
+            speaker: flag(any(SPEAKER)),
+            listener: flag(any(LISTENER)),
             team: flag(any(TEAM)),
-            specific,
+            number: count(Kind::Number),
+            identifier: count(Kind::Identifier),
+            name: count(Kind::Name),
             report: flag(any(REPORTS)),
             manual: flag(any(MANUALS)),
         }
     }
 }
 
-/// Verbs that begin what people ask of those who work with them. Verbs that begin the lines of change logs (add, fix,
-/// remove, update) are not among them.
-const DIRECTIVES: &[&str] = &[
-    "use", "keep", "put", "run", "never", "don't", "dont", "always", "prefer", "avoid", "ask", "ping",
-    "remember", "ignore", "stick", "wait", "stop", "write", "push", "commit", "name", "call", "leave",
-    "make", "tell", "treat", "stay", "send", "assume", "respect", "follow", "note", "skip", "start", "pick",
-    "mind", "do", "no", "only", "nothing", "nobody", "go", "take", "give", "let's", "please", "pls",
-    "target", "default", "aim", "limit", "store", "log", "copy", "look", "check", "test", "deploy", "report",
-    "return", "mark", "forget", "nutze", "benutze", "verwende", "bitte", "kein", "keine", "nur", "nie",
-    "lass", "merci", "utilise", "utilisez", "ne", "pas",
-];
+/// Whether a padded text has a cue as whole words.
+pub(super) fn contains(padded: &str, cue: &str) -> bool {
+    padded.match_indices(cue).any(|(at, _)| {
+        padded.as_bytes().get(at.wrapping_sub(1)) == Some(&b' ')
+            && padded.as_bytes().get(at + cue.len()) == Some(&b' ')
+    })
+}
 
-const DIRECTIVE_PHRASES: &[&str] = &[
-    "make sure",
-    "be sure",
-    "please",
-    "pls",
-    "plz",
-    "do not",
-    "don't",
-    "dont",
-    "no need to",
-    "hands off",
-    "off limits",
-    "stay away",
-    "instead of",
-    "rather than",
-    "i want",
-    "i'd like",
-    "i would like",
-    "i'd rather",
-    "i prefer",
-    "we prefer",
-    "i need",
-    "nothing else",
-    "feel free",
-    "is fine",
-    "are fine",
-    "is ok",
-    "not allowed",
-    "is forbidden",
-    "leave that",
-    "leave it",
-    "under no circumstances",
-    "at all costs",
-    "ne pas",
-    "bitte",
+const SPEAKER: &[&str] = &[
+    "i", "i'd", "i'm", "i've", "i'll", "my", "me", "we", "we're", "we've", "we'll", "our", "us", "ich",
+    "wir", "unser", "unsere", "nous", "notre", "je",
 ];
-
-const MODALS: &[&str] = &[
-    "must",
-    "mustn't",
-    "should",
-    "shouldn't",
-    "shall",
-    "may not",
-    "can't",
-    "cannot",
-    "has to",
-    "have to",
-    "need to",
-    "needs to",
-    "needs",
-    "never",
-    "only",
-    "always",
-    "at most",
-    "at least",
-    "no more than",
-    "under",
-    "below",
-    "above",
-    "max",
-    "maximum",
-    "minimum",
-    "limit",
-    "ceiling",
-    "stays",
-    "stay",
-    "stays at",
-    "remains",
-    "allowed",
-    "required",
-    "mandatory",
-    "reserved",
-    "won't",
-    "will",
-    "not before",
-    "until",
-    "without",
-    "muss",
-    "müssen",
-    "darf",
-    "dürfen",
-    "soll",
-    "nur",
-    "kein",
-    "keine",
-    "nie",
-    "doit",
-    "doivent",
-    "jamais",
-    "reste",
-    "restent",
-    "seulement",
-];
-
-const DEICTICS: &[&str] = &[
-    "this work",
-    "here",
-    "for this",
-    "for now",
-    "today",
-    "from now on",
-    "as of",
-    "going forward",
-    "tomorrow",
-    "this week",
-    "next week",
-    "last week",
-    "last month",
-    "at the moment",
-    "now",
-    "these days",
-    "all of this",
-    "of this",
-    "on leave",
-    "this time",
-    "this one",
-    "these",
-    "our",
-    "until",
-    "instead",
-    "anymore",
-    "any more",
-    "jetzt",
-    "heute",
-    "ab sofort",
-    "maintenant",
-    "désormais",
-];
-
-const MANNERS: &[&str] = &[
-    "please",
-    "pls",
-    "plz",
-    "btw",
-    "by the way",
-    "fyi",
-    "thanks",
-    "thx",
-    "ok",
-    "okay",
-    "heads up",
-    "oh",
-    "sorry",
-    "actually",
-    "reminder",
-    "scratch that",
-    "scratch",
-    "forget",
-    "correction",
-    "change of plan",
-    "change of plans",
-    "never mind",
-    "nevermind",
-    "as i said",
-    "whatever you do",
-    "when in doubt",
-    "if in doubt",
-    "if unsure",
-    "one more thing",
-    "also",
-    "hey",
-    "hi",
-    "asap",
-    "after all",
-    "obviously",
-    "imo",
-    "afaik",
-    "übrigens",
-    "danke",
-    "merci",
-];
-
-const TEAM: &[&str] = &[
-    "review",
-    "reviews",
-    "reviewer",
-    "reviewed",
-    "merge",
-    "merges",
-    "ticket",
-    "tickets",
-    "branch",
-    "branches",
-    "deploy",
-    "deploys",
-    "staging",
-    "prod",
-    "production",
-    "ci",
-    "nightly",
-    "job",
-    "linter",
-    "coverage",
-    "legal",
-    "licence",
-    "license",
-    "sign off",
-    "signs off",
-    "signed off",
-    "signoff",
-    "approves",
-    "approval",
-    "owns",
-    "owner",
-    "on call",
-    "team",
-    "customer",
-    "customers",
-    "client",
-    "deadline",
-    "sprint",
-    "milestone",
-    "budget",
-    "laptop",
-    "machine",
-    "box",
-    "password",
-    "credentials",
-    "creds",
-    "vpn",
-    "flag",
-    "rollout",
-    "release",
-    "freeze",
-    "trailer",
-    "changelog",
-    "support",
-    "finance",
-    "marketing",
-    "security",
-    "colleague",
-    "leave",
-    "holiday",
-    "vacation",
-    "boss",
-    "manager",
-    "reserved",
-    "vendored",
-    "preview",
-    "sandbox",
-    "convention",
-    "style",
-];
-
-const REPORTS: &[&str] = &[
-    "previously",
-    "this change",
-    "this commit",
-    "this patch",
-    "this pr",
-    "this pull request",
-    "this adds",
-    "this fixes",
-    "this branch",
-    "this release",
-    "motivation",
-    "solution",
-    "currently",
-    "as described",
-    "has been",
-    "have been",
-    "was fixed",
-    "fixes",
-    "closes",
-    "fixed",
-    "introduces",
-    "introduced",
-    "adds",
-    "removes",
-    "allows",
-    "enables",
-    "implements",
-    "refactors",
-    "additionally",
-    "furthermore",
-    "this allows",
-    "this means",
-    "would be",
-    "was added",
-    "deprecated",
-    "reported",
-    "regression",
-    "steps to reproduce",
-    "expected behavior",
-    "actual behavior",
-    "in order to",
-    "pull request",
-    "merge pull",
-];
-
-const MANUALS: &[&str] = &[
-    "for example",
-    "e.g",
-    "you can",
-    "you may",
-    "if you",
-    "you want",
-    "you'll",
-    "refer to",
-    "see the",
-    "see also",
-    "the following",
-    "as follows",
-    "such as",
-    "contributors",
-    "contributor",
-    "contributing",
-    "documentation",
-    "for more",
-    "in general",
-    "provides",
-    "supports",
-    "users",
-    "when you",
-    "you need",
-    "you should",
-    "you have",
-    "note that",
-    "example",
-    "optional",
-    "optionally",
-    "by default",
-    "this package",
-    "this document",
-    "guidelines",
-    "community",
-    "we welcome",
-    "we appreciate",
-];
+const LISTENER: &[&str] =
+    &["you", "your", "you're", "you'll", "yours", "du", "dein", "deine", "vous", "votre", "tu"];
 
 #[cfg(test)]
 mod tests {
