@@ -86,3 +86,10 @@ pub(super) const MANUALS: &[&str] = &[
     "note that", "example", "optional", "optionally", "by default", "this package", "this document", "guidelines",
     "community", "we welcome", "we appreciate",
 ];
+
+/// What leads over to a paste.
+#[rustfmt::skip]
+pub(super) const INTRODUCTIONS: &[&str] = &[
+    "below", "following", "here's", "here is", "see", "pasted", "pasting", "attached", "context", "found in", "for reference", "background", "excerpt",
+    "output is", "looks like this", "says", "unten", "anbei", "ci-dessous", "voici",
+];

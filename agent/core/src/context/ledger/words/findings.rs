@@ -4,8 +4,8 @@
 
 use super::novelty::Novelty;
 use super::statements::Form;
-use super::vocabulary::{Kind, Word};
-use super::voice::padded;
+use super::vocabulary::{Kind, Word, stem};
+use super::voice::{contains, padded};
 
 /// What a statement of the assistant is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,13 +22,14 @@ pub(super) fn weigh(piece: &str, form: Form, words: &[Word<'_>], novelty: Novelt
         return Finding { weight: 0.0, status: false };
     }
     let padded = padded(words);
-    let any = |list: &[&str]| list.iter().any(|cue| padded.contains(&format!(" {cue} ")));
+    let any = |list: &[&str]| list.iter().any(|cue| contains(&padded, cue));
     let flag = |holds: bool| if holds { 1.0f32 } else { 0.0 };
     let status = is_status(&padded, piece);
     // A list of names is no sentence.
     let identifiers =
         words.iter().filter(|word| word.kind == Kind::Identifier).count() as f32 / words.len() as f32;
-    let new = 0.5 * novelty.words + 0.5 * novelty.pairs;
+    // Long results hold most common words, but rarely in the same pairs.
+    let new = 0.3 * novelty.words + 0.7 * novelty.pairs;
     let mut score = -3.4 + 3.2 * new;
     score += 0.5 * (novelty.specifics.min(3) as f32);
     score += 1.2 * flag(any(DECIDING))
@@ -66,39 +67,38 @@ pub(super) fn weigh(piece: &str, form: Form, words: &[Word<'_>], novelty: Novelt
 
 /// Saying what is about to be done.
 fn is_announcement(words: &[Word<'_>], padded: &str) -> bool {
-    let first = words[0].text.to_lowercase();
-    let gerund = first.len() > 5
-        && first.ends_with("ing")
-        && words.get(1).is_some_and(|next| !matches!(next.text, "is" | "was" | "shows" | "showed"));
+    let first = stem(words[0].text);
+    let gerund = words[0].text.to_lowercase().ends_with("ing") && ACTS.contains(&first.as_str());
     let opens = |list: &[&str]| list.iter().any(|start| padded.starts_with(&format!(" {start} ")));
-    let acts = |list: &[&str]| list.iter().any(|verb| padded.contains(&format!(" {verb} ")));
-    let plans = opens(&[
-        "let me",
-        "i'll",
-        "i will",
-        "i'm going to",
-        "i am going to",
-        "now",
-        "next",
-        "first",
-        "let's",
-        "now i",
-        "next i",
-        "then i",
-        "i now",
-    ]);
-    (gerund && first != "going")
-        || opens(&["let me", "let's"])
-        || plans
-            && acts(&[
-                "look", "read", "check", "run", "open", "search", "inspect", "start", "see", "apply", "view",
-                "grep", "find", "verify", "examine",
+    let acts = words.iter().take(8).any(|word| ACTS.contains(&stem(word.text).as_str()));
+    gerund
+        || opens(&["let me", "let's", "lass mich"])
+        || acts
+            && opens(&[
+                "i'll",
+                "i will",
+                "i'm going to",
+                "i am going to",
+                "now",
+                "next",
+                "first",
+                "then",
+                "i now",
+                "time to",
+                "ich werde",
             ])
 }
 
+/// Stems of what an assistant does all the time.
+#[rustfmt::skip]
+const ACTS: &[&str] = &[
+    "look", "read", "check", "run", "open", "search", "inspect", "start", "see", "apply", "view", "grep", "find", "verify", "examin", "examine", "list",
+    "edit", "scan", "try", "updat", "update", "writ", "write", "build", "rerun", "adjust", "fetch", "review", "explor", "explore", "go", "continu", "continue", "test", "trac", "trace",
+];
+
 /// What is done and what is next.
 fn is_status(padded: &str, piece: &str) -> bool {
-    let any = |list: &[&str]| list.iter().any(|cue| padded.contains(&format!(" {cue} ")));
+    let any = |list: &[&str]| list.iter().any(|cue| contains(padded, cue));
     let done = any(&[
         "done",
         "complete",
@@ -145,167 +145,42 @@ fn is_status(padded: &str, piece: &str) -> bool {
         || piece.trim_start().starts_with("next:")
 }
 
+#[rustfmt::skip]
 const DECIDING: &[&str] = &[
-    "decision",
-    "decided",
-    "decide",
-    "chose",
-    "choose",
-    "chosen",
-    "settled",
-    "going with",
-    "went with",
-    "picked",
-    "pick",
-    "prefer",
-    "rejected",
-    "reject",
-    "dropped",
-    "drop",
-    "discarded",
-    "abandoned",
-    "i will keep",
-    "i'll keep",
-    "keep",
-    "leave",
-    "left",
-    "instead",
-    "rather than",
-    "on purpose",
-    "deliberately",
-    "trade-off",
-    "accepted",
-    "deferring",
-    "defer",
-    "deferred",
-    "renamed",
-    "introduced",
-    "add a",
-    "hide",
-    "verdict",
-    "named",
-    "called",
-    "over",
-    "option",
-    "entschieden",
-    "opted",
-    "opting",
-    "sticking",
-    "stays",
-    "switch",
-    "switched",
-    "replaced",
-    "moved",
+    "decision", "decided", "decide", "chose", "choose", "chosen", "settled", "going with", "went with", "picked",
+    "pick", "prefer", "rejected", "reject", "dropped", "drop", "discarded", "abandoned", "i will keep", "i'll keep",
+    "keep", "leave", "left", "instead", "rather than", "on purpose", "deliberately", "trade-off", "accepted",
+    "deferring", "defer", "deferred", "renamed", "introduced", "add a", "hide", "verdict", "named", "called",
+    "over", "option", "entschieden", "opted", "opting", "sticking", "stays", "switch", "switched", "replaced",
+    "moved", "gave up", "not touching", "new helper", "safe to", "safe when", "enough", "settle", "stick",
+    "will use", "introduce", "split", "limited to", "skip", "skipped",
 ];
 
+#[rustfmt::skip]
 const FINDING: &[&str] = &[
-    "root cause",
-    "culprit",
-    "turns out",
-    "turned out",
-    "bug is",
-    "bug was",
-    "caused by",
-    "cause",
-    "comes from",
-    "come from",
-    "invariant",
-    "depends on",
-    "depend on",
-    "relies on",
-    "rely on",
-    "bisect",
-    "regression",
-    "hypothesis",
-    "wrong",
-    "because",
-    "reason",
-    "never",
-    "must",
-    "cannot",
-    "leaks",
-    "race",
-    "deadlock",
-    "overflow",
-    "off by one",
-    "dead",
-    "found",
-    "note",
-    "keep in mind",
-    "only when",
-    "only if",
-    "otherwise",
-    "unless",
-    "happens",
-    "reproduces",
-    "reproduced",
-    "fails when",
-    "broken",
-    "weil",
-    "ursache",
+    "root cause", "culprit", "turns out", "turned out", "bug is", "bug was", "caused by", "cause", "comes from",
+    "come from", "invariant", "depends on", "depend on", "relies on", "rely on", "bisect", "regression",
+    "hypothesis", "wrong", "because", "reason", "never", "must", "cannot", "leaks", "race", "deadlock", "overflow",
+    "off by one", "dead", "found", "note", "keep in mind", "only when", "only if", "otherwise", "unless", "happens",
+    "reproduces", "reproduced", "fails when", "broken", "weil", "ursache", "conclusion", "tells", "explains",
+    "means", "mistake", "correlate", "correlates", "seeded", "empty since", "missed", "lacks", "not because",
+    "in fact", "actually", "only one", "confirmed", "confirms", "reveals", "revealed", "discovered", "limit",
+    "limits", "safe", "unsafe", "guarantee", "guarantees", "assumes", "assumption", "blocked", "blocker",
+    "incompatible",
 ];
 
+#[rustfmt::skip]
 const REASONING: &[&str] = &[
-    "because",
-    "since",
-    "so",
-    "therefore",
-    "thus",
-    "hence",
-    "so that",
-    "in order to",
-    "which is why",
-    "due to",
-    "as it",
-    "otherwise",
-    "but",
-    "in exchange",
-    "costs",
-    "cost",
-    "weil",
-    "da",
-    "damit",
-    "after",
-    "before",
-    "than",
+    "because", "since", "so", "therefore", "thus", "hence", "so that", "in order to", "which is why", "due to",
+    "as it", "otherwise", "but", "in exchange", "costs", "cost", "weil", "da", "damit", "after", "before", "than",
+    "that is why", "why", "given that",
 ];
 
+#[rustfmt::skip]
 const MEASURING: &[&str] = &[
-    "measured",
-    "baseline",
-    "before",
-    "after",
-    "faster",
-    "slower",
-    "times",
-    "drops",
-    "dropped",
-    "grew",
-    "rose",
-    "from",
-    "peak",
-    "per",
-    "ms",
-    "mb",
-    "kb",
-    "gb",
-    "seconds",
-    "latency",
-    "p50",
-    "p95",
-    "p99",
-    "rate",
-    "hit",
-    "allocations",
-    "microseconds",
-    "percent",
-    "average",
-    "median",
-    "saved",
-    "larger",
-    "smaller",
-    "entries",
-    "benchmark",
-    "profiling",
-    "profile",
+    "measured", "baseline", "before", "after", "faster", "slower", "times", "drops", "dropped", "grew", "rose",
+    "from", "peak", "per", "ms", "mb", "kb", "gb", "seconds", "latency", "p50", "p95", "p99", "rate", "hit",
+    "allocations", "microseconds", "percent", "average", "median", "saved", "larger", "smaller", "entries",
+    "benchmark", "profiling", "profile", "throughput", "worst", "best", "mean", "cpu", "memory", "down to", "up to",
+    "cost", "costs", "more", "less", "fewer", "lines", "bytes", "rows", "times faster",
 ];

@@ -2,7 +2,9 @@
 //! Uses the form of each statement, its cues, and the statements around it.
 //! Never decides: each statement gets a weight.
 
-use super::cues::{DEICTICS, DIRECTIVE_PHRASES, DIRECTIVES, MANNERS, MANUALS, MODALS, REPORTS, TEAM};
+use super::cues::{
+    DEICTICS, DIRECTIVE_PHRASES, DIRECTIVES, INTRODUCTIONS, MANNERS, MANUALS, MODALS, REPORTS, TEAM,
+};
 use super::statements::{Form, Statement};
 use super::vocabulary::{Kind, Word, is_unspaced, words};
 
@@ -240,6 +242,9 @@ fn look(text: &str, statement: &Statement, around: Around) -> Seen {
     if around.first {
         // The beginning of a request says what to do now, in the same mood as what holds for good.
         directs -= 1.3 * cues.directive + 1.0;
+    }
+    if cues.number + cues.identifier == 0.0 && INTRODUCTIONS.iter().any(|cue| contains(&padded, cue)) {
+        directs -= 1.2;
     }
     if around.request {
         directs -= 1.5;
