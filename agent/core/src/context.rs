@@ -4,6 +4,7 @@
 
 pub mod budget;
 mod compact;
+pub mod diff;
 pub mod failures;
 pub mod fold;
 pub mod handle;
@@ -13,6 +14,7 @@ pub mod ledger;
 pub mod memory;
 pub mod recall;
 pub mod replay;
+pub mod report;
 pub mod texts;
 
 use std::path::PathBuf;
@@ -147,6 +149,19 @@ impl Context {
             ledger_tokens: 0,
             futile_until: 0,
         }
+    }
+
+    /// The context of a session that is only looked at: nothing in it is searched.
+    #[must_use]
+    pub fn past(brief: bool) -> Self {
+        let memory = Arc::new(Mutex::new(Memory::unsearchable()));
+        Self { memory, ..Self::new(brief, None, None) }
+    }
+
+    /// Whether the model reads the short form of results, and neither notes nor a ledger.
+    #[must_use]
+    pub fn is_brief(&self) -> bool {
+        self.brief
     }
 
     /// The same context once more, to see what would happen. It shares the memory and adds nothing to it.

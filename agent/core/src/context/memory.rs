@@ -69,13 +69,19 @@ impl Memory {
             Ok(passages) => (Some(passages), None),
             Err(error) => (None, Some(error)),
         };
+        Self { passages, problem, ..Self::unsearchable() }
+    }
+
+    /// An empty one that is not searched: texts are found by their handles alone.
+    #[must_use]
+    pub fn unsearchable() -> Self {
         Self {
             texts: Vec::new(),
-            passages,
+            passages: None,
             pending: false,
             newest: HashMap::new(),
             shown: HashMap::new(),
-            problem,
+            problem: None,
         }
     }
 
