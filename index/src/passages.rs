@@ -4,6 +4,7 @@
 
 mod cut;
 mod groups;
+mod meaning;
 mod rank;
 
 use std::path::{Path, PathBuf};
@@ -130,7 +131,7 @@ pub struct Passages {
     changed: bool,
     forgot: bool,
     lock: Option<CacheLock>,
-    _embed: Option<Arc<dyn Embed>>,
+    embed: Option<Arc<dyn Embed>>,
 }
 
 impl std::fmt::Debug for Passages {
@@ -140,7 +141,7 @@ impl std::fmt::Debug for Passages {
 }
 
 impl Passages {
-    /// An empty index in memory.
+    /// An empty index in memory. With an embedder, what was said is also found by its meaning.
     ///
     /// # Errors
     /// When the store cannot be made.
@@ -154,7 +155,7 @@ impl Passages {
             changed: false,
             forgot: false,
             lock: None,
-            _embed: embed,
+            embed,
         })
     }
 
@@ -181,7 +182,7 @@ impl Passages {
             changed: false,
             forgot: false,
             lock: None,
-            _embed: embed,
+            embed,
         };
         index.groups = index.read_groups()?;
         index.committed = Arc::new(index.groups.clone());
@@ -246,6 +247,7 @@ impl Passages {
                 names: piece.names.iter().map(String::as_str).collect(),
                 header: &piece.header,
                 body,
+                vector: self.vector(source.kind, body),
                 places,
             };
             self.store.add(&passage).map_err(failed(self.folder.as_deref()))?;
@@ -279,7 +281,10 @@ impl Passages {
     pub fn search(&self, query: &PassageQuery<'_>) -> Result<Vec<Passage>, IndexError> {
         let (view, groups) = self.state()?;
         let limit = if query.limit == 0 { USUAL_LIMIT } else { query.limit };
-        let found = rank::search(&view, &groups, query, limit).map_err(failed(self.folder.as_deref()))?;
+        let embed = self.embed.as_deref().filter(|_| view.has_vectors());
+        let question = embed.and_then(|embed| meaning::Question::new(embed, query.text));
+        let found = rank::search(&view, &groups, query, question.as_ref(), limit)
+            .map_err(failed(self.folder.as_deref()))?;
         let names = groups.by_number();
         let passage = |scored: rank::Scored| Passage {
             group: names.get(&scored.facts.group).copied().unwrap_or_default().to_owned(),
@@ -327,6 +332,11 @@ impl Passages {
     /// When the store fails.
     pub fn mark(&self, group: &str) -> Result<Option<u64>, IndexError> {
         Ok(self.state()?.1.mark(group))
+    }
+
+    fn vector(&self, kind: TextKind, body: &str) -> Option<Vec<u8>> {
+        let embed = self.embed.as_deref().filter(|_| kind == TextKind::Talk)?;
+        meaning::of_passage(embed, body)
     }
 
     /// Take the lock, and see what was committed until then.

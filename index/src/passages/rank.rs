@@ -7,6 +7,7 @@ mod candidates;
 use std::collections::HashMap;
 
 use super::groups::Groups;
+use super::meaning::Question;
 use super::{About, MOST_NAMES, PassageQuery, TextKind};
 use crate::rank::{Reading, read};
 use crate::store::Failure;
@@ -38,6 +39,9 @@ const REST_OF_FILE: f32 = 0.1;
 /// .76 of the changed lines are in the first 4,000 tokens; without them .65.
 const BESIDE: f32 = 0.3;
 
+/// What a passage of the same meaning gets. With twice as much, what was said displaces code that is needed.
+const MEANING: f32 = 5.0;
+
 /// The names of the shares.
 pub(super) const SHARES: [&str; 12] = [
     "text", "title", "path", "names", "defines", "place", "pair", "file", "beside", "test", "newer",
@@ -52,6 +56,7 @@ mod share {
     pub(super) const BESIDE: usize = 8;
     pub(super) const TEST: usize = 9;
     pub(super) const NEWER: usize = 10;
+    pub(super) const MEANING: usize = 11;
 }
 
 /// Points by share.
@@ -70,6 +75,7 @@ pub(super) fn search(
     view: &TextView,
     groups: &Groups,
     query: &PassageQuery<'_>,
+    question: Option<&Question>,
     limit: usize,
 ) -> Result<Vec<Scored>, Failure> {
     let only = match query.group {
@@ -107,6 +113,9 @@ pub(super) fn search(
                 break;
             }
         }
+    }
+    if let Some(question) = question {
+        candidates.meaning(question, share::MEANING, MEANING);
     }
     let mut scored = with_surroundings(candidates, &reading, asks(query.text));
     drop_repeated(&mut scored);

@@ -203,6 +203,45 @@ fn a_huge_text_is_found_by_its_ends() {
     assert_eq!(lines("last_words").map(|(_, last)| last), Some(280_002));
 }
 
+/// Knows two words for one thing.
+struct Synonyms([u8; 32]);
+
+impl Embed for Synonyms {
+    fn fingerprint(&self) -> [u8; 32] {
+        self.0
+    }
+
+    fn dimensions(&self) -> usize {
+        2
+    }
+
+    fn embed(&self, texts: &[&str], _: crate::Role) -> Result<Vec<Vec<f32>>, crate::EmbedError> {
+        let near = |text: &&str| ["disk quota", "scratch"].iter().any(|word| text.contains(word));
+        Ok(texts.iter().map(|text| if near(text) { vec![1.0, 0.1] } else { vec![0.0, 1.0] }).collect())
+    }
+}
+
+#[test]
+fn what_was_said_is_found_by_its_meaning() {
+    let place = tempfile::tempdir().expect("made");
+    let embed = || Some(Arc::new(Synonyms([1; 32])) as Arc<dyn Embed>);
+    let mut index = Passages::open(place.path(), embed()).expect("opened");
+    for number in 0..30 {
+        let said = if number == 4 { "Write scratch output below /srv.".into() } else { varied(number) };
+        index.add(&talk("one", number, &said)).expect("added");
+        index.commit().expect("committed");
+    }
+    let first =
+        |index: &Passages| ask(index, "my disk quota ran out", None).first().map(|passage| passage.number);
+    assert_eq!(first(&index), Some(4));
+    let index = Passages::open(place.path(), embed()).expect("opened");
+    assert_eq!(first(&index), Some(4));
+    for other in [None, Some(Arc::new(Synonyms([2; 32])) as Arc<dyn Embed>)] {
+        let index = Passages::open(place.path(), other).expect("opened");
+        assert_eq!(first(&index), None, "vectors of another embedder count for nothing");
+    }
+}
+
 /// An index in a folder with something in each of its files.
 fn filled(folder: &Path) -> Passages {
     let mut index = Passages::open(folder, None).expect("opened");

@@ -2,16 +2,19 @@
 //! Uses segments directly and no thread: a commit is one new segment and one new list of segments.
 //! Never decides what ranks higher, and never cuts a text.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tantivy::directory::{OwnedBytes, RamDirectory};
 use tantivy::fastfield::{AliveBitSet, write_alive_bitset};
 use tantivy::fieldnorm::FieldNormReader;
+use tantivy::index::SegmentId;
 use tantivy::indexer::{AddOperation, SegmentWriter, merge_filtered_segments};
 use tantivy::postings::Postings;
-use tantivy::schema::{Field, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions};
+use tantivy::schema::{
+    BytesOptions, Field, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions,
+};
 use tantivy::{
     BitSet, Directory, DocSet, IndexReader, IndexSettings, ReloadPolicy, Searcher, Segment, SegmentMeta,
     SegmentReader, TERMINATED, TantivyDocument, Term,
@@ -67,6 +70,8 @@ pub(crate) struct PassageText<'a> {
     pub(crate) header: &'a str,
     pub(crate) body: &'a str,
     pub(crate) places: Vec<String>,
+    /// Kept as it is.
+    pub(crate) vector: Option<Vec<u8>>,
 }
 
 /// What is known of a passage without its text.
@@ -117,6 +122,7 @@ struct TextFields {
     names: Field,
     defined: Field,
     place: Field,
+    vector: Field,
 }
 
 impl TextFields {
@@ -144,6 +150,8 @@ pub(crate) struct Texts {
     /// Complete, not committed.
     added: Vec<SegmentMeta>,
     view: Mutex<Option<Arc<TextView>>>,
+    /// Of the segments of the last view: a segment does not change.
+    vectors: Mutex<HashMap<SegmentId, Arc<Vectors>>>,
 }
 
 impl std::fmt::Debug for Texts {
@@ -188,6 +196,7 @@ impl Texts {
             open: None,
             added: Vec::new(),
             view: Mutex::default(),
+            vectors: Mutex::default(),
         })
     }
 
@@ -211,6 +220,9 @@ impl Texts {
         }
         for place in &passage.places {
             document.add_text(fields.place, place);
+        }
+        if let Some(vector) = &passage.vector {
+            document.add_bytes(fields.vector, vector);
         }
         let (_, segment) = match &mut self.open {
             Some(open) => open,
@@ -318,7 +330,16 @@ impl Texts {
                 return Err(error.into());
             }
         }
-        let view = Arc::new(TextView::new(self.reader.searcher(), self.fields)?);
+        let searcher = self.reader.searcher();
+        let mut vectors = self.vectors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = HashMap::new();
+        for segment in searcher.segment_readers() {
+            let known = vectors.remove(&segment.segment_id());
+            let known = known.map_or_else(|| Vectors::read(segment).map(Arc::new), Ok)?;
+            read.insert(segment.segment_id(), known);
+        }
+        let view = Arc::new(TextView::new(searcher, self.fields, &read)?);
+        *vectors = read;
         *known = Some(Arc::clone(&view));
         Ok(view)
     }
@@ -385,6 +406,7 @@ fn schema() -> (Schema, TextFields) {
         names: builder.add_text_field("names", words),
         defined: builder.add_text_field("defined", whole.clone()),
         place: builder.add_text_field("place", whole),
+        vector: builder.add_bytes_field("vector", BytesOptions::default().set_fast()),
     };
     (builder.build(), fields)
 }
@@ -397,6 +419,31 @@ pub(crate) struct TextView {
     facts: Vec<PassageFacts>,
     /// The mean length of the fields of [`SCORED`], in terms.
     means: [f32; SCORED.len()],
+    /// By segment.
+    vectors: Vec<Arc<Vectors>>,
+}
+
+/// The vectors of a segment.
+#[derive(Debug, Default)]
+struct Vectors {
+    /// Document and vector, in rising order.
+    rows: Vec<(u32, Box<[u8]>)>,
+}
+
+impl Vectors {
+    fn read(segment: &SegmentReader) -> Result<Self, Failure> {
+        let Some(column) = segment.fast_fields().bytes("vector")? else { return Ok(Self::default()) };
+        // Equal ones have one number; numbers rise in the order of the dictionary.
+        let mut values: Vec<Box<[u8]>> = Vec::with_capacity(column.num_terms());
+        let mut stream = column.dictionary().stream()?;
+        while stream.advance() {
+            values.push(stream.key().into());
+        }
+        let of = |document: u32| {
+            Some((document, values.get(usize::try_from(column.ords().first(document)?).ok()?)?.clone()))
+        };
+        Ok(Self { rows: (0..segment.max_doc()).filter_map(of).collect() })
+    }
 }
 
 impl std::fmt::Debug for TextView {
@@ -406,7 +453,13 @@ impl std::fmt::Debug for TextView {
 }
 
 impl TextView {
-    fn new(searcher: Searcher, fields: TextFields) -> Result<Self, Failure> {
+    fn new(
+        searcher: Searcher,
+        fields: TextFields,
+        vectors: &HashMap<SegmentId, Arc<Vectors>>,
+    ) -> Result<Self, Failure> {
+        let of = |segment: &SegmentReader| vectors.get(&segment.segment_id()).cloned().unwrap_or_default();
+        let vectors = searcher.segment_readers().iter().map(of).collect();
         let mut facts = Vec::new();
         let mut terms = [0u64; SCORED.len()];
         for segment in searcher.segment_readers() {
@@ -432,12 +485,28 @@ impl TextView {
         }
         let documents = facts.len().max(1) as f32;
         let means = terms.map(|sum| (sum as f32 / documents).max(1.0));
-        Ok(Self { searcher, fields, facts, means })
+        Ok(Self { searcher, fields, facts, means, vectors })
     }
 
     /// What is known of each document.
     pub(crate) fn facts(&self) -> &[PassageFacts] {
         &self.facts
+    }
+
+    /// Whether any passage has a vector.
+    pub(crate) fn has_vectors(&self) -> bool {
+        self.vectors.iter().any(|vectors| !vectors.rows.is_empty())
+    }
+
+    /// Call `each` with every document that has a vector, in rising order.
+    pub(crate) fn each_vector(&self, mut each: impl FnMut(u32, &[u8])) {
+        let mut before = 0;
+        for (vectors, segment) in self.vectors.iter().zip(self.searcher.segment_readers()) {
+            for (document, vector) in &vectors.rows {
+                each(before + document, vector);
+            }
+            before += segment.max_doc();
+        }
     }
 
     /// The mean length of a scored field, by its place in [`SCORED`].

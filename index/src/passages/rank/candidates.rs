@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use super::Shares;
 use crate::passages::About;
+use crate::passages::meaning::Question;
 use crate::store::Failure;
 use crate::store::texts::{PassageFacts, SCORED, TextField, TextHolder, TextView};
 
@@ -150,6 +151,18 @@ impl<'a> Candidates<'a> {
         let count = holders.len();
         self.holders = holders;
         Ok(count)
+    }
+
+    /// Points for every passage by how near its meaning is.
+    pub(super) fn meaning(&mut self, question: &Question, share: usize, points: f32) {
+        let view = self.view;
+        view.each_vector(|document, vector| {
+            if let Some(near) = question.similarity(vector).filter(|near| *near > 0.0)
+                && let Some(slot) = self.slot(document)
+            {
+                self.found[slot].1[share] = points * near;
+            }
+        });
     }
 
     /// By place in `found`: the points of the better neighbour in the same text, of passages that `may` have such. Neighbours
