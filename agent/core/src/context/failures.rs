@@ -8,6 +8,8 @@ mod lines;
 mod listing;
 mod message;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 
@@ -114,6 +116,7 @@ pub fn report(output: &str) -> Report {
     let mut listed: Vec<(String, String, Range<usize>)> = Vec::new();
     let mut passed = Vec::new();
     let mut running: Option<(String, usize)> = None;
+    let mut hints: Vec<(String, String)> = Vec::new();
     let mut at = 0;
     while at < lines.len() {
         let line = &lines[at];
@@ -133,12 +136,33 @@ pub fn report(output: &str) -> Report {
                 Mark::Failed => {
                     if let Some((name, from)) = running.take().filter(|(name, _)| name == one.name) {
                         found.add_block(&lines, from + 1, at, from..at + 1, &name, true);
+                    } else if ["--- FAIL: ", "✗ ", "(fail) "].iter().any(|mark| line.text.starts_with(mark))
+                    {
+                        // What it said stands above its name, unless it stands below.
+                        let below = blocks::opening(&lines, at).is_some_and(|opening| {
+                            let end = blocks::end(&lines, at, &opening);
+                            message::tell(&lines[opening.body.min(end)..end]).telling
+                        });
+                        let above = if below { None } else { blocks::before(&lines, at) };
+                        let told = above.is_some_and(|from| {
+                            found.add_block(&lines, from, at, from..at + 1, one.name, false)
+                        });
+                        if told {
+                            at += 1;
+                            continue;
+                        }
+                        listed.push((one.name.to_owned(), one.note.to_owned(), line.start..line.end));
                     } else if listed.len() < 4 * MOST {
                         listed.push((one.name.to_owned(), one.note.to_owned(), line.start..line.end));
                     }
                 }
                 _ => {}
             }
+        }
+        if let Some(hint) = message::hint(&line.text)
+            && hints.len() < 4 * MOST
+        {
+            hints.push(hint);
         }
         if found.failures.len() < MOST {
             if let Some(opening) = blocks::opening(&lines, at) {
@@ -157,6 +181,7 @@ pub fn report(output: &str) -> Report {
         at += 1;
     }
     found.add_listed(listed, tally);
+    found.place(&hints);
     Report { failures: found.failures, tally, passed }
 }
 
@@ -253,6 +278,20 @@ impl Found {
                 message: error.message,
                 range,
             });
+        }
+    }
+
+    /// Tests of which nothing but the name and a note is left get the place of a line that says the same.
+    fn place(&mut self, hints: &[(String, String)]) {
+        for failure in self.failures.iter_mut().filter(|failure| failure.place.is_none()) {
+            let name = failure.name.rsplit([':', '.', ' ']).next().unwrap_or(&failure.name);
+            let name = name.split('[').next().unwrap_or(name);
+            let told = |said: &str| {
+                said == failure.message || said.strip_prefix("in ").is_some_and(|inside| inside == name)
+            };
+            let place =
+                hints.iter().find(|(_, said)| !said.is_empty() && told(said)).map(|(place, _)| place.clone());
+            failure.place = place;
         }
     }
 

@@ -80,6 +80,7 @@ pub(super) fn opening(lines: &[Line], at: usize) -> Option<Opening> {
             open(name, Style::Headed, at + 2 + dashes.map_or(0, |dashes| dashes + 1), true)
         }
         b'F' | b'T' | b'S' | b'A' => word(lines, at),
+        b'[' if text.starts_with("[err]: ") => open(listing::listed(text)?.name, Style::Headed, at + 1, true),
         b'[' => surefire(lines, at),
         b'n' => {
             let rest = text.strip_prefix("not ok ")?;
@@ -97,11 +98,34 @@ pub(super) fn opening(lines: &[Line], at: usize) -> Option<Opening> {
             let own = rest.contains(" panicked at ") && name.contains("::") | name.contains('_');
             own.then(|| open(name, Style::Paragraph, at, true)).flatten()
         }
+        b'0'..=b'9' if text.contains("***") => {
+            let found = listing::listed(text).filter(|found| found.mark == Mark::Failed)?;
+            open(found.name, Style::Paragraph, at + 1, false)
+        }
+        b'0'..=b'9' if text.ends_with(" [E]") => {
+            let name = text.split_once(": ")?.1.trim_end_matches(" [E]");
+            open(name, Style::Indented(line.indent()), at + 1, true)
+        }
         b'0'..=b'9' => numbered(lines, at),
         _ if text.starts_with('●') => {
             let name = text.trim_start_matches('●').trim();
             let console = matches!(name, "Console" | "Cannot log after tests are done.");
             if console { None } else { open(name, Style::Headed, at + 1, false) }
+        }
+        _ if text.ends_with(": FAILED:") => {
+            // Catch2 writes the test's name between rulers, above.
+            let ruler = |line: &&Line| line.text.len() > 40 && line.text.bytes().all(|byte| byte == b'-');
+            let above = lines[at.saturating_sub(12)..at].iter().rposition(|line| ruler(&line));
+            let above = above.map(|above| at.saturating_sub(12) + above);
+            let named = above.and_then(|above| {
+                lines[above.saturating_sub(6)..above].iter().rev().take_while(|line| !ruler(line)).last()
+            });
+            open(named.map_or(text, Line::trimmed), Style::Paragraph, at, true)
+        }
+        _ if text.contains(" => ")
+            && lines.get(at + 1).is_some_and(|next| next.text.starts_with("error: ")) =>
+        {
+            open(text.split(" => ").next()?, Style::Headed, at + 1, true)
         }
         _ if !text.is_ascii() || text.ends_with(" FAILED") => {
             let found = listing::listed(text).filter(|found| found.mark == Mark::Failed)?;
@@ -173,7 +197,10 @@ fn word(lines: &[Line], at: usize) -> Option<Opening> {
         && !rest.starts_with(':')
         && name.contains('.')
         && !name.contains(' ');
-    if heads || name.starts_with('(') { None } else { open(name, Style::Headed, false) }
+    let named = name.starts_with(|character: char| {
+        character.is_alphanumeric() || matches!(character, '_' | '[' | '"' | '`' | '\'' | '/' | '.')
+    });
+    if heads || !named { None } else { open(name, Style::Headed, false) }
 }
 
 /// `[ERROR] com.x.FooTest.bar -- Time elapsed: 0.01 s <<< FAILURE!`
@@ -213,7 +240,8 @@ fn numbered(lines: &[Line], at: usize) -> Option<Opening> {
     if number.len() > 5 || !number.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let rest = rest.trim();
+    // Playwright draws a line up to the margin.
+    let rest = rest.trim().trim_end_matches('─').trim_end();
     let open = |name: String, body: usize| Some(Opening { name, style: Style::Numbered, body, sure: false });
     if matches!(rest, "Failure:" | "Error:" | "Skipped:") {
         let named = lines.get(at + 1)?.trimmed();
@@ -248,6 +276,24 @@ fn numbered(lines: &[Line], at: usize) -> Option<Opening> {
     open(rest.to_owned(), at + 1)
 }
 
+/// Where the lines begin that a test wrote before it is listed as failed: Go under `-v`, bun.
+pub(super) fn before(lines: &[Line], at: usize) -> Option<usize> {
+    let go = lines[at].text.starts_with("--- ");
+    let mut from = at;
+    while from > 0 && at - from < SHORT {
+        let text = lines[from - 1].trimmed();
+        if go && ["=== RUN", "=== CONT", "=== NAME"].iter().any(|start| text.starts_with(start)) {
+            return Some(from);
+        }
+        if !text.is_empty() && (listing::listed(text).is_some() || is_heading(lines, from - 1)) {
+            break;
+        }
+        from -= 1;
+    }
+    let told = !go && lines[from..at].iter().any(|line| line.text.starts_with("error: "));
+    told.then_some(from)
+}
+
 /// The end of a block, exclusive.
 pub(super) fn end(lines: &[Line], at: usize, own: &Opening) -> usize {
     let most = match own.style {
@@ -267,7 +313,7 @@ pub(super) fn end(lines: &[Line], at: usize, own: &Opening) -> usize {
                 is_heading(lines, end)
                     || self::opening(lines, end).is_some_and(|next| {
                         let panic = next.style == Style::Paragraph && line.trimmed().starts_with("thread '");
-                        !panic && next.name != own.name
+                        !panic
                     })
             }
             Style::Indented(indent) => {
@@ -336,7 +382,9 @@ fn is_heading(lines: &[Line], at: usize) -> bool {
     if text.is_empty() {
         return false;
     }
-    let ruler = text.starts_with("=====") || text.starts_with("-----") && text.contains(" Captured ");
+    let ruler = matches!(text, "FAILURES" | "ERRORS")
+        || text.starts_with("=====")
+        || text.starts_with("-----") && text.contains(" Captured ");
     let counted = || {
         (at == 0 || lines[at - 1].is_blank() || lines[at - 1].text.starts_with("-----"))
             && tally::is_summary(text)

@@ -109,6 +109,9 @@ fn thrown(lines: &[Line], at: usize, text: &str) -> Option<Found> {
 /// `[ERROR] /srv/A.java:[12,5] no`, `e: file:///srv/A.kt:12:5 no`, `a.c:12: f: Assertion `x' failed.`
 fn one_line(lines: &[Line], at: usize, text: &str) -> Option<Found> {
     let line = text.trim_start();
+    if line.len() < 1_000 && line.contains(": undefined reference to ") && place_in(line).is_none() {
+        return Some(Found { end: at + 1, place: None, message: message::joined(std::iter::once(line)) });
+    }
     if line.len() > 1_000 || !line.bytes().any(|byte| byte.is_ascii_digit()) {
         return None;
     }

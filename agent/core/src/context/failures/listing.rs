@@ -73,6 +73,11 @@ fn bracketed(line: &str) -> Option<Listed<'_>> {
     let (inside, rest) = line[1..].split_once(']')?;
     let rest = rest.trim();
     let mark = match inside.trim() {
+        "ERROR" => return surefire(rest),
+        // `[ok]: name`, of test suites in Tcl.
+        "ok" => return tcl(rest, Mark::Passed),
+        "err" => return tcl(rest, Mark::Failed),
+        "skip" | "ignore" => return tcl(rest, Mark::Skipped),
         "OK" => Mark::Passed,
         "FAILED" => Mark::Failed,
         "SKIPPED" | "DISABLED" => Mark::Skipped,
@@ -88,6 +93,20 @@ fn bracketed(line: &str) -> Option<Listed<'_>> {
     let name = without_duration(rest.split(", where ").next().unwrap_or(rest));
     let counted = name.starts_with(|character: char| character.is_ascii_digit());
     (!name.is_empty() && !counted).then(|| named(mark, name))
+}
+
+/// `[ERROR]   FooTest.adds:4 expected: <3> but was: <1>`, of Maven's summary.
+fn surefire(rest: &str) -> Option<Listed<'_>> {
+    let (place, _) = rest.split_once(' ')?;
+    let (name, number) = place.rsplit_once(':')?;
+    let named = name.contains('.') && !name.contains(['/', '\\']) && name.chars().next()?.is_uppercase();
+    let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    (named && numbered).then_some(Listed { mark: Mark::Failed, name, note: rest })
+}
+
+fn tcl(rest: &str, mark: Mark) -> Option<Listed<'_>> {
+    let name = rest.strip_prefix(": ")?;
+    Some(named(mark, without_duration(name.rsplit_once(" in ").map_or(name, |(name, _)| name))))
 }
 
 /// `ok 1 - name # SKIP why`, after `ok`; without a number it is a Go package.
@@ -164,9 +183,8 @@ fn word_first(line: &str) -> Option<Listed<'_>> {
         Some((name, note)) if name.contains("::") => (name, note),
         _ => (rest, ""),
     };
-    let alone = word.ends_with(':') && !name.contains(' ');
-    let file = word == "PASS" && name.contains('.') && !name.contains(' ');
-    (name.contains("::") || alone || file).then_some(Listed { mark, name, note })
+    let alone = (word.ends_with(':') || word == "PASS") && !name.contains([' ', '\t']);
+    (name.contains("::") || alone).then_some(Listed { mark, name, note })
 }
 
 /// `a.py::b PASSED [ 14%]`, `ClassTest > method() FAILED`.
@@ -200,7 +218,8 @@ fn ctest(line: &str) -> Option<Listed<'_>> {
         return None;
     };
     let name = rest.split("***").next()?.split(" Passed ").next()?.trim().trim_end_matches('.').trim();
-    (!name.is_empty()).then(|| named(mark, name))
+    let note = rest.split("***").nth(1).unwrap_or("").trim();
+    (!name.is_empty()).then_some(Listed { mark, name, note })
 }
 
 /// `TestFoo#test_bar = 0.00 s = F`.
@@ -280,6 +299,9 @@ mod tests {
         check("TestFoo#test_bar = 0.00 s = F", Mark::Failed, "TestFoo#test_bar");
         check("(pass) math > adds [0.12ms]", Mark::Passed, "math > adds");
         check("PASS src/a.test.js", Mark::Passed, "src/a.test.js");
+        check("[ok]: SET and GET an item (1 ms)", Mark::Passed, "SET and GET an item");
+        check("[err]: Time is kept in tests/unit/expire.tcl", Mark::Failed, "Time is kept");
+        check("[ERROR]   FooTest.adds:4 expected: <3> but was: <1>", Mark::Failed, "FooTest.adds");
         check("FAIL: check_parser", Mark::Failed, "check_parser");
     }
 

@@ -19,7 +19,11 @@ const BODY: usize = 400;
 /// `src/lib.rs:12`, `File "a.py", line 3`, `a.cs:line 3`, `Foo.java:[3,5]`, `a.ts(3,5)`.
 static PLACE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r#"File "([^"]+)", line (\d+)|((?:[A-Za-z]:[\\/])?[\w@./\\+\-\[\]]*\w\.\w{1,8})(?::line |[:(]\[?| line )(\d+)"#,
+        r#"(?x)
+        File\ "([^"]+)",\ line\ (\d+)
+        | ((?:[A-Za-z]:[\\/])?[\w@./\\+\-\[\]]*\w\.\w{1,8})
+          (?: :line\ (\d+) | :\[?(\d+) | \ line\ (\d+) | \ (\d+):\d+\b | \((\d+)(?:,\d+)*\): )
+        "#,
     )
     .ok()
 });
@@ -38,10 +42,16 @@ pub(super) fn place_in(line: &str) -> Option<String> {
     if !line.bytes().any(|byte| byte.is_ascii_digit()) {
         return None;
     }
+    let line = line.split_once("file://").map_or(line, |(_, rest)| rest);
     PLACE.as_ref()?.captures_iter(line).find_map(|captures| {
         let (path, number) = match (captures.get(1), captures.get(3)) {
             (Some(path), _) => (path.as_str(), captures.get(2)?.as_str()),
-            (None, path) => (path?.as_str(), captures.get(4)?.as_str()),
+            (None, path) => (path?.as_str(), (4..=8).find_map(|group| captures.get(group))?.as_str()),
+        };
+        // `[test/x.rb:9]` is a place in brackets, `app/[id]/page.tsx` has them in its name.
+        let path = match path.rfind('[') {
+            Some(at) if !path[at..].contains(']') => &path[at + 1..],
+            _ => path,
         };
         let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
         // `1.5:3` and `0.0.0.0:80` are no files.
@@ -52,6 +62,15 @@ pub(super) fn place_in(line: &str) -> Option<String> {
                 .is_some_and(|suffix| suffix.bytes().all(|byte| byte.is_ascii_digit()));
         (file && !path.contains("//")).then(|| format!("{}:{number}", path.trim_start_matches("./")))
     })
+}
+
+/// A line that begins with a place, and what it says of it: `a.py:7: in test_add`, `/srv/a.py:7: assert 1 == 2`.
+pub(super) fn hint(line: &str) -> Option<(String, String)> {
+    let (before, said) = line.split_once(": ")?;
+    let (path, number) = before.rsplit_once(':')?;
+    let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    (numbered && path.contains('.') && !path.contains(' '))
+        .then(|| (before.to_owned(), said.trim().to_owned()))
 }
 
 /// Frames of libraries and runtimes: the failing code is elsewhere.
@@ -223,6 +242,10 @@ pub(super) fn tell(body: &[Line]) -> Told {
         };
         if text.is_empty() {
             echoed = false;
+            // What stands before, and apart, is the test's own output.
+            if !kept.iter().any(|(_, telling)| *telling) {
+                kept.clear();
+            }
             continue;
         }
         if text.starts_with("stack backtrace") || text.starts_with("goroutine ") {
@@ -252,9 +275,6 @@ pub(super) fn tell(body: &[Line]) -> Told {
         kept.push((text, is_telling(text) || placed || (value && kept.iter().any(|(_, telling)| *telling))));
     }
     told.telling = kept.iter().any(|(_, telling)| *telling);
-    // What came before it is the test's own output.
-    let first = kept.iter().position(|(_, telling)| *telling).unwrap_or(0);
-    kept.drain(..first);
     let whole: usize = kept.iter().map(|(text, _)| text.len() + 1).sum();
     if told.telling && (kept.len() > LINES || whole > MESSAGE) {
         kept.retain(|(_, telling)| *telling);
@@ -313,6 +333,11 @@ mod tests {
         check("#   at t/x.t line 5.", "t/x.t:5");
         check("listening at 127.0.0.1:8080, took 1.5:3", "");
         check("http://example.com:80/x", "");
+        check("TestCalc#test_add [test/test_calc.rb:9]:", "test/test_calc.rb:9");
+        check("    at file:///srv/app/calc_test.ts:4:3", "/srv/app/calc_test.ts:4");
+        check("app/[id]/page.test.tsx:9:3", "app/[id]/page.test.tsx:9");
+        check("  test/calc_test.dart 6:5    main.<fn>", "test/calc_test.dart:6");
+        check("expect(calc.add(1, 2)).to eq(3)", "");
         check("nothing here", "");
     }
 

@@ -132,7 +132,8 @@ fn counts(line: &str) -> Option<Vec<(Class, usize)>> {
     let trimmed = line
         .trim_matches(|character: char| character == '=' || character == '-' || character.is_whitespace());
     let lower = trimmed.to_ascii_lowercase();
-    let of_files = ["test files", "test suites", "snapshots", "suites", "# suites", "ℹ suites"];
+    let of_files =
+        ["test files", "test suites", "snapshots", "suites", "# suites", "ℹ suites", "assertions:"];
     if trimmed.len() > LONGEST
         || !trimmed.bytes().any(|byte| byte.is_ascii_digit())
         || of_files.iter().any(|start| lower.starts_with(start))
@@ -166,6 +167,18 @@ fn counts(line: &str) -> Option<Vec<(Class, usize)>> {
                 word(at + 2).and_then(class).filter(|class| *class != Class::Total).or(Some(Class::Total))
             }
             // `1 failed test`
+            Some(class)
+                if word(at.saturating_sub(1)) == Some("of")
+                    && pieces
+                        .get(at.wrapping_sub(2))
+                        .is_some_and(|piece| matches!(piece, Piece::Number(_))) =>
+            {
+                // `2 of 3 failed`
+                let Some(Piece::Number(number)) = pieces.get(at - 2) else { continue };
+                found.push((class, *number));
+                telling = true;
+                Some(Class::Total)
+            }
             Some(class) => Some(class),
             None if word(at.saturating_sub(1)) == Some("of") && word(at.saturating_sub(2)) == Some("out") => {
                 Some(Class::Total)
@@ -259,7 +272,8 @@ pub(super) fn tally(lines: &[Line]) -> Option<Tally> {
     // Cargo counts each binary by itself; every other runner ends with one count of all.
     let mut summed: Option<Counted> = None;
     let mut last: Option<Counted> = None;
-    let (mut go_passed, mut go_failed, mut go) = (0, 0, false);
+    let mut go = Go::default();
+    let mut tap = Tap::default();
     for (at, line) in lines.iter().enumerate() {
         let text = line.text.as_ref();
         if let Some(rest) = line.trimmed().strip_prefix("test result: ") {
@@ -269,23 +283,77 @@ pub(super) fn tally(lines: &[Line]) -> Option<Tally> {
             }
             continue;
         }
-        match text.split_once('\t').map(|(word, _)| word.trim_end()) {
-            Some("ok") => (go, go_passed) = (true, go_passed + 1),
-            Some("FAIL") => go = true,
-            _ => {}
+        if go.takes(text) || tap.takes(text) {
+            continue;
         }
-        if line.trimmed().starts_with("--- ") {
-            go_failed += usize::from(text.starts_with("--- FAIL: "));
-            go_passed += usize::from(text.starts_with("--- PASS: "));
-            go |= go_failed + go_passed > 0;
-        } else if let Some(counted) = gtest(line.trimmed()) {
+        if let Some(counted) = gtest(line.trimmed()) {
             add(&mut last, &[counted], at);
         } else if let Some(found) = counts(text) {
             add(&mut last, &found, at);
         }
     }
     let counted = last.and_then(Counted::tally).or_else(|| summed.and_then(Counted::tally));
-    counted.or_else(|| go.then_some(Tally { passed: go_passed, failed: go_failed, skipped: 0 }))
+    counted.or_else(|| go.tally()).or_else(|| tap.tally())
+}
+
+/// Go counts nothing: its tests and, without `-v`, its packages are listed.
+#[derive(Default)]
+struct Go {
+    packages: usize,
+    broken: usize,
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl Go {
+    fn takes(&mut self, line: &str) -> bool {
+        match line.split_once('\t').map(|(word, rest)| (word.trim_end(), rest)) {
+            Some(("ok", _)) => self.packages += 1,
+            Some(("FAIL", rest)) if rest.ends_with(" failed]") => self.broken += 1,
+            Some(("FAIL", _)) => {}
+            _ if line.starts_with("--- PASS: ") => self.passed += 1,
+            _ if line.starts_with("--- FAIL: ") => self.failed += 1,
+            _ if line.starts_with("--- SKIP: ") => self.skipped += 1,
+            _ => return false,
+        }
+        true
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        let failed = self.failed + self.broken;
+        let passed = if self.passed == 0 && failed == 0 { self.packages } else { self.passed };
+        (passed + failed > 0).then_some(Tally { passed, failed, skipped: self.skipped })
+    }
+}
+
+/// TAP numbers its tests, and tells how many there were to be.
+#[derive(Default)]
+struct Tap {
+    planned: bool,
+    passed: usize,
+    failed: usize,
+}
+
+impl Tap {
+    fn takes(&mut self, line: &str) -> bool {
+        let numbered = |rest: &str| rest.starts_with(|character: char| character.is_ascii_digit());
+        if line.strip_prefix("ok ").is_some_and(numbered) {
+            self.passed += 1;
+        } else if line.strip_prefix("not ok ").is_some_and(numbered) {
+            self.failed += 1;
+        } else if line.strip_prefix("1..").is_some_and(numbered) {
+            self.planned = true;
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn tally(&self) -> Option<Tally> {
+        let told = self.planned && self.passed + self.failed > 0;
+        told.then_some(Tally { passed: self.passed, failed: self.failed, skipped: 0 })
+    }
 }
 
 fn add(last: &mut Option<Counted>, found: &[(Class, usize)], at: usize) {
@@ -373,6 +441,10 @@ mod tests {
         );
         check("ok  \texample.com/x\t0.01s\nok  \texample.com/y\t(cached)", Some((2, 0, 0)));
         check("2 failed\n10 passed", Some((10, 2, 0)));
+        check("2 of 3 failed", Some((1, 2, 0)));
+        check("FAIL\texample.com/x [build failed]\nok  \texample.com/y\t0.1s", Some((0, 1, 0)));
+        check("ok 1 - a\nnot ok 2 - b\n1..2\n", Some((1, 1, 0)));
+        check("test cases: 2 | 1 passed | 1 failed\nassertions: 9 | 8 passed | 1 failed", Some((1, 1, 0)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod calls;
 mod commands;
 mod failing;
 mod files;
+mod shell;
 #[cfg(test)]
 mod tests;
 mod tried;
@@ -19,6 +20,7 @@ use self::calls::{Call, Sort, plain_path};
 use self::commands::{Commands, Ended};
 use self::failing::{Failures, Run};
 use self::files::{Effect, Files};
+use self::shell::Touch;
 use self::tried::Tried;
 use super::{Line, Section};
 use crate::context::failures::{self, FailureKind, normal_name, same_test};
@@ -206,6 +208,20 @@ impl State {
             && (outcome.text.starts_with("failed: ") || outcome.text.starts_with("denied"))
         {
             return;
+        }
+        if outcome.ok && matches!(ended, Ended::Code(0) | Ended::Unknown) && outcome.changed.is_empty() {
+            for touch in shell::touched(command) {
+                match touch {
+                    Touch::Change(path, effect) => self.files.change(&self.relative(&path), effect, at),
+                    // Only what this session changed is news.
+                    Touch::Restore(path) if self.files.has_changed(&self.relative(&path)) => {
+                        let path = self.relative(&path);
+                        self.files.restore(&path, at);
+                        self.tried.taken_back(&path, None, at);
+                    }
+                    Touch::Restore(_) => {}
+                }
+            }
         }
         let looks = ["git ", "grep ", "rg ", "cat ", "head ", "tail ", "sed ", "ls ", "find ", "less "]
             .iter()

@@ -12,6 +12,8 @@ use crate::context::failures::{FailureKind, Report, Tally, TestFailure, normal_n
 const MOST: usize = 300;
 /// Failing tests that must not be lost.
 const CERTAIN: usize = 40;
+/// Tests that passed again whose failure is still worth its tokens.
+const FIXED: usize = 12;
 /// Bytes of a name as it is shown.
 const NAME: usize = 200;
 
@@ -171,6 +173,7 @@ impl Failures {
     pub(super) fn lines(&self, root: &str, lines: &mut Vec<Line>) {
         let mut failing = 0;
         let mut errors = 0;
+        let mut passed = 0;
         for known in self.known.iter().rev() {
             let is_error = known.kind == FailureKind::Error;
             let weight = match known.since {
@@ -183,7 +186,11 @@ impl Failures {
                     if failing <= CERTAIN { 1.1 } else { 0.8 }
                 }
                 Since::Unnamed(_) => 0.85,
-                Since::Passed(_) => 0.45,
+                // What was fixed is asked for, too, for a while.
+                Since::Passed(_) => {
+                    passed += 1;
+                    if passed <= FIXED { 0.7 } else { 0.3 }
+                }
             };
             let mark = match known.since {
                 Since::Failing => format!("[r{}]", known.at),

@@ -89,6 +89,18 @@ impl Files {
         Some(std::mem::replace(&mut known.at, at))
     }
 
+    /// Everything that was done to a path was taken back.
+    pub(super) fn restore(&mut self, path: &str, at: usize) {
+        if let Some(known) = self.changed.get_mut(path) {
+            known.effects.clear();
+            (known.at, known.taken_back) = (at, Some(at));
+        }
+    }
+
+    pub(super) fn has_changed(&self, path: &str) -> bool {
+        self.changed.get(path).is_some_and(|changed| !changed.effects.is_empty())
+    }
+
     pub(super) fn read(&mut self, path: &str, range: Option<(usize, usize)>, at: usize) {
         let seen = self.seen.entry(path.to_owned()).or_default();
         let changed_between = self.changed.get(path).is_some_and(|changed| changed.at > seen.at);
