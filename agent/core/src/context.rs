@@ -168,7 +168,7 @@ impl Context {
     #[must_use]
     pub fn fork(&self) -> Self {
         Self {
-            conversation: self.conversation.clone(),
+            conversation: self.conversation.detached(),
             ledger: self.ledger.clone(),
             texts: self.texts.clone(),
             memory: self.memory.clone(),
@@ -442,6 +442,9 @@ impl Context {
                     self.compact(CompactionCause::High, target, tokens, &plan, frame, meter)?
                 {
                     decisions.push(record);
+                    total = self.total(&plan, meter);
+                    // What was counted together was more than its parts.
+                    decisions.extend(self.recall(total + total / 8, &plan, meter));
                 }
                 request = self.conversation.request(frame, !self.brief);
                 tokens = meter.request(&request);

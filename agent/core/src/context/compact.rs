@@ -58,7 +58,11 @@ pub(crate) fn choose(conversation: &Conversation, room: usize, notes: bool, mete
 fn shrink(conversation: &Conversation, newest: usize, room: usize, notes: bool, meter: &Meter) -> Fold {
     let longest = |at: usize| match &conversation.entries()[at].message {
         Message::User { text } | Message::Tool { text, .. } => text.len(),
-        _ => 0,
+        Message::Assistant { calls, .. } => {
+            let arguments = calls.iter().flat_map(|call| call.arguments.values());
+            arguments.filter_map(|value| value.as_str().map(str::len)).max().unwrap_or(0)
+        }
+        Message::System { .. } => 0,
     };
     let mut bytes = (newest..conversation.entries().len()).map(longest).max().unwrap_or(0).min(room * 8);
     loop {

@@ -5,7 +5,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use loci_inference::provider::{Message, Request, Sampling, ToolChoice, ToolSpec};
+use loci_inference::provider::{Message, Request, Sampling, ToolCall, ToolChoice, ToolSpec};
+use serde_json::Value;
 
 use super::budget::Meter;
 use super::fold::{fold, folds, left_out};
@@ -67,6 +68,13 @@ impl Conversation {
     /// Add a message, folded this way from the beginning.
     pub fn push(&mut self, turn: u32, message: Message, fold: Option<Fold>) {
         self.entries.push(Entry { turn, message, fold, recalled: None });
+    }
+
+    /// The same conversation, that may go on otherwise: its counts are its own.
+    #[must_use]
+    pub(crate) fn detached(&self) -> Self {
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { counted: Arc::new(Mutex::new(counted)), ..self.clone() }
     }
 
     /// Make the newest turn whole after it was cut off: every call gets a result and the turn an end, since templates
@@ -178,10 +186,14 @@ impl Conversation {
     }
 
     fn fold_of(&self, at: usize, entry: &Entry) -> Option<Fold> {
-        let tool = matches!(entry.message, Message::Tool { .. });
-        match &self.compaction {
-            Some(compaction) if at < compaction.folded_before && tool => Some(compaction.fold),
-            Some(compaction) if at < compaction.entries && compaction.newest.is_some() => compaction.newest,
+        match (&self.compaction, &entry.message) {
+            (Some(compaction), Message::Tool { .. }) if at < compaction.folded_before => {
+                Some(compaction.fold)
+            }
+            (Some(compaction), Message::Assistant { .. }) if at < compaction.folded_before => Some(ARGUMENTS),
+            (Some(compaction), _) if at < compaction.entries && compaction.newest.is_some() => {
+                compaction.newest
+            }
             _ => entry.fold,
         }
     }
@@ -212,7 +224,11 @@ impl Conversation {
             }
             // Reasoning is for the moment; models are told to expect none of it back.
             Message::Assistant { text, calls, .. } => {
-                Message::Assistant { text: text.clone(), reasoning: None, calls: calls.clone() }
+                let calls = calls.iter().map(|call| match how {
+                    Some(how) => shortened(call, how),
+                    None => call.clone(),
+                });
+                Message::Assistant { text: text.clone(), reasoning: None, calls: calls.collect() }
             }
             system @ Message::System { .. } => system.clone(),
         }
@@ -235,7 +251,11 @@ impl Conversation {
         // What cannot fold is counted once.
         let how = match &entry.message {
             Message::User { text } | Message::Tool { text, .. } => how.filter(|how| folds(text, *how)),
-            _ => None,
+            Message::Assistant { calls, .. } => how.filter(|how| {
+                let mut arguments = calls.iter().flat_map(|call| call.arguments.values());
+                arguments.any(|value| value.as_str().is_some_and(|text| folds(text, *how)))
+            }),
+            Message::System { .. } => None,
         };
         let with = entry.recalled.as_ref().map(|(after, _)| *after).filter(|_| recalled);
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -311,6 +331,23 @@ impl Conversation {
         });
         read.filter(|text| !text.is_empty()).take(REFERENCES).collect()
     }
+}
+
+/// What stays of a long argument of an old call, such as the whole text of a file that was written. It is long enough
+/// not to be taken for the way to write one.
+const ARGUMENTS: Fold = Fold { head: 1_200, tail: 600 };
+
+/// A call whose long arguments are folded.
+fn shortened(call: &ToolCall, how: Fold) -> ToolCall {
+    let mut call = call.clone();
+    for (_, value) in &mut call.arguments {
+        if let Value::String(text) = value
+            && folds(text, how)
+        {
+            *text = fold(text, how, None);
+        }
+    }
+    call
 }
 
 /// The handle of an entry.

@@ -96,6 +96,7 @@ pub(crate) fn names_in(text: &str) -> Vec<String> {
 }
 
 /// A passage on its way into the window.
+#[derive(Debug, Clone)]
 struct Chosen {
     entry: usize,
     first: usize,
@@ -139,20 +140,34 @@ pub(crate) fn recall(
     if chosen.is_empty() {
         return None;
     }
+    // What was estimated per passage is counted as a whole; the least of them give way.
+    loop {
+        let (text, passages) = written(memory, &chosen, scope)?;
+        if (scope.count)(&text) <= scope.cap || chosen.len() == 1 {
+            return ((scope.count)(&text) <= scope.cap).then_some((text, passages));
+        }
+        let least = chosen.iter().enumerate().min_by(|one, two| one.1.score.total_cmp(&two.1.score))?.0;
+        chosen.remove(least);
+    }
+}
+
+/// Passages as they are shown, oldest first.
+fn written(memory: &Memory, chosen: &[Chosen], scope: &Scope<'_>) -> Option<(String, Vec<RecalledPassage>)> {
+    let mut chosen = chosen.to_vec();
     chosen.sort_by_key(|one| (one.entry, one.first));
-    let chosen = join(chosen);
     let mut text = String::from(OPENING);
     let mut passages = Vec::new();
-    for one in &chosen {
+    for one in join(chosen) {
         let source = memory.text(one.entry)?;
         let handle = Handle { entry: one.entry, lines: Some((one.first, one.last)) };
         let note = one.note.as_deref().map(|note| format!(" · {note}")).unwrap_or_default();
-        text.push_str(&format!("\n{handle} · turn {} · {}{note}\n{}", source.turn, source.title, one.body));
+        let shown = format!("\n{handle} · turn {} · {}{note}\n{}", source.turn, source.title, one.body);
+        text.push_str(&shown);
         passages.push(RecalledPassage {
             handle: handle.to_string(),
             title: source.title.clone(),
-            why: one.why.clone(),
-            tokens: (scope.count)(&one.body) + HEADER,
+            why: one.why,
+            tokens: (scope.count)(&shown),
         });
     }
     Some((text, passages))

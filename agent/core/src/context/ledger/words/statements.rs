@@ -333,6 +333,10 @@ fn sentences(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
             quoted = !quoted && piece[at + 1..].bytes().take(120).any(|byte| byte == b'`');
         }
         let end = at + one.len_utf8();
+        // What closed the sentence before belongs to it.
+        if end <= start {
+            continue;
+        }
         let long = end - start > LONGEST && one.is_whitespace();
         let wide = matches!(one, '。' | '！' | '？' | '｡');
         let stop = matches!(one, '.' | '!' | '?' | '…') && !quoted;
