@@ -13,7 +13,10 @@ pub(crate) use code::{
     CalleesArguments, CallersArguments, ImpactArguments, IndexArguments, MapArguments, OutlineArguments,
     RefsArguments, SearchArguments, TestsForArguments, WhereArguments,
 };
-pub(crate) use context::RecallArguments;
+pub(crate) use context::{
+    ContextAction, ContextArguments, ContextDiffArguments, ContextReplayArguments, ContextShowArguments,
+    RecallArguments,
+};
 
 /// A local-first coding agent: finds, explains, edits and runs, with a model inside the process.
 ///
@@ -156,6 +159,8 @@ pub(crate) enum Command {
     Undo(UndoArguments),
     /// List the sessions of this project
     Sessions(SessionsArguments),
+    /// Show what was in a session's window, and why
+    Context(ContextArguments),
     /// Find what was said in the sessions of this project
     Recall(RecallArguments),
     /// Show the configuration
@@ -339,6 +344,9 @@ mod tests {
         assert_eq!((bench.prompt, bench.generate, bench.batch), (vec![16, 32], vec![0], vec![1, 4]));
         check("loci search --batch - --json -C /tmp").expect("parses");
         check("loci impact --diff").expect("parses");
+        check("loci context diff 3 9 --session 0198").expect("parses");
+        check("loci context replay --session a.jsonl --session b.jsonl --questions q.jsonl -C /tmp")
+            .expect("parses");
         for wrong in [
             "loci --permission-mode yolo",
             "loci --temperature hot",
@@ -352,6 +360,12 @@ mod tests {
             "loci refs x --kind frobnication",
             "loci impact",
             "loci recall",
+            "loci context",
+            "loci context show --at 0",
+            "loci context diff 3",
+            "loci context diff 1 2 3",
+            "loci context replay --session a.jsonl",
+            "loci context replay --session a --questions q --budget 7",
             "loci recall x -n 0",
             "loci outline",
             "loci map --tokens 0",

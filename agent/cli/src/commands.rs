@@ -9,6 +9,7 @@ pub(crate) mod callers;
 pub(crate) mod chat;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod context;
 pub(crate) mod impact;
 pub(crate) mod index;
 pub(crate) mod locate;

@@ -182,10 +182,6 @@ impl Texts {
         if let Some(folder) = &folder {
             seal::check(&index, folder)?;
         }
-        // Before anything is read of files that may not be whole.
-        if let Some(folder) = &folder {
-            seal::check(&index, folder)?;
-        }
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self {
             index,

@@ -158,3 +158,154 @@ fn a_damaged_archive_is_built_again_and_said() {
     assert_eq!(before.json(), after.json());
     assert_eq!(world.loci(&["recall", "rounding", "--json"]).ended(0).err, "");
 }
+
+/// A session whose window fills: eight looks at a large file in a window of 8,192 tokens, then a second prompt.
+fn filled() -> (World, String) {
+    let world = World::new();
+    let line = |number: usize| {
+        format!("    let value_{number} = compute(input, {number}); // step {number} of the way\n")
+    };
+    world.write("src/long.rs", format!("fn long() {{\n{}}}\n", (2..1_300).map(line).collect::<String>()));
+    let reads = (0..8).map(|at| {
+        call("read", json!({ "path": "src/long.rs", "start": at * 150 + 1, "end": at * 150 + 150 }))
+    });
+    let steps: Vec<Value> = reads.chain([text("It computes in steps.")]).collect();
+    let model = world.script(&json!(steps));
+    let arguments = [
+        "-p",
+        "what does long do? keep value_7 in mind",
+        "-m",
+        &model,
+        "--context",
+        "8192",
+        "--output-format",
+        "json",
+    ];
+    let value = world.loci(&arguments).ended(0).json();
+    let id = value["session_id"].as_str().expect("an id").to_owned();
+    let model = world.script(&json!([text("value_7 is computed from the input and 7.")]));
+    world.loci(&["-p", "and what is value_7?", "-m", &model, "--context", "8192", "--resume", &id]).ended(0);
+    (world, id)
+}
+
+#[test]
+fn a_window_is_shown_as_it_was() {
+    let (world, id) = filled();
+    let value = world.loci(&["context", "show", "--json"]).ended(0).json();
+    assert_eq!(
+        (&value["session"], &value["request"], &value["requests"]),
+        (&json!(id), &json!(10), &json!(10))
+    );
+    let window = &value["window"];
+    assert_eq!(window["window"], 8192);
+    let sources: Vec<&str> = window["parts"]
+        .as_array()
+        .expect("parts")
+        .iter()
+        .filter_map(|part| part["source"].as_str())
+        .collect();
+    for source in ["system", "tools", "ledger", "prompts", "answers", "results of read"] {
+        assert!(sources.contains(&source), "{source}: {sources:?}");
+    }
+    assert!(window["compactions"].as_array().is_some_and(|list| !list.is_empty()), "{window}");
+    assert_eq!(window["left"][0]["handle"], "r0");
+    assert_eq!(window["left"][2]["title"], "read src/long.rs:1-150");
+    let run = world.loci(&["context", "show", "--session", &id[..12]]).ended(0);
+    for text in [", request 10 of 10", "results of read", "Left the window", "Compactions"] {
+        assert!(run.out.contains(text), "{text}:\n{}", run.out);
+    }
+    // The first request held the prompt and nothing more.
+    let first = world.loci(&["context", "show", "--at", "1", "--json"]).ended(0).json();
+    assert_eq!((&first["window"]["left"], &first["window"]["compactions"]), (&json!([]), &json!([])));
+    let run = world.loci(&["context", "show", "--at", "1", "--messages"]).ended(0);
+    assert!(run.out.contains("You are Loci") && run.out.contains("keep value_7 in mind"), "{}", run.out);
+    assert!(!run.out.contains("step 9 of the way"), "{}", run.out);
+    let second = world.loci(&["context", "show", "--at", "2", "--messages", "--json"]).ended(0).json();
+    let messages = second["messages"].as_array().expect("messages");
+    assert_eq!(messages.len(), 4, "{second}");
+    assert!(messages[3].to_string().contains("step 9 of the way"));
+    world.loci(&["context", "show", "--at", "11"]).ended(2).explains("no request 11; the session has 10");
+}
+
+#[test]
+fn two_requests_are_compared() {
+    let (world, _) = filled();
+    let run = world.loci(&["context", "diff", "1", "2"]).ended(0);
+    assert!(run.out.contains("nothing changed: request 2 goes on where request 1 ended"), "{}", run.out);
+    let compaction = (1..10)
+        .map(|step: u32| {
+            let (from, to) = (step.to_string(), (step + 1).to_string());
+            (step, world.loci(&["context", "diff", &from, &to, "--json"]).ended(0).json())
+        })
+        .find(|(_, value)| !value["difference"]["change"].is_null());
+    let (step, value) = compaction.expect("the window filled");
+    let change = &value["difference"]["change"];
+    let cause = change["causes"][0].as_str().expect("a cause");
+    assert!(cause.starts_with("a compaction, since the prompt passed the high mark"), "{change}");
+    assert!(value["difference"]["shared"].as_u64() < value["difference"]["of"].as_u64());
+    let run = world.loci(&["context", "diff", &step.to_string(), &(step + 1).to_string()]).ended(0);
+    for text in ["first change at token ", "  - ", "  + ", "because of a compaction"] {
+        assert!(run.out.contains(text), "{text}:\n{}", run.out);
+    }
+    world.loci(&["context", "diff", "1", "99"]).ended(2).explains("no request 99");
+}
+
+#[test]
+fn windows_of_sessions_that_are_not_there_are_explained() {
+    let world = World::new();
+    world.loci(&["context", "show"]).ended(1).explains("no sessions in this project");
+    let (world, _) = filled();
+    world.loci(&["context", "show", "--session", "nope"]).ended(2).explains("there is no session nope");
+    world.loci(&["context", "diff", "--session", "nope"]).ended(2).explains("there is no session nope");
+}
+
+#[test]
+fn written_sessions_are_replayed_for_questions() {
+    let world = World::new();
+    let turn =
+        |turn: usize, role: &str, content: &str| json!({ "turn": turn, "role": role, "content": content });
+    let mut lines = vec![
+        turn(0, "user", "Work on the store. From now on name every test after the heron."),
+        turn(1, "assistant", "I will."),
+    ];
+    for at in (2..120).step_by(2) {
+        lines.push(json!({ "turn": at, "role": "assistant", "tool": "read", "args": { "path": format!("src/m{at}.rs") }, "content": "" }));
+        let body: String =
+            (1..60).map(|line| format!("{line}\tlet m{at}_{line} = load({line});\n")).collect();
+        lines.push(json!({ "turn": at + 1, "role": "tool", "tool": "read", "path": format!("src/m{at}.rs"), "content": body }));
+    }
+    let session: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    world.write("talk.jsonl", session);
+    let questions = [
+        json!({ "question_id": "late", "session": "talk", "question": "how are tests named?", "asked_at": 120 }),
+        json!({ "question_id": "early", "session": "talk", "question": "what is in m2?", "asked_at": 4 }),
+        json!({ "question_id": "other", "session": "elsewhere", "question": "?", "asked_at": 4 }),
+    ];
+    world.write("questions.jsonl", questions.map(|question| format!("{question}\n")).concat());
+    let base = ["context", "replay", "--session", "talk.jsonl", "--questions", "questions.jsonl"];
+    let replay = |extra: &[&str]| world.loci(&[&base[..], extra].concat());
+    let run = replay(&["--budget", "4000"]).ended(0);
+    assert!(run.err.contains("1 question about other sessions left out"), "{}", run.err);
+    let answers = run.json_lines();
+    assert_eq!(answers.len(), 2);
+    let context = |at: usize| answers[at]["context"].as_str().expect("a context");
+    assert_eq!((&answers[0]["question_id"], &answers[1]["question_id"]), (&json!("late"), &json!("early")));
+    assert!(
+        context(0).contains("name every test after the heron") && context(0).len() <= 16_000,
+        "{}",
+        context(0).len()
+    );
+    assert!(context(1).contains("m2_59") && !context(1).contains("m4_"), "{}", context(1));
+    assert!(answers[0]["ms"].is_f64());
+    let again = replay(&["--budget", "4000", "-C", "."]).ended(0).json_lines();
+    assert_eq!(again[0]["context"], answers[0]["context"], "the same log gives the same bytes");
+    world.write("bad.jsonl", "{\"turn\": 0}\nnot json\n");
+    world
+        .loci(&["context", "replay", "--session", "bad.jsonl", "--questions", "questions.jsonl"])
+        .ended(2)
+        .explains("bad.jsonl, line 2");
+    world
+        .loci(&["context", "replay", "--session", "missing.jsonl", "--questions", "questions.jsonl"])
+        .ended(2)
+        .explains("missing.jsonl");
+}

@@ -175,7 +175,7 @@ impl Context {
                 Message::Tool { name, .. } => late.push((format!("results of {name}"), tokens, 1)),
             }
         }
-        late.sort_by(|one, two| (one.0 == "recalled").cmp(&(two.0 == "recalled")));
+        late.sort_by_key(|part| part.0 == "recalled");
         for (source, tokens, items) in late {
             parts.add(&source, tokens, items);
         }
