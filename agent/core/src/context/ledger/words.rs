@@ -29,7 +29,9 @@ const SETS_ASIDE: f32 = 0.35;
 /// What was superseded is shown when there is room for everything.
 const SUPERSEDED: f32 = 0.04;
 /// Bytes of the beginning of a request that stand for it.
-const GOAL: usize = 320;
+const GOAL: usize = 240;
+/// Bytes of sentences that are kept together.
+const JOINED: usize = 320;
 /// Bytes of the newest status that are kept.
 const STATUS: usize = 600;
 /// Prompts whose beginning is remembered.
@@ -115,12 +117,25 @@ impl Words {
             }
             self.goals.push((at, goal));
         }
-        let mut said: Vec<(String, f32)> = Vec::new();
+        let mut said: Vec<(Range<usize>, f32, usize)> = Vec::new();
         for (statement, worth) in found.iter().zip(&worth) {
-            if worth.weight >= LEAST {
-                said.push((text[statement.range.clone()].to_owned(), worth.weight));
+            let range = statement.range.clone();
+            // What begins with a pronoun is nothing without the sentence before it.
+            if let Some((before, weight, paragraph)) = said.last_mut()
+                && *paragraph == statement.paragraph
+                && statement.form == statements::Form::Sentence
+                && points_back(&text[range.clone()])
+                && range.end - before.start <= JOINED
+                && text[before.end..range.start].trim().is_empty()
+            {
+                before.end = range.end;
+                *weight = 0.5 * (*weight + worth.weight);
+            } else if worth.weight >= LEAST {
+                said.push((range, worth.weight, statement.paragraph));
             }
         }
+        let mut said: Vec<(String, f32)> =
+            said.into_iter().map(|(range, weight, _)| (text[range].to_owned(), weight)).collect();
         weightiest(&mut said);
         for (piece, weight) in said {
             self.keep(Section::Directives, piece, weight, at);
@@ -210,7 +225,8 @@ impl Words {
         let message = self.spoken;
         let mut weight = weight;
         let mut set_aside = false;
-        let strong = weight >= SETS_ASIDE;
+        // Measurements of two tasks may well be worded alike: an answer corrects another only where it says so.
+        let strong = weight >= SETS_ASIDE && (section == Section::Directives || profile.change);
         for old in &mut self.kept {
             // The user may change what the assistant decided; not the other way round.
             if old.section != section && !(section == Section::Directives && profile.quotes(&old.profile)) {
@@ -219,7 +235,8 @@ impl Words {
             match relation(&profile, &old.profile) {
                 Relation::Apart => {}
                 Relation::Same if old.section == section => {
-                    weight = weight.max(old.weight);
+                    // What is said twice is meant.
+                    weight = (weight.max(old.weight) + 0.05).min(1.0);
                     old.superseded = Some(Relation::Same);
                 }
                 Relation::Same => {}
@@ -343,6 +360,31 @@ fn beginning(text: &str, found: &[statements::Statement]) -> String {
         .unwrap_or(first.range.end)
         .max(first.range.end.min(first.range.start + GOAL));
     clip(&text[first.range.start..text.floor_char_boundary(end)], GOAL).to_owned()
+}
+
+/// Whether a sentence begins with a word that stands for something said before.
+fn points_back(sentence: &str) -> bool {
+    let first = sentence.split(|one: char| !one.is_alphabetic()).next().unwrap_or_default().to_lowercase();
+    [
+        "it",
+        "its",
+        "that",
+        "this",
+        "they",
+        "these",
+        "those",
+        "he",
+        "she",
+        "otherwise",
+        "er",
+        "sie",
+        "es",
+        "dies",
+        "il",
+        "elle",
+        "cela",
+    ]
+    .contains(&first.as_str())
 }
 
 fn clip(text: &str, bytes: usize) -> &str {

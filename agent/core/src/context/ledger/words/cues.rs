@@ -93,3 +93,10 @@ pub(super) const INTRODUCTIONS: &[&str] = &[
     "below", "following", "here's", "here is", "see", "pasted", "pasting", "attached", "context", "found in", "for reference", "background", "excerpt",
     "output is", "looks like this", "says", "unten", "anbei", "ci-dessous", "voici",
 ];
+
+/// Talk among people who are not sure: it asks for nothing.
+#[rustfmt::skip]
+pub(super) const HEDGES: &[&str] = &[
+    "i think", "i guess", "i suppose", "i believe", "maybe", "perhaps", "probably", "might", "seems", "seem", "appears", "apparently", "possibly",
+    "it is possible", "i wonder", "would be nice", "could be", "could also", "sounds like", "looks like", "vielleicht", "wohl", "peut-être",
+];

@@ -278,8 +278,8 @@ fn is_matter(line: &str, bare: &str, before: Option<Line>) -> bool {
         return true;
     }
     // Columns of a table.
-    let gaps = bare.matches("  ").count();
-    if bare.len() > 30 && gaps >= 3 && gaps * 40 > bare.len() {
+    let columns = bare.split("  ").filter(|column| !column.trim().is_empty()).count();
+    if bare.len() > 30 && columns > 3 && columns * 40 > bare.len() {
         return true;
     }
     let first = bare.split(' ').next().unwrap_or_default();

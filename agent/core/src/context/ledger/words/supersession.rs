@@ -35,7 +35,7 @@ pub(super) struct Profile {
     /// It denies as a whole.
     denies: bool,
     /// It speaks of a change.
-    change: bool,
+    pub(super) change: bool,
     /// It takes back what was said just before.
     pub(super) retracts: bool,
     /// Its words without case and marks.
@@ -176,8 +176,8 @@ fn is_compound(lower: &str) -> bool {
 }
 
 /// A capital at the beginning says nothing, but somebody who reviews or owns is a person.
-fn is_name_by_verb(words: &[Word<'_>], at: usize) -> bool {
-    let word = &words[at];
+pub(super) fn is_name_by_verb(words: &[Word<'_>], at: usize) -> bool {
+    let Some(word) = words.get(at) else { return false };
     let starts = at == 0 || word.clause;
     starts
         && word.kind == Kind::Word

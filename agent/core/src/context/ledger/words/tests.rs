@@ -152,6 +152,32 @@ fn what_the_user_says_to_tools_counts() {
 }
 
 #[test]
+fn a_list_of_rules_is_kept() {
+    let words = session(
+        "> Write the converter. Rules:\n\n- use four spaces\n- never write outside out/\n- keep the old flags\n- ask before you add a dependency\n         - tests must not take more than 2 s\n- leave legacy.c alone\n< Fine.\n> Go on with the reader.\n< Fine.\n> And the writer.\n",
+    );
+    let lines = words.lines(usize::MAX);
+    let directives = of(&lines, Section::Directives);
+    for rule in ["four spaces", "outside out/", "old flags", "add a dependency", "2 s", "legacy.c"] {
+        assert!(directives.iter().any(|line| line.contains(rule)), "{rule}: {directives:?}\n{lines:?}");
+    }
+}
+
+#[test]
+fn pronouns_stay_with_what_they_stand_for() {
+    let words = session(
+        "> Go on.\n\nThe soak test is slow on purpose. It must run on host amber-2.\n< Fine.\n> Next.\n",
+    );
+    let lines = words.lines(usize::MAX);
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.text == "The soak test is slow on purpose. It must run on host amber-2."),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn taking_back_without_shared_words_marks_what_was_said_last() {
     let words = session(
         "> Format the code.\n\nIndent with tabs.\n< Fine.\n> Scratch that, spaces please.\n< Fine.\n> Go on.\n",

@@ -3,9 +3,10 @@
 //! Never decides: each statement gets a weight.
 
 use super::cues::{
-    DEICTICS, DIRECTIVE_PHRASES, DIRECTIVES, INTRODUCTIONS, MANNERS, MANUALS, MODALS, REPORTS, TEAM,
+    DEICTICS, DIRECTIVE_PHRASES, DIRECTIVES, HEDGES, INTRODUCTIONS, MANNERS, MANUALS, MODALS, REPORTS, TEAM,
 };
 use super::statements::{Form, Statement};
+use super::supersession::is_name_by_verb;
 use super::vocabulary::{Kind, Word, is_unspaced, words};
 
 /// What the user's statement is worth.
@@ -26,9 +27,13 @@ const PASTE_AFTER_COLON: f32 = 0.7;
 
 /// The worth of each statement of a message, in the same order. Linear in their number.
 pub(super) fn weigh(text: &str, statements: &[Statement]) -> Vec<Worth> {
-    let around = surroundings(text, statements);
-    let seen: Vec<Seen> =
-        statements.iter().zip(&around).map(|(statement, around)| look(text, statement, *around)).collect();
+    let cues: Vec<Cues> = statements.iter().map(|statement| Cues::read(text, statement)).collect();
+    let around = surroundings(text, statements, &cues);
+    let seen: Vec<Seen> = statements
+        .iter()
+        .zip(around.iter().zip(&cues))
+        .map(|(statement, (around, cues))| look(text, statement, *around, cues))
+        .collect();
     let own = posteriors(text, statements, &seen);
     let worth = |(seen, own): (&Seen, f32)| {
         let weight = own * (0.3 + 0.7 * squash(seen.directs));
@@ -109,6 +114,8 @@ struct Seen {
 struct Around {
     /// Its list has many items.
     long_list: bool,
+    /// Most items of its long list ask for something.
+    rules: bool,
     /// A title stands right before its paragraph.
     after_heading: bool,
     /// Its paragraph has three sentences or more.
@@ -125,10 +132,12 @@ struct Around {
 
 /// Items of a list that nobody types into a prompt.
 const LONG_LIST: usize = 5;
+/// By how much items of a list of rules are likelier to be the user's than other items: rules of others are pasted, too.
+const RULES: f32 = 1.2;
 /// Paragraphs at either end of a message in which people write.
 const EDGE: usize = 4;
 
-fn surroundings(text: &str, statements: &[Statement]) -> Vec<Around> {
+fn surroundings(text: &str, statements: &[Statement], cues: &[Cues]) -> Vec<Around> {
     let mut all = vec![Around::default(); statements.len()];
     let paragraphs = statements.last().map_or(0, |last| last.paragraph);
     // Runs of items, whatever blank lines stand between them.
@@ -137,7 +146,12 @@ fn surroundings(text: &str, statements: &[Statement]) -> Vec<Around> {
         let form = statements[start].form;
         let end = start + statements[start..].iter().take_while(|one| one.form == form).count();
         if form == Form::Item && end - start >= LONG_LIST {
-            all[start..end].iter_mut().for_each(|around| around.long_list = true);
+            // A list of rules is another thing than a list of changes.
+            let asks = cues[start..end].iter().filter(|cues| cues.directive + cues.modal > 0.0).count();
+            let marked =
+                statements[start..end].iter().filter(|one| Marks::of(&text[one.range.clone()]).any()).count();
+            let rules = 2 * asks > end - start && 8 * marked <= end - start;
+            all[start..end].iter_mut().for_each(|around| (around.long_list, around.rules) = (!rules, rules));
         }
         start = end;
     }
@@ -223,16 +237,16 @@ const OWN: [f32; SIGNALS] = [
     1.8, // first
 ];
 
-fn look(text: &str, statement: &Statement, around: Around) -> Seen {
+fn look(text: &str, statement: &Statement, around: Around, cues: &Cues) -> Seen {
     let piece = &text[statement.range.clone()];
     if statement.form == Form::Matter {
         return Seen { own: -1.0, directs: -4.0, matter: true };
     }
     let words = words(piece);
     let padded = padded(&words);
-    let cues = Cues::of(&words, &padded);
-    let signals = signals(piece, statement, around, &words, &cues);
-    let own = signals.iter().zip(&OWN).map(|(signal, weight)| signal * weight).sum();
+    let signals = signals(piece, statement, around, &words, cues);
+    let own: f32 = signals.iter().zip(&OWN).map(|(signal, weight)| signal * weight).sum();
+    let own = own + if around.rules { RULES } else { 0.0 };
     let specific = (0.7 * cues.number + 0.6 * cues.identifier + 0.4 * cues.name).min(1.5);
     let mut directs = -0.7;
     directs +=
@@ -246,10 +260,16 @@ fn look(text: &str, statement: &Statement, around: Around) -> Seen {
     if cues.number + cues.identifier == 0.0 && INTRODUCTIONS.iter().any(|cue| contains(&padded, cue)) {
         directs -= 1.2;
     }
+    if HEDGES.iter().any(|cue| contains(&padded, cue)) {
+        directs -= 1.0;
+    }
+    if words.len() > 35 {
+        directs -= 0.5;
+    }
     if around.request {
         directs -= 1.5;
     }
-    directs -= 0.8 * signals[36] + 1.5 * signals[33];
+    directs -= 1.4 * signals[36] + 1.5 * signals[33];
     if words.len() < 3 && !piece.chars().any(is_unspaced) {
         directs -= 1.0;
     }
@@ -339,6 +359,10 @@ struct Marks {
 }
 
 impl Marks {
+    fn any(&self) -> bool {
+        self.link || self.address || self.hash || self.scope || self.references > 0
+    }
+
     fn of(piece: &str) -> Self {
         let any = |marks: &[&str]| marks.iter().any(|mark| piece.contains(mark));
         let mut found = Self {
@@ -393,6 +417,14 @@ struct Cues {
 }
 
 impl Cues {
+    fn read(text: &str, statement: &Statement) -> Self {
+        if statement.form == Form::Matter {
+            return Self::default();
+        }
+        let words = words(&text[statement.range.clone()]);
+        Self::of(&words, &padded(&words))
+    }
+
     fn of(words: &[Word<'_>], padded: &str) -> Self {
         let any = |list: &[&str]| list.iter().any(|cue| contains(padded, cue));
         let begins = |at: usize| {
@@ -422,7 +454,7 @@ impl Cues {
             team: flag(any(TEAM)),
             number: count(Kind::Number),
             identifier: count(Kind::Identifier),
-            name: count(Kind::Name),
+            name: count(Kind::Name).max(flag(is_name_by_verb(words, 0))),
             report: flag(any(REPORTS)),
             manual: flag(any(MANUALS)),
         }
