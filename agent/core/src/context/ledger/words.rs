@@ -235,8 +235,7 @@ impl Words {
             match relation(&profile, &old.profile) {
                 Relation::Apart => {}
                 Relation::Same if old.section == section => {
-                    // What is said twice is meant.
-                    weight = (weight.max(old.weight) + 0.05).min(1.0);
+                    weight = weight.max(old.weight);
                     old.superseded = Some(Relation::Same);
                 }
                 Relation::Same => {}

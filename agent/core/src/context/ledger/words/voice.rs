@@ -2,12 +2,14 @@
 //! Uses the form of each statement, its cues, and the statements around it.
 //! Never decides: each statement gets a weight.
 
+use std::collections::{HashMap, HashSet};
+
 use super::cues::{
     DEICTICS, DIRECTIVE_PHRASES, DIRECTIVES, HEDGES, INTRODUCTIONS, MANNERS, MANUALS, MODALS, REPORTS, TEAM,
 };
 use super::statements::{Form, Statement};
 use super::supersession::is_name_by_verb;
-use super::vocabulary::{Kind, Word, is_unspaced, words};
+use super::vocabulary::{Kind, Word, is_function_word, is_unspaced, stem, words};
 
 /// What the user's statement is worth.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -126,6 +128,8 @@ struct Around {
     contrast: bool,
     /// It begins the message.
     first: bool,
+    /// The share of its words that the paragraphs around it have, too.
+    cohesion: f32,
     /// It tells more of what its message begins with, in the same paragraph of several lines.
     request: bool,
 }
@@ -139,6 +143,9 @@ const EDGE: usize = 4;
 
 fn surroundings(text: &str, statements: &[Statement], cues: &[Cues]) -> Vec<Around> {
     let mut all = vec![Around::default(); statements.len()];
+    for (around, cohesion) in all.iter_mut().zip(cohesion(text, statements)) {
+        around.cohesion = cohesion;
+    }
     let paragraphs = statements.last().map_or(0, |last| last.paragraph);
     // Runs of items, whatever blank lines stand between them.
     let mut start = 0;
@@ -186,11 +193,60 @@ fn surroundings(text: &str, statements: &[Statement], cues: &[Cues]) -> Vec<Arou
     all
 }
 
+/// Paragraphs before and after a statement that are about the same thing if they come from the same source.
+const NEAR: usize = 4;
+
+/// How much each statement shares with the paragraphs around its own. Linear in the words of the message.
+fn cohesion(text: &str, statements: &[Statement]) -> Vec<f32> {
+    let stems: Vec<HashSet<String>> = statements
+        .iter()
+        .map(|one| {
+            let words = if one.form == Form::Matter { Vec::new() } else { words(&text[one.range.clone()]) };
+            let content = words
+                .iter()
+                .filter(|word| word.text.len() > 2 && !is_function_word(&word.text.to_lowercase()));
+            content.map(|word| stem(word.text)).collect()
+        })
+        .collect();
+    // How often each word stands in the paragraphs from `start` to `end`.
+    let mut near: HashMap<&str, usize> = HashMap::new();
+    let (mut start, mut end) = (0, 0);
+    let mut all = Vec::with_capacity(statements.len());
+    for (at, one) in statements.iter().enumerate() {
+        while end < statements.len() && statements[end].paragraph <= one.paragraph + NEAR {
+            stems[end].iter().for_each(|stem| *near.entry(stem).or_default() += 1);
+            end += 1;
+        }
+        while statements[start].paragraph + NEAR < one.paragraph {
+            for stem in &stems[start] {
+                if let Some(count) = near.get_mut(stem.as_str()) {
+                    *count -= 1;
+                }
+            }
+            start += 1;
+        }
+        let same = |other: &&Statement| other.paragraph == one.paragraph;
+        let own = statements[..at].iter().rev().take(OWN_PARAGRAPH).take_while(same).count();
+        let after = statements[at..].iter().take(OWN_PARAGRAPH).take_while(same).count();
+        let own = if own + after >= OWN_PARAGRAPH { at..at + 1 } else { at - own..at + after };
+        let elsewhere = stems[at].iter().filter(|stem| {
+            let within = stems[own.clone()].iter().filter(|other| other.contains(*stem)).count();
+            near.get(stem.as_str()).is_some_and(|count| *count > within)
+        });
+        let shared = elsewhere.count();
+        all.push(if stems[at].is_empty() { 0.0 } else { shared as f32 / stems[at].len() as f32 });
+    }
+    all
+}
+
+/// Statements of a paragraph that are told from those around it; in longer ones each stands for itself.
+const OWN_PARAGRAPH: usize = 16;
+
 /// Bytes of a paragraph that is one thought.
 const SHORT: usize = 240;
 
 /// What is measured of a statement.
-const SIGNALS: usize = 40;
+const SIGNALS: usize = 41;
 
 /// By how much each signal speaks for the user.
 #[rustfmt::skip]
@@ -235,6 +291,7 @@ const OWN: [f32; SIGNALS] = [
     0.6, // stop
     0.0, // contrast
     1.8, // first
+    -1.8, // cohesion
 ];
 
 fn look(text: &str, statement: &Statement, around: Around, cues: &Cues) -> Seen {
@@ -332,6 +389,7 @@ fn signals(
         flag(end.ends_with(['.', '!', '。', '！'])),
         flag(around.contrast),
         flag(around.first),
+        around.cohesion,
     ]
 }
 
