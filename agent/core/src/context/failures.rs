@@ -21,6 +21,9 @@ const MOST: usize = 50;
 /// Names of passed tests that are kept of one output.
 const MOST_PASSED: usize = 100_000;
 
+/// Panics that are looked at: each costs a look at the lines below it.
+const MOST_PANICS: usize = 1_000;
+
 /// What failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
@@ -65,6 +68,8 @@ pub struct Report {
     pub failures: Vec<TestFailure>,
     /// The count of the runner.
     pub tally: Option<Tally>,
+    /// The line, or the lines, in which the runner says so.
+    pub summary: String,
     /// Tests, files and packages that are listed as passed, normalized by [`normal_name`].
     pub passed: Vec<String>,
 }
@@ -78,7 +83,7 @@ pub fn failures(output: &str) -> Vec<TestFailure> {
 /// The runner's own count of tests.
 #[must_use]
 pub fn tally(output: &str) -> Option<Tally> {
-    tally::tally(&lines::of(output))
+    tally::tally(&lines::of(output)).map(|(tally, _)| tally)
 }
 
 /// A test's name in a form in which the names of all runners can be compared: words with single blanks between.
@@ -111,12 +116,14 @@ pub fn same_test(one: &str, two: &str) -> bool {
 #[must_use]
 pub fn report(output: &str) -> Report {
     let lines = lines::of(output);
-    let tally = tally::tally(&lines);
+    let (tally, summary) = tally::tally(&lines).unzip();
+    let summary = summary.unwrap_or_default();
     let mut found = Found::default();
     let mut listed: Vec<(String, String, Range<usize>)> = Vec::new();
     let mut passed = Vec::new();
     let mut running: Option<(String, usize)> = None;
     let mut hints: Vec<(String, String)> = Vec::new();
+    let mut panics = 0;
     let mut at = 0;
     while at < lines.len() {
         let line = &lines[at];
@@ -172,6 +179,12 @@ pub fn report(output: &str) -> Report {
                     at = end.max(at + 1);
                     continue;
                 }
+            } else if errors::is_panic(&line.text) && {
+                panics += 1;
+                panics > MOST_PANICS
+            } {
+                at += 1;
+                continue;
             } else if let Some(error) = errors::error_at(&lines, at) {
                 found.add_error(&lines, at, error);
                 at = found.next.max(at + 1);
@@ -182,7 +195,7 @@ pub fn report(output: &str) -> Report {
     }
     found.add_listed(listed, tally);
     found.place(&hints);
-    Report { failures: found.failures, tally, passed }
+    Report { failures: found.failures, tally, summary, passed }
 }
 
 /// `a.spec.ts (4 tests)` names the file.

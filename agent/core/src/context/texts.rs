@@ -79,7 +79,7 @@ impl EntryText<'_> {
 pub const WHOLE_BYTES: u64 = 4 << 20;
 
 /// The text of a file that may be huge and need not be UTF-8: head and tail of `keep` bytes each.
-fn read_whole(path: &Path, keep: u64) -> io::Result<String> {
+pub(super) fn read_whole(path: &Path, keep: u64) -> io::Result<String> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     let mut read = |from: u64, limit: u64| -> io::Result<String> {

@@ -15,6 +15,13 @@ pub(super) struct Found {
 /// Lines of a block that are looked for its end.
 const LONGEST: usize = 60;
 
+/// Whether a line begins a panic, whose block is costly to look at.
+pub(super) fn is_panic(text: &str) -> bool {
+    text.starts_with("panic: ")
+        || text.starts_with("fatal error: ")
+        || text.trim_start().starts_with("thread '")
+}
+
 /// The error whose block begins at line `at`, if one does.
 pub(super) fn error_at(lines: &[Line], at: usize) -> Option<Found> {
     let text = lines[at].text.as_ref();

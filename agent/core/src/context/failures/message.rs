@@ -37,21 +37,30 @@ pub(super) struct Told {
     pub(super) telling: bool,
 }
 
-/// The first place a line names.
+/// The first place a line names, as `path:line`.
 pub(super) fn place_in(line: &str) -> Option<String> {
+    spot_in(line).map(|(place, _)| place)
+}
+
+/// The first place a line names, as `path:line` and as the line words it, with its column where it has one.
+fn spot_in(line: &str) -> Option<(String, &str)> {
     if !line.bytes().any(|byte| byte.is_ascii_digit()) {
         return None;
     }
     let line = line.split_once("file://").map_or(line, |(_, rest)| rest);
     PLACE.as_ref()?.captures_iter(line).find_map(|captures| {
         let (path, number) = match (captures.get(1), captures.get(3)) {
-            (Some(path), _) => (path.as_str(), captures.get(2)?.as_str()),
-            (None, path) => (path?.as_str(), (4..=8).find_map(|group| captures.get(group))?.as_str()),
+            (Some(path), _) => (path, captures.get(2)?.as_str()),
+            (None, path) => (path?, (4..=8).find_map(|group| captures.get(group))?.as_str()),
         };
+        let (whole, mut from) = (captures.get(0)?, path.start());
         // `[test/x.rb:9]` is a place in brackets, `app/[id]/page.tsx` has them in its name.
-        let path = match path.rfind('[') {
-            Some(at) if !path[at..].contains(']') => &path[at + 1..],
-            _ => path,
+        let path = match path.as_str().rfind('[') {
+            Some(at) if !path.as_str()[at..].contains(']') => {
+                from += at + 1;
+                &path.as_str()[at + 1..]
+            }
+            _ => path.as_str(),
         };
         let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
         // `1.5:3` and `0.0.0.0:80` are no files.
@@ -60,7 +69,15 @@ pub(super) fn place_in(line: &str) -> Option<String> {
                 .rsplit('.')
                 .next()
                 .is_some_and(|suffix| suffix.bytes().all(|byte| byte.is_ascii_digit()));
-        (file && !path.contains("//")).then(|| format!("{}:{number}", path.trim_start_matches("./")))
+        let from = if captures.get(1).is_some() { whole.start() } else { from };
+        let rest = &line[whole.end()..];
+        let column = rest.strip_prefix(':').map_or(0, |rest| {
+            let digits = rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(rest.len());
+            if digits > 0 { digits + 1 } else { 0 }
+        });
+        (file && !path.contains("//")).then(|| {
+            (format!("{}:{number}", path.trim_start_matches("./")), &line[from..whole.end() + column])
+        })
     })
 }
 
@@ -230,6 +247,7 @@ pub(super) fn tell(body: &[Line]) -> Told {
     // The asserting lines of pytest stand among the source of the whole function.
     let marked = body.iter().any(|line| line.text.starts_with("E "));
     let mut told = Told::default();
+    let mut spot = "";
     let mut trace = false;
     let mut echoed = false;
     let mut kept: Vec<(&str, bool)> = Vec::new();
@@ -252,13 +270,13 @@ pub(super) fn tell(body: &[Line]) -> Told {
             trace = true;
         }
         if !is_foreign(text) {
-            let own = place_in(text);
+            let own = spot_in(text);
             // Python's deepest frame is the last one; a line with the place at its beginning says where it was raised.
             let better = told.place.is_none() || python && !trace;
             if let Some(own) = own
                 && better
             {
-                told.place = Some(own);
+                (told.place, spot) = (Some(own.0), own.1);
             }
         }
         // What follows a place in a Python traceback is the source of that line, however it looks.
@@ -280,6 +298,13 @@ pub(super) fn tell(body: &[Line]) -> Told {
         kept.retain(|(_, telling)| *telling);
     }
     told.message = joined(kept.iter().map(|(text, _)| *text));
+    // Where it failed stands first, in the words of the output, unless the message says it.
+    if told.telling && !spot.is_empty() && !told.message.contains(spot) {
+        let path = told.place.as_deref().unwrap_or_default();
+        if !told.message.contains(path) || spot.starts_with(path) {
+            told.message = format!("{spot}: {}", told.message);
+        }
+    }
     told
 }
 

@@ -101,13 +101,14 @@ fn pieces(line: &str) -> Vec<Piece<'_>> {
             let length = end(|character| character.is_ascii_digit() || character == '.');
             let (number, after) = rest.split_at(length);
             // Percentages, times and versions count nothing.
-            let glued = after.starts_with(|character: char| character == '%' || character.is_alphabetic());
+            let glued = after
+                .starts_with(|character: char| matches!(character, '%' | '/') || character.is_alphabetic());
             pieces.push(match number.trim_end_matches('.').parse() {
                 Ok(number) if !glued => Piece::Number(number),
                 _ => Piece::Other,
             });
             rest = if glued {
-                after.trim_start_matches(|c: char| c == '%' || c.is_alphanumeric())
+                after.trim_start_matches(|c: char| matches!(c, '%' | '/') || c.is_alphanumeric())
             } else {
                 after
             };
@@ -227,6 +228,7 @@ struct Counted {
     failed: Option<usize>,
     skipped: Option<usize>,
     total: Option<usize>,
+    first: usize,
     line: usize,
 }
 
@@ -242,6 +244,10 @@ impl Counted {
             *field = Some(field.unwrap_or(0).saturating_add(*number));
         }
         self.line = line;
+    }
+
+    fn says(&self, found: &[(Class, usize)]) -> bool {
+        found.iter().all(|(class, number)| *class == Class::Failed && self.failed == Some(*number))
     }
 
     fn overlaps(&self, found: &[(Class, usize)]) -> bool {
@@ -267,10 +273,12 @@ impl Counted {
     }
 }
 
-/// The tally of an output, where its runner gives one.
-pub(super) fn tally(lines: &[Line]) -> Option<Tally> {
+/// The tally of an output, where its runner gives one, and the words in which it does.
+pub(super) fn tally(lines: &[Line]) -> Option<(Tally, String)> {
     // Cargo counts each binary by itself; every other runner ends with one count of all.
     let mut summed: Option<Counted> = None;
+    // Those that have tests; where it is a single one, its line says it all.
+    let mut binaries: Vec<usize> = Vec::new();
     let mut last: Option<Counted> = None;
     let mut go = Go::default();
     let mut tap = Tap::default();
@@ -280,6 +288,9 @@ pub(super) fn tally(lines: &[Line]) -> Option<Tally> {
             // Nextest shows what the harness of a failing test says, indented.
             if let (0, Some(found)) = (line.indent(), counts(rest)) {
                 summed.get_or_insert_default().add(&found, at);
+                if found.iter().any(|(class, number)| *class != Class::Skipped && *number > 0) {
+                    binaries.push(at);
+                }
             }
             continue;
         }
@@ -292,8 +303,53 @@ pub(super) fn tally(lines: &[Line]) -> Option<Tally> {
             add(&mut last, &found, at);
         }
     }
-    let counted = last.and_then(Counted::tally).or_else(|| summed.and_then(Counted::tally));
-    counted.or_else(|| go.tally()).or_else(|| tap.tally())
+    if let Some((counted, tally)) = last.and_then(|counted| Some((counted, counted.tally()?))) {
+        return Some((tally, summary(lines, counted)));
+    }
+    if let Some((counted, tally)) = summed.and_then(|counted| Some((counted, counted.tally()?))) {
+        let said = match binaries.as_slice() {
+            [] => words_of(&lines[counted.line]),
+            [one] => words_of(&lines[*one]),
+            _ => worded(tally),
+        };
+        return Some((tally, said));
+    }
+    if let Some(tally) = go.tally() {
+        let package = |line: &&Line| line.text.starts_with("FAIL\t") || line.text.starts_with("ok  \t");
+        let broken = lines.iter().rev().find(|line| line.text.starts_with("FAIL\t"));
+        let said = broken.or_else(|| lines.iter().rev().find(package)).map(words_of);
+        let said = said.map_or_else(|| worded(tally), |said| format!("{}; {said}", worded(tally)));
+        return Some((tally, said));
+    }
+    tap.tally().map(|tally| (tally, worded(tally)))
+}
+
+/// A tally in the words that most runners use.
+fn worded(tally: Tally) -> String {
+    let mut words = format!("{} failed, {} passed", tally.failed, tally.passed);
+    if tally.skipped > 0 {
+        words.push_str(&format!(", {} skipped", tally.skipped));
+    }
+    words
+}
+
+/// A line with single blanks, without the rulers about it.
+fn words_of(line: &Line) -> String {
+    let text = line.text.trim_matches(|character: char| matches!(character, '=' | '-' | ' '));
+    let text = &text[..text.floor_char_boundary(LONGEST)];
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What a runner says at the end, on one line or on a few.
+fn summary(lines: &[Line], counted: Counted) -> String {
+    let own = |line: &&Line| {
+        let text = line.trimmed();
+        is_summary(text) || matches!(text, "OK" | "FAILED")
+    };
+    // `OK` stands by itself, below.
+    let to = lines.len().min(counted.line + 3);
+    let said: Vec<String> = lines[counted.first..to].iter().filter(own).take(3).map(words_of).collect();
+    said.join(" ")
 }
 
 /// Go counts nothing: its tests and, without `-v`, its packages are listed.
@@ -358,9 +414,11 @@ impl Tap {
 
 fn add(last: &mut Option<Counted>, found: &[(Class, usize)], at: usize) {
     match last {
+        // Some say it twice: `[  FAILED  ] 2 tests, listed below:`, ` 2 FAILED TESTS`.
+        Some(known) if at - known.line <= 4 * NEAR && known.says(found) => {}
         Some(known) if at - known.line <= NEAR && !known.overlaps(found) => known.add(found, at),
         _ => {
-            let mut counted = Counted::default();
+            let mut counted = Counted { first: at, ..Counted::default() };
             counted.add(found, at);
             *last = Some(counted);
         }
@@ -385,7 +443,7 @@ mod tests {
     use super::*;
 
     fn check(output: &str, expect: Option<(usize, usize, usize)>) {
-        let found = tally(&lines::of(output)).map(|tally| (tally.passed, tally.failed, tally.skipped));
+        let found = tally(&lines::of(output)).map(|(tally, _)| (tally.passed, tally.failed, tally.skipped));
         assert_eq!(found, expect, "{output}");
     }
 
@@ -425,6 +483,10 @@ mod tests {
         );
         check("67% tests passed, 1 tests failed out of 3", Some((2, 1, 0)));
         check("[  PASSED  ] 3 tests.\n[  FAILED  ] 1 test, listed below:", Some((3, 1, 0)));
+        check(
+            "[  PASSED  ] 3 tests.\n[  FAILED  ] 1 test, listed below:\n[  FAILED  ] a.b\n\n 1 FAILED TEST",
+            Some((3, 1, 0)),
+        );
         check("3 examples, 1 failure, 1 pending", Some((1, 1, 1)));
         check("5 runs, 5 assertions, 2 failures, 1 errors, 0 skips", Some((2, 3, 0)));
         check("Tests: 3, Assertions: 4, Failures: 1.", Some((2, 1, 0)));
@@ -442,9 +504,37 @@ mod tests {
         check("ok  \texample.com/x\t0.01s\nok  \texample.com/y\t(cached)", Some((2, 0, 0)));
         check("2 failed\n10 passed", Some((10, 2, 0)));
         check("2 of 3 failed", Some((1, 2, 0)));
+        check("1/3 Test #1: calc ...***Failed 0.01 sec", None);
         check("FAIL\texample.com/x [build failed]\nok  \texample.com/y\t0.1s", Some((0, 1, 0)));
         check("ok 1 - a\nnot ok 2 - b\n1..2\n", Some((1, 1, 0)));
         check("test cases: 2 | 1 passed | 1 failed\nassertions: 9 | 8 passed | 1 failed", Some((1, 1, 0)));
+    }
+
+    #[test]
+    fn counts_are_told_in_the_words_of_the_runner() {
+        let check = |output: &str, expect: &str| {
+            assert_eq!(
+                tally(&lines::of(output)).map(|(_, said)| said).unwrap_or_default(),
+                expect,
+                "{output}"
+            );
+        };
+        check("===== 5 failed, 1 passed in 0.04s =====", "5 failed, 1 passed in 0.04s");
+        check("1 failed, 45 passed\nexit code 1 after 0.1 s", "1 failed, 45 passed");
+        check("Ran 4 tests in 0.001s\n\nFAILED (failures=3)", "Ran 4 tests in 0.001s FAILED (failures=3)");
+        check("Ran 4 tests in 0.001s\n\nOK", "Ran 4 tests in 0.001s OK");
+        check("      Tests  3 failed | 1 passed (4)\n", "Tests 3 failed | 1 passed (4)");
+        check("  1 passing (4ms)\n  2 failing\n", "1 passing (4ms) 2 failing");
+        let cargo = "test result: ok. 3 passed; 0 failed\n";
+        check(
+            &format!("{cargo}\ntest result: ok. 0 passed; 0 failed\n"),
+            "test result: ok. 3 passed; 0 failed",
+        );
+        check(&cargo.repeat(2), "0 failed, 6 passed");
+        check(
+            "--- FAIL: TestA (0.0s)\nFAIL\nFAIL\tx.org/y\t0.1s\nFAIL",
+            "1 failed, 0 passed; FAIL x.org/y 0.1s",
+        );
     }
 
     #[test]

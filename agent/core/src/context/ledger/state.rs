@@ -1,5 +1,5 @@
 //! Owns what was done: files, commands, failing tests, tasks, what was tried in vain.
-//! Uses outcomes, intents and what outputs report of tests.
+//! Uses outcomes, intents and what outputs report of tests; of long ones the file that holds them whole.
 //! Never takes a claim for an effect: what changed comes from outcomes.
 
 mod calls;
@@ -24,6 +24,7 @@ use self::shell::Touch;
 use self::tried::Tried;
 use super::{Line, Section};
 use crate::context::failures::{self, FailureKind, normal_name, same_test};
+use crate::context::texts::{WHOLE_BYTES, read_whole};
 use crate::session::log::{LoggedOutcome, Record};
 use crate::tools::Todo;
 
@@ -226,7 +227,14 @@ impl State {
         let looks = ["git ", "grep ", "rg ", "cat ", "head ", "tail ", "sed ", "ls ", "find ", "less "]
             .iter()
             .any(|start| command.starts_with(start));
-        let report = if looks { failures::Report::default() } else { failures::report(&outcome.text) };
+        // Of a long output the model reads both ends; what failed may stand between them.
+        let whole =
+            outcome.whole.as_deref().filter(|_| !looks).and_then(|path| read_whole(path, WHOLE_BYTES).ok());
+        let report = match &whole {
+            _ if looks => failures::Report::default(),
+            Some(whole) => failures::report(whole),
+            None => failures::report(&outcome.text),
+        };
         let is_test = report.tally.is_some()
             || report.failures.iter().any(|failure| failure.kind == FailureKind::Test)
             || !looks && commands::runs_tests(command);

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::super::{Line, Section};
 use super::calls::clip;
-use crate::context::failures::{Report, Tally};
+use crate::context::failures::Report;
 
 /// Distinct commands that are kept.
 const MOST: usize = 200;
@@ -51,7 +51,7 @@ impl Commands {
         output: &str,
         at: usize,
     ) {
-        let telling = report.tally.map(shown_tally).or_else(|| telling(output, ended));
+        let telling = report.tally.map(|_| clip(&report.summary, TELLING)).or_else(|| telling(output, ended));
         let ran =
             self.ran.entry(command.to_owned()).or_insert(Ran { at, times: 0, ended, telling: None, is_test });
         ran.times += 1;
@@ -107,15 +107,6 @@ impl Commands {
             lines.push(Line { section: Section::Commands, text, weight: 0.2, at: 0 });
         }
     }
-}
-
-/// A tally in the words that most runners use.
-pub(super) fn shown_tally(tally: Tally) -> String {
-    let mut shown = format!("{} failed, {} passed", tally.failed, tally.passed);
-    if tally.skipped > 0 {
-        shown.push_str(&format!(", {} skipped", tally.skipped));
-    }
-    shown
 }
 
 /// How a command ended, by what its tool wrote at the end, or at the beginning, of the result.

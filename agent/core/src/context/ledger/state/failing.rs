@@ -220,8 +220,10 @@ impl Failing {
     /// `name — path:line: message`, the place only where the message does not have it.
     fn told(&self, root: &str) -> String {
         let place = self.place.as_deref().map(|place| place.strip_prefix(root).unwrap_or(place));
-        let place =
-            place.map(|place| place.trim_start_matches('/')).filter(|place| !self.message.contains(place));
+        let place = place.map(|place| place.trim_start_matches('/')).filter(|place| {
+            let path = place.rsplit_once(':').map_or(*place, |(path, _)| path);
+            !self.message.contains(path)
+        });
         let message = match (place, self.message.as_str()) {
             (Some(place), "") => place.to_owned(),
             (Some(place), message) => format!("{place}: {message}"),

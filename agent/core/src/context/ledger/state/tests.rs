@@ -218,7 +218,7 @@ fn other_agents_tools_are_understood() {
         ],
     );
     session.check(Section::Failures, &["x/test_a.py::test_b — assert 1 == 2 [r10]"]);
-    assert_eq!(session.lines(Section::Commands)[0], "`pytest -q` [r10]: 1 failed, 2 passed");
+    assert_eq!(session.lines(Section::Commands)[0], "`pytest -q` [r10]: 1 failed, 2 passed in 0.1s");
 }
 
 #[test]
@@ -256,6 +256,31 @@ fn what_was_denied_refused_or_failed_is_told() {
     );
     session.check(Section::Files, &["changed a.rs [r8]"]);
     session.check(Section::Commands, &[]);
+}
+
+#[test]
+fn failures_in_the_middle_of_a_long_output_are_known() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("whole.log");
+    let noise = "test a::b ... ok\n".repeat(500);
+    let output = cargo(&[("m::deep", 77)], &[]);
+    std::fs::write(&path, format!("{noise}{output}{noise}")).expect("written");
+    let mut session = Session::new();
+    let told = |whole: Option<std::path::PathBuf>| LoggedOutcome {
+        text: "test a::b ... ok\n… 900 lines left out …\nexit code 101 after 2.0 s".into(),
+        whole,
+        ..Default::default()
+    };
+    session.outcome("bash", json!({ "command": "cargo test" }), told(Some(path.clone())));
+    assert!(
+        session.lines(Section::Failures)[0].contains("left: 77"),
+        "{:?}",
+        session.lines(Section::Failures)
+    );
+    // Without the file, what the model read is all there is.
+    let mut session = Session::new();
+    session.outcome("bash", json!({ "command": "cargo test" }), told(Some(folder.path().join("gone.log"))));
+    session.check(Section::Failures, &[]);
 }
 
 #[test]
@@ -309,7 +334,10 @@ fn much_of_anything_is_bounded() {
     assert!(lines.len() < 2_000 && bytes < 400_000, "{} {bytes}", lines.len());
     for (section, newest) in [
         (Section::Files, "changed src/f2999.rs [r23996]"),
-        (Section::Commands, "`cargo test -p c2999` [r23994]: exit code 101, 1 failed, 1 passed"),
+        (
+            Section::Commands,
+            "`cargo test -p c2999` [r23994]: exit code 101, test result: FAILED. 1 passed; 1 failed; 0 ignored",
+        ),
         (
             Section::Failures,
             "m2999::t — panicked at src/lib.rs:2999:5: assertion `left == right` failed left: 2999 right: 1 [r23994]",
@@ -362,7 +390,7 @@ fn four_hundred_turns_later_every_question_has_its_answer() {
             &passing.iter().map(String::as_str).collect::<Vec<_>>(),
         );
         session.run(&format!("cargo test -p s{suite}"), 101, &output);
-        tallies[suite] = format!("{} failed, {} passed", mine.len(), passing.len());
+        tallies[suite] = format!("{} passed; {} failed; 0 ignored", passing.len(), mine.len());
         if turn % 10 == 0 {
             open.push(format!("task {turn}"));
             if open.len() > 5 {
