@@ -160,11 +160,11 @@ pub(super) fn places(path: &str) -> Vec<String> {
 /// Whether a query asks for something that was said or shown, whose line has the words of the question. Otherwise it says
 /// what is to be done, and the lines that it is done to stand beside those that have its words.
 fn asks(text: &str) -> bool {
-    let first = text.split_whitespace().next().unwrap_or_default().to_lowercase();
-    let opening = [
-        "what", "which", "where", "who", "whose", "whom", "when", "why", "how", "what's", "where's", "who's",
-    ];
-    text.contains('?') || opening.contains(&first.as_str())
+    // What follows may be an error, in which such a mark means something else.
+    let line = text.trim_start().lines().next().unwrap_or_default().to_lowercase();
+    let first = line.split(|letter: char| !letter.is_alphabetic()).next().unwrap_or_default();
+    let opening = ["what", "which", "where", "who", "whose", "whom", "when", "why", "how"];
+    line.trim_end().ends_with('?') || line.contains("? ") || opening.contains(&first)
 }
 
 /// Points that passages have by what stands around them.
@@ -235,4 +235,33 @@ fn first(mut scored: Vec<Scored>, limit: usize) -> Vec<Scored> {
     }
     scored.sort_unstable_by(order);
     scored
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_are_told_from_tasks() {
+        let check = |text: &str, expect: bool| assert_eq!(asks(text), expect, "{text:?}");
+        check("Where should it go?", true);
+        check("\n  what's the limit", true);
+        check("Who reviews it? And the other one.", true);
+        check("Make `open` faster\nerror: the `?` operator: why?", false);
+        check("use `read()?` in both", false);
+        check("", false);
+    }
+
+    #[test]
+    fn a_path_has_the_ends_of_its_components() {
+        let check = |path: &str, expect: &[&str]| assert_eq!(places(path), expect, "{path:?}");
+        check("src/Store/a.rs", &["src/store/a.rs", "store/a.rs", "a.rs"]);
+        check("/a.rs:12:4", &["a.rs"]);
+        check("C\\b.cs", &["c/b.cs", "b.cs"]);
+        check("1/2/3/4/5/6/7/8", &["3/4/5/6/7/8", "4/5/6/7/8", "5/6/7/8", "6/7/8", "7/8", "8"]);
+        check("word", &[]);
+        check(&"a/".repeat(300), &[]);
+        check("/", &[]);
+        check("é/ü.rs", &["é/ü.rs", "ü.rs"]);
+    }
 }
