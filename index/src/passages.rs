@@ -282,7 +282,7 @@ impl Passages {
         let (view, groups) = self.state()?;
         let limit = if query.limit == 0 { USUAL_LIMIT } else { query.limit };
         let embed = self.embed.as_deref().filter(|_| view.has_vectors());
-        let question = embed.and_then(|embed| meaning::Question::new(embed, query.text));
+        let question = embed.and_then(|embed| meaning::Question::new(embed, rank::first_line(query.text)));
         let found = rank::search(&view, &groups, query, question.as_ref(), limit)
             .map_err(failed(self.folder.as_deref()))?;
         let names = groups.by_number();

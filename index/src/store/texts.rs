@@ -510,6 +510,11 @@ impl TextView {
         self.means[scored]
     }
 
+    /// How many documents hold a term in a field.
+    pub(crate) fn holding(&self, field: TextField, term: &str) -> Result<u64, Failure> {
+        Ok(self.searcher.doc_freq(&Term::from_field_text(self.fields.of(field), term))?)
+    }
+
     /// Every document that holds a term in a field, in rising order, in place of what was in `into`.
     pub(crate) fn holders(
         &self,

@@ -92,8 +92,20 @@ impl<'a> Candidates<'a> {
         Some(*slot as usize - 1)
     }
 
-    /// Score one term by all fields together. How rare it is counts by documents, wherever in them it stands.
-    pub(super) fn term(&mut self, term: &str, weight: f32) -> Result<(), Failure> {
+    /// How much a term says at most, by the number of passages that hold it.
+    pub(super) fn rarity_of(&self, holding: f32) -> f32 {
+        (1.0 + (self.belonging - holding + 0.5).max(0.0) / (holding + 0.5)).ln()
+    }
+
+    /// The same before the term is scored, those that do not belong included; 0 where no text holds it.
+    pub(super) fn rarity(&self, term: &str) -> Result<f32, Failure> {
+        let holding = self.view.holding(TextField::Body, term)?;
+        Ok(if holding == 0 { 0.0 } else { self.rarity_of(holding as f32) })
+    }
+
+    /// Score one term by all fields together. How rare it is counts by documents, wherever in them it stands. Gives what it
+    /// is worth where it stands.
+    pub(super) fn term(&mut self, term: &str, weight: f32) -> Result<f32, Failure> {
         let mut touched = std::mem::take(&mut self.touched);
         let mut holders = std::mem::take(&mut self.holders);
         touched.clear();
@@ -112,7 +124,7 @@ impl<'a> Candidates<'a> {
         }
         self.terms += 1;
         let holding = touched.len() as f32;
-        let rarity = (1.0 + (self.belonging - holding + 0.5) / (holding + 0.5)).ln();
+        let rarity = self.rarity_of(holding);
         for &slot in &touched {
             let fields = std::mem::take(&mut self.at_hand[slot]);
             let sum: f32 = fields.iter().sum();
@@ -126,8 +138,9 @@ impl<'a> Candidates<'a> {
                 self.files.entry(file).or_default().add(self.terms, points);
             }
         }
+        let worth = if touched.is_empty() { 0.0 } else { weight * rarity };
         (self.touched, self.holders) = (touched, holders);
-        Ok(())
+        Ok(worth)
     }
 
     /// Points for every passage that has a whole name or path: the fewer have it, the more. Gives how many have it.
