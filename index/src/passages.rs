@@ -8,7 +8,7 @@ mod meaning;
 mod rank;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::refresh::{CacheLock, lock};
@@ -128,6 +128,8 @@ pub struct Passages {
     groups: Groups,
     /// What the last commit of this process said.
     committed: Arc<Groups>,
+    /// What another process may have committed since: the payload it was read from, and what it says.
+    seen: Mutex<Option<(Option<String>, Arc<Groups>)>>,
     changed: bool,
     forgot: bool,
     lock: Option<CacheLock>,
@@ -152,6 +154,7 @@ impl Passages {
             folder: None,
             groups: Groups::default(),
             committed: Arc::default(),
+            seen: Mutex::default(),
             changed: false,
             forgot: false,
             lock: None,
@@ -179,6 +182,7 @@ impl Passages {
             folder: Some(folder.to_owned()),
             groups: Groups::default(),
             committed: Arc::default(),
+            seen: Mutex::default(),
             changed: false,
             forgot: false,
             lock: None,
@@ -355,12 +359,22 @@ impl Passages {
 
     fn state(&self) -> Result<(Arc<TextView>, Arc<Groups>), IndexError> {
         let failed = failed(self.folder.as_deref());
-        if self.folder.is_none() || self.lock.is_some() {
-            return Ok((self.store.view().map_err(failed)?, Arc::clone(&self.committed)));
+        let mut groups = Arc::clone(&self.committed);
+        // While this process writes, no other does.
+        if self.folder.is_some() && self.lock.is_none() {
+            let (payload, _) = self.store.payload().map_err(&failed)?;
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            groups = match &*seen {
+                Some((known, groups)) if *known == payload => Arc::clone(groups),
+                _ => {
+                    self.store.look();
+                    let groups = Arc::new(self.read_groups()?);
+                    *seen = Some((payload, Arc::clone(&groups)));
+                    groups
+                }
+            };
         }
-        self.store.look();
-        let groups = self.read_groups()?;
-        Ok((self.store.view().map_err(failed)?, Arc::new(groups)))
+        Ok((self.store.view().map_err(failed)?, groups))
     }
 
     fn read_groups(&self) -> Result<Groups, IndexError> {

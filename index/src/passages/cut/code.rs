@@ -11,6 +11,8 @@ use std::ops::Range;
 /// A span of more lines is cut. With 60, .56 of the lines that a change touches were among the first 2,000 tokens, with 30
 /// and 20 .60 and .62; at 4,000 tokens there is no difference.
 const MOST: u32 = 24;
+/// A longer text is cut at blank lines alone: a megabyte takes a third of a second to parse.
+const MOST_TO_PARSE: usize = 512 << 10;
 /// So many bytes of signatures around a passage are searched with it.
 const MOST_OF_A_HEADER: usize = 400;
 
@@ -27,7 +29,11 @@ pub(super) fn code(lines: &Lines<'_>, path: &str, pieces: &mut Vec<Piece>) {
         source.push('\n');
     }
     let index = LineIndex::new(&source);
-    let tags = tags(&source, languages::of(path, &source), is_test_path(path)).definitions;
+    let tags = if source.len() > MOST_TO_PARSE {
+        Vec::new()
+    } else {
+        tags(&source, languages::of(path, &source), is_test_path(path)).definitions
+    };
     for chunk in chunks(&source, &index, &tags) {
         let symbol = chunk.symbol.and_then(|symbol| tags.get(symbol));
         let is_test = is_test_path(path) || symbol.is_some_and(|tag| tag.is_test);

@@ -128,6 +128,14 @@ fn huge_texts_are_read_at_their_ends() {
 }
 
 #[test]
+fn huge_code_is_not_parsed() {
+    let source = "fn wake() {\n    work();\n}\n\n".repeat(30_000);
+    let pieces = cut(TextKind::Code, Some("a.rs"), &source);
+    assert!(pieces.len() > 3_000);
+    assert!(pieces.iter().all(|piece| piece.names.is_empty() && piece.last - piece.first < 60));
+}
+
+#[test]
 fn a_huge_line_is_searched_at_its_beginning() {
     let text = "words, ".repeat(10_000_000 / 7);
     for kind in KINDS {
