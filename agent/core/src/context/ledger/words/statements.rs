@@ -130,41 +130,71 @@ impl Cutter {
 
     fn close(&mut self, text: &str, offset: usize) {
         let lines = std::mem::take(&mut self.open);
-        let (Some(kind), Some(first), Some(last)) = (self.kind.take(), lines.first(), lines.last()) else {
+        let Some(kind) = self.kind.take() else { return };
+        if kind == Line::Prose {
+            for part in flows(text, &lines) {
+                self.push(text, offset, part, Form::Sentence);
+            }
             return;
+        }
+        let form = match kind {
+            Line::Item => Form::Item,
+            Line::Heading => Form::Heading,
+            _ => Form::Matter,
         };
+        self.push(text, offset, &lines, form);
+    }
+
+    fn push(&mut self, text: &str, offset: usize, lines: &[Range<usize>], form: Form) {
+        let (Some(first), Some(last)) = (lines.first(), lines.last()) else { return };
         let whole = first.start..last.end;
         let wrapped = lines.len() > 1
-            && lines[..lines.len() - 1].iter().all(|line| {
-                let columns = text[line.clone()].chars().take(COLUMNS.end + 1).count();
-                COLUMNS.contains(&columns)
-            });
-        let length = whole.len();
-        let mut push = |range: Range<usize>, form: Form| {
+            && lines[..lines.len() - 1].iter().all(|line| COLUMNS.contains(&columns(&text[line.clone()])));
+        let pieces = match form {
+            Form::Matter | Form::Heading => vec![whole.clone()],
+            Form::Item => sentences(text, whole.start + bullet_length(&text[whole.clone()])..whole.end),
+            Form::Sentence => sentences(text, whole.clone()),
+        };
+        for range in pieces {
             let range = trim(text, range);
             if !range.is_empty() {
-                let range = range.start + offset..range.end + offset;
-                let (paragraph, lines) = (self.paragraph, lines.len());
-                self.found.push(Statement { range, form, paragraph, lines, wrapped, length });
-            }
-        };
-        match kind {
-            Line::Blank => {}
-            Line::Matter => push(whole, Form::Matter),
-            Line::Heading => push(whole, Form::Heading),
-            Line::Item => {
-                let body = whole.start + bullet_length(&text[whole.clone()]);
-                for range in sentences(text, body..whole.end) {
-                    push(range, Form::Item);
-                }
-            }
-            Line::Prose => {
-                for range in sentences(text, whole) {
-                    push(range, Form::Sentence);
-                }
+                self.found.push(Statement {
+                    range: range.start + offset..range.end + offset,
+                    form,
+                    paragraph: self.paragraph,
+                    lines: lines.len(),
+                    wrapped,
+                    length: whole.len(),
+                });
             }
         }
     }
+}
+
+fn columns(line: &str) -> usize {
+    line.chars().take(COLUMNS.end + 1).count()
+}
+
+/// Columns that a writer who breaks lines at a width may leave empty.
+const RAGGED: usize = 10;
+
+/// The parts of a block of lines that were each written in one go: a line that ends although the next word would have
+/// fitted ends on purpose.
+fn flows<'a>(text: &str, lines: &'a [Range<usize>]) -> Vec<&'a [Range<usize>]> {
+    let width = lines.iter().map(|line| columns(&text[line.clone()])).max().unwrap_or_default();
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for at in 1..lines.len() {
+        let word = text[lines[at].clone()].split_whitespace().next().unwrap_or_default();
+        let before = columns(&text[lines[at - 1].clone()]);
+        let fits = before + 1 + columns(word) + RAGGED < width;
+        if fits || !COLUMNS.contains(&width) {
+            parts.push(&lines[start..at]);
+            start = at;
+        }
+    }
+    parts.push(&lines[start..]);
+    parts
 }
 
 /// Which lines stand in fences of code. An excerpt may begin or end within a fence, so that marks stand in pairs the
@@ -440,8 +470,14 @@ mod tests {
             &["one thing", "another\n  that goes on", "end"],
         );
         check("1. first\n2) second", &["first", "second"]);
-        check("a line that\ngoes on here\n\nnext", &["a line that\ngoes on here", "next"]);
+        check(
+            "a line that is long enough to be broken by hand or by\na program that goes on here\n\nnext",
+            &["a line that is long enough to be broken by hand or by\na program that goes on here", "next"],
+        );
         check("# Title\ntext", &["# Title", "text"]);
+        check("use tabs\nno new files\nport is 5000", &["use tabs", "no new files", "port is 5000"]);
+        let wrapped = "The reader used to keep the whole of its input in memory, which was a\nburden on small machines and of no use to anybody.";
+        check(&format!("Mind the port, it is 91.\n{wrapped}"), &["Mind the port, it is 91.", wrapped]);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(super) struct Profile {
     values: Vec<(String, Kind)>,
     /// Words that it negates.
     negated: Vec<String>,
+    /// The word it begins with, after an article.
+    head: Option<String>,
     /// It denies as a whole.
     denies: bool,
     /// It speaks of a change.
@@ -112,6 +114,9 @@ impl Profile {
                 profile.negated.push(stem.clone());
             }
             clause.subject.push(stem.clone());
+            if at == 0 || at == 1 && ARTICLES.contains(&words[0].text.to_lowercase().as_str()) {
+                profile.head = Some(stem.clone());
+            }
             let first = at == 0 && word.text.starts_with(char::is_uppercase);
             profile.subject.push(Subject { stem: stem.clone(), before: before.replace(stem), first });
         }
@@ -208,6 +213,11 @@ pub(super) fn relation(newer: &Profile, older: &Profile) -> Relation {
         value && (beside || older.subject.len() <= 1)
             || older.has(word) && (beside || older.subject.len() <= 2)
     });
+    // Two statements that begin with different things are about different things.
+    let heads = match (&newer.head, &older.head) {
+        (Some(new), Some(old)) => new != old && !older.has(new) && !newer.has(old),
+        _ => false,
+    };
     // A value that the newer has and the older has not, of a kind that the older has.
     let other_value = newer.values.iter().any(|(value, kind)| {
         !older.values.iter().any(|(known, _)| known == value)
@@ -229,10 +239,19 @@ pub(super) fn relation(newer: &Profile, older: &Profile) -> Relation {
         };
         subject.before.is_none() && newer.subject.iter().any(|other| qualified(&other))
     });
+    // A value may be a plain word at the end: the level is warn, the level is info now.
+    let ends = |one: &Profile, other: &Profile| one.subject.last().is_some_and(|last| !other.has(&last.stem));
+    let other_word =
+        old_only == 1 && new_only == 1 && shared.len() >= 2 && ends(newer, older) && ends(older, newer);
+    // Allowing one thing does not allow another.
+    let identifies = |one: &Profile| one.values.iter().any(|(_, kind)| *kind == Kind::Identifier);
+    let untouched = flips && !named && identifies(older) && identifies(newer);
     let holds =
         if newer.retracts && named || other_value && newer.frame.is_some() && newer.frame == older.frame {
             true
-        } else if conflicting(newer, older, &shared) {
+        } else if untouched {
+            false
+        } else if heads || conflicting(newer, older, &shared) {
             quoted && newer.change && new_value && !shared.is_empty() && old_only <= 1
         } else if negates {
             old_only <= 2
@@ -248,7 +267,7 @@ pub(super) fn relation(newer: &Profile, older: &Profile) -> Relation {
                 }
                 many => 2 * many >= older.subject.len().min(newer.subject.len()),
             };
-            enough && (other_value || flips || quoted && new_value)
+            enough && (other_value || other_word || flips || quoted && new_value)
                 || quoted && new_value && !shared.is_empty() && old_only <= 2
         } else {
             shared.len() >= 2
@@ -292,250 +311,61 @@ fn stands_in_part(newer: &Profile, older: &Profile) -> bool {
 }
 
 /// Taking back what was said just before.
+#[rustfmt::skip]
 const RETRACTS: &[&str] = &[
-    "scratch that",
-    "scratch",
-    "forget that",
-    "forget what",
-    "ignore what",
-    "never mind",
-    "nevermind",
-    "disregard",
-    "strike that",
-    "take that back",
-    "on second thought",
-    "on second thoughts",
-    "correction",
-    "i was wrong",
-    "i misspoke",
-    "vergiss",
-    "oublie",
-    "oubliez",
-    "belay that",
-    "changed my mind",
-    "cancel that",
+    "scratch that", "scratch", "forget that", "forget what", "ignore what", "never mind", "nevermind", "disregard",
+    "strike that", "take that back", "on second thought", "on second thoughts", "correction", "i was wrong",
+    "i misspoke", "vergiss", "oublie", "oubliez", "belay that", "changed my mind", "cancel that",
 ];
 
 /// Speaking of a change.
+#[rustfmt::skip]
 const CHANGES: &[&str] = &[
-    "instead",
-    "now",
-    "no longer",
-    "anymore",
-    "any more",
-    "changed",
-    "change of plan",
-    "change of plans",
-    "changes to",
-    "raised",
-    "lowered",
-    "lifted",
-    "moved",
-    "moves to",
-    "switched",
-    "switching",
-    "renamed",
-    "restarted",
-    "replaced",
-    "replaces",
-    "updated",
-    "bumped",
-    "relaxed",
-    "tightened",
-    "extended",
-    "from today",
-    "from now on",
-    "as of",
-    "starting",
-    "actually",
-    "after all",
-    "slipped",
-    "postponed",
-    "on leave",
-    "away",
-    "travelling",
-    "traveling",
-    "sick",
-    "ill",
-    "took over",
-    "takes over",
-    "taking over",
-    "rather",
-    "is gone",
-    "has left",
-    "left the team",
-    "until",
-    "revised",
-    "new plan",
-    "make that",
-    "make it",
-    "not anymore",
-    "ab sofort",
-    "stattdessen",
-    "jetzt",
-    "nicht mehr",
-    "ab heute",
-    "désormais",
-    "plutôt",
-    "maintenant",
-    "finalement",
-    "update",
-    "pushed back",
-    "went up",
-    "went down",
-    "gone up",
-    "gone down",
-    "up to",
-    "down to",
-    "increased",
-    "decreased",
-    "reduced",
+    "instead", "now", "no longer", "anymore", "any more", "changed", "change of plan", "change of plans",
+    "changes to", "raised", "lowered", "lifted", "moved", "moves to", "switched", "switching", "renamed",
+    "restarted", "replaced", "replaces", "updated", "bumped", "relaxed", "tightened", "extended", "from today",
+    "from now on", "as of", "starting", "actually", "after all", "slipped", "postponed", "on leave", "on holiday",
+    "on vacation", "out of office", "unavailable", "out sick", "retired", "away", "travelling", "traveling", "sick",
+    "ill", "took over", "takes over", "taking over", "rather", "is gone", "has left", "left the team", "until",
+    "revised", "new plan", "make that", "make it", "not anymore", "ab sofort", "stattdessen", "jetzt", "nicht mehr",
+    "ab heute", "désormais", "plutôt", "maintenant", "finalement", "update", "pushed back", "went up", "went down",
+    "gone up", "gone down", "up to", "down to", "increased", "decreased", "reduced",
 ];
 const CHANGES_UNSPACED: &[&str] = &["改为", "改成", "现在", "不再", "变更"];
 
 /// The same, word by word: they are not the subject.
+#[rustfmt::skip]
 const CHANGE_WORDS: &[&str] = &[
-    "instead",
-    "longer",
-    "changed",
-    "change",
-    "changes",
-    "plan",
-    "plans",
-    "raised",
-    "lowered",
-    "lifted",
-    "moved",
-    "moves",
-    "switched",
-    "switching",
-    "renamed",
-    "restarted",
-    "replaced",
-    "replaces",
-    "updated",
-    "bumped",
-    "relaxed",
-    "tightened",
-    "extended",
-    "today",
-    "starting",
-    "actually",
-    "slipped",
-    "postponed",
-    "leave",
-    "away",
-    "travelling",
-    "traveling",
-    "sick",
-    "scratch",
-    "forget",
-    "correction",
-    "rather",
-    "said",
-    "revised",
-    "update",
-    "sofort",
-    "jetzt",
-    "heute",
-    "mehr",
-    "maintenant",
-    "désormais",
-    "increased",
-    "decreased",
-    "reduced",
-    "mind",
-    "thought",
-    "tomorrow",
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
+    "instead", "longer", "changed", "change", "changes", "plan", "plans", "raised", "lowered", "lifted", "moved",
+    "moves", "switched", "switching", "renamed", "restarted", "replaced", "replaces", "updated", "bumped",
+    "relaxed", "tightened", "extended", "today", "starting", "actually", "slipped", "postponed", "leave", "away",
+    "travelling", "traveling", "sick", "scratch", "forget", "correction", "rather", "said", "revised", "update",
+    "sofort", "jetzt", "heute", "mehr", "maintenant", "désormais", "increased", "decreased", "reduced", "mind",
+    "thought", "tomorrow", "monday", "tuesday", "wednesday", "thursday", "friday", "raise", "lower", "bump", "move",
+    "rename", "make", "switch", "holiday", "vacation",
 ];
 
 /// Verbs that any subject takes.
+#[rustfmt::skip]
 const LIGHT: &[&str] = &[
-    "run",
-    "runs",
-    "running",
-    "listen",
-    "listens",
-    "sits",
-    "points",
-    "goes",
-    "becomes",
-    "stay",
-    "stays",
-    "keep",
-    "keeps",
-    "remains",
-    "work",
-    "works",
-    "thing",
-    "things",
-    "everything",
-    "anything",
-    "new",
-    "old",
-    "current",
-    "want",
-    "prefer",
-    "please",
-    "default",
-    "sure",
-    "note",
-    "reminder",
-    "percent",
+    "run", "runs", "running", "listen", "listens", "sits", "points", "goes", "becomes", "stay", "stays", "keep",
+    "keeps", "remains", "work", "works", "thing", "things", "everything", "anything", "new", "old", "current",
+    "want", "prefer", "please", "default", "sure", "note", "reminder", "percent",
 ];
+
+const ARTICLES: &[&str] = &["the", "our", "a", "an", "my", "its", "der", "die", "das", "le", "la", "les"];
 
 /// What people do.
+#[rustfmt::skip]
 const PERSONAL: &[&str] = &[
-    "reviews",
-    "owns",
-    "merges",
-    "approves",
-    "signs",
-    "handles",
-    "decides",
-    "maintains",
-    "will",
-    "does",
-    "takes",
-    "took",
-    "left",
-    "says",
-    "wants",
-    "knows",
-    "writes",
-    "runs",
-    "checks",
-    "leads",
-    "covers",
+    "reviews", "owns", "merges", "approves", "signs", "handles", "decides", "maintains", "will", "does", "takes",
+    "took", "left", "says", "wants", "knows", "writes", "runs", "checks", "leads", "covers",
 ];
 
+#[rustfmt::skip]
 const DENIALS: &[&str] = &[
-    "not",
-    "no",
-    "never",
-    "don't",
-    "dont",
-    "can't",
-    "cannot",
-    "won't",
-    "nothing",
-    "nobody",
-    "without",
-    "stop",
-    "avoid",
-    "nicht",
-    "kein",
-    "keine",
-    "nie",
-    "pas",
-    "jamais",
-    "forbidden",
-    "banned",
+    "not", "no", "never", "don't", "dont", "can't", "cannot", "won't", "nothing", "nobody", "without", "stop",
+    "avoid", "nicht", "kein", "keine", "nie", "pas", "jamais", "forbidden", "banned",
 ];
 
 #[cfg(test)]

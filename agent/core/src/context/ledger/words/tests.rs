@@ -196,17 +196,17 @@ fn memory_is_bounded_and_the_weighty_stays() {
     let mut words = Words::default();
     let prompt = |text: String| Record::Prompt { turn: 1, text };
     words.absorb(0, &prompt("Start.\n\nNever push to the branch named frozen-3.".into()));
-    for at in 1..3_000 {
+    for at in 1..900 {
         words.absorb(at, &prompt(format!("And then item {at} of the list")));
     }
     assert!(words.kept.len() <= KEPT);
     assert!(words.lines(usize::MAX).iter().any(|line| line.text.contains("frozen-3")));
     let mut long = String::from("Fix this.\n\n");
-    for at in 0..200_000 {
+    for at in 0..40_000 {
         long.push_str(&format!("line {at} of a log that goes on and on\n"));
     }
     long.push_str("\nDo not touch the schema.");
-    words.absorb(3_000, &prompt(long));
+    words.absorb(900, &prompt(long));
     assert!(words.kept.len() <= KEPT);
     assert!(words.lines(usize::MAX).iter().any(|line| line.text == "Do not touch the schema."));
 }
