@@ -226,7 +226,7 @@ impl State {
         }
         let looks = ["git ", "grep ", "rg ", "cat ", "head ", "tail ", "sed ", "ls ", "find ", "less "]
             .iter()
-            .any(|start| command.starts_with(start));
+            .any(|start| failing::without_folder(command).starts_with(start));
         // Of a long output the model reads both ends; what failed may stand between them.
         let whole =
             outcome.whole.as_deref().filter(|_| !looks).and_then(|path| read_whole(path, WHOLE_BYTES).ok());
@@ -245,8 +245,10 @@ impl State {
         let honest = !command.contains(['|', ';']) && !command.contains("||");
         let clean = is_test && ended == Ended::Code(0) && honest && report.failures.is_empty();
         let files = &self.files;
-        self.failures
-            .add(Run { command, report: &report, clean, at }, &|after| files.changed_since(after, IN_VAIN));
+        let succeeded = honest && ended == Ended::Code(0);
+        self.failures.add(Run { command, report: &report, clean, succeeded, at }, &|after| {
+            files.changed_since(after, IN_VAIN)
+        });
     }
 }
 

@@ -58,6 +58,8 @@ pub(super) struct Run<'a> {
     pub(super) report: &'a Report,
     /// Whether the runner ended well and its command says so: nothing failed.
     pub(super) clean: bool,
+    /// Whether the command ended well.
+    pub(super) succeeded: bool,
     pub(super) at: usize,
 }
 
@@ -65,38 +67,41 @@ impl Failures {
     /// Take in a run. `changed_since` names files changed after an entry.
     pub(super) fn add(&mut self, run: Run, changed_since: &dyn Fn(usize) -> Vec<String>) {
         let family = family(run.command);
-        // Errors of a compiler are all told in every run.
-        self.known.retain(|known| !(known.kind == FailureKind::Error && related(&known.command, &family)));
-        let mut passed: HashMap<&str, Vec<&str>> = HashMap::new();
-        let all_passed: HashSet<&str> = run.report.passed.iter().map(String::as_str).collect();
-        for name in &run.report.passed {
-            passed.entry(name.rsplit(' ').next().unwrap_or(name)).or_default().push(name);
-        }
-        for known in &mut self.known {
-            if known.since > Since::Passed(run.at) || matches!(known.since, Since::Passed(_)) {
-                let last = known.normal.rsplit(' ').next().unwrap_or(&known.normal);
-                let listed = passed
-                    .get(last)
-                    .is_some_and(|names| names.iter().any(|name| same_test(name, &known.normal)));
-                let in_file = || known.file_in(&all_passed);
-                let counted =
-                    run.report.tally.is_some_and(|tally| tally.failed == 0 && tally.passed > 0) || run.clean;
-                let failing_listed = run
-                    .report
-                    .failures
-                    .iter()
-                    .any(|failure| same_test(&normal_name(&failure.full_name), &known.normal));
-                if failing_listed {
-                    continue;
-                }
-                if listed || in_file() || counted && covers(&family, known) {
-                    known.since = Since::Passed(run.at);
-                } else if known.command == family
-                    && !matches!(known.since, Since::Passed(_))
-                    && ran_tests(run.report)
-                {
-                    known.since = Since::Unnamed(run.at);
-                }
+        let tally = run.report.tally;
+        let healthy = tally.is_some_and(|tally| tally.failed == 0 && tally.passed > 0) || run.clean;
+        // Errors of a compiler are all told in every run, and none is left where its program did its work.
+        let built = run.succeeded || tally.is_some_and(|tally| tally.passed > 0);
+        self.known.retain(|known| {
+            let gone =
+                related(&known.command, &family) || built && program(&known.command) == program(&family);
+            !(known.kind == FailureKind::Error && gone)
+        });
+        let failing: HashSet<String> =
+            run.report.failures.iter().map(|failure| normal_name(&failure.full_name)).collect();
+        let passed: HashSet<&str> = run.report.passed.iter().map(String::as_str).collect();
+        let by_last_word = |names: &mut dyn Iterator<Item = &str>| {
+            let mut map: HashMap<String, Vec<String>> = HashMap::new();
+            for name in names {
+                map.entry(last_word(name).to_owned()).or_default().push(name.to_owned());
+            }
+            map
+        };
+        let failing = by_last_word(&mut failing.iter().map(String::as_str));
+        let listed = by_last_word(&mut passed.iter().copied());
+        let among = |map: &HashMap<String, Vec<String>>, name: &str| {
+            map.get(last_word(name)).is_some_and(|names| names.iter().any(|other| same_test(other, name)))
+        };
+        for known in self.known.iter_mut().filter(|known| known.kind == FailureKind::Test) {
+            if among(&failing, &known.normal) {
+                continue;
+            }
+            if among(&listed, &known.normal) || known.file_in(&passed) || healthy && covers(&family, known) {
+                known.since = Since::Passed(run.at);
+            } else if known.command == family
+                && !matches!(known.since, Since::Passed(_))
+                && ran_tests(run.report)
+            {
+                known.since = Since::Unnamed(run.at);
             }
         }
         for failure in &run.report.failures {
@@ -189,7 +194,7 @@ impl Failures {
                 // What was fixed is asked for, too, for a while.
                 Since::Passed(_) => {
                     passed += 1;
-                    if passed <= FIXED { 0.7 } else { 0.3 }
+                    if passed <= FIXED { 0.6 } else { 0.3 }
                 }
             };
             let mark = match known.since {
@@ -262,6 +267,24 @@ pub(super) fn family(command: &str) -> String {
     words.join(" ")
 }
 
+fn last_word(name: &str) -> &str {
+    name.rsplit(' ').next().unwrap_or(name)
+}
+
+/// The program of a command, without a change of folder before it.
+pub(super) fn program(command: &str) -> &str {
+    without_folder(command).split(' ').next().unwrap_or(command)
+}
+
+/// A command without `cd somewhere &&` before it.
+pub(super) fn without_folder(command: &str) -> &str {
+    let mut command = command;
+    while let Some((_, rest)) = command.strip_prefix("cd ").and_then(|rest| rest.split_once("&& ")) {
+        command = rest.trim_start();
+    }
+    command
+}
+
 fn related(one: &str, two: &str) -> bool {
     one == two || one.starts_with(&format!("{two} ")) || two.starts_with(&format!("{one} "))
 }
@@ -290,5 +313,8 @@ mod tests {
         check("cargo test 2>&1 | tail -20", "cargo test");
         check("cargo test | sort", "cargo test | sort");
         check("", "");
+        assert_eq!(program("cd a/b && cargo test"), "cargo");
+        assert_eq!(without_folder("cd a && cd b && cat x.log"), "cat x.log");
+        assert_eq!(without_folder("cd a"), "cd a");
     }
 }

@@ -259,6 +259,21 @@ fn what_was_denied_refused_or_failed_is_told() {
 }
 
 #[test]
+fn errors_of_a_compiler_are_those_of_the_newest_run() {
+    let mut session = Session::new();
+    let error = |line: u32| format!("error[E0425]: cannot find value `y`\n --> src/lib.rs:{line}:2\n");
+    session.run("cargo check", 101, &error(3));
+    session.run("cargo check", 101, &error(5));
+    session.check(Section::Failures, &["src/lib.rs:5: error[E0425]: cannot find value `y` [r4]"]);
+    // A command that shows a log is no run.
+    session.run("cd target && cat build.log", 0, &error(7));
+    session.run("npm run build", 0, "done");
+    session.check(Section::Failures, &["src/lib.rs:5: error[E0425]: cannot find value `y` [r4]"]);
+    session.run("cargo build", 0, "");
+    session.check(Section::Failures, &[]);
+}
+
+#[test]
 fn failures_in_the_middle_of_a_long_output_are_known() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("whole.log");
