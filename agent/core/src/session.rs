@@ -5,6 +5,7 @@
 pub mod journal;
 pub mod log;
 pub mod resume;
+mod window;
 
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -406,20 +407,16 @@ impl Session {
                 None => {}
                 Some(Op::Shutdown) => break,
                 Some(Op::Undo) => self.undo().await,
-                Some(Op::Prompt { text }) => {
-                    self.prompts += 1;
-                    // A session that goes on is told of changes; one prompt is not worth the watches.
-                    if control.interactive && self.prompts == 2 {
-                        self.watch();
-                    }
+                Some(Op::Context) => self.show_context(),
+                Some(op @ (Op::Prompt { .. } | Op::Compact { .. })) => {
                     let turn_cancel = cancel.child_token();
                     control.begin_turn(turn_cancel.clone());
-                    let turn = self.run_turn(text, turn_cancel.clone());
+                    let turn = self.work(op, turn_cancel.clone());
                     tokio::pin!(turn);
                     let mut open = true;
                     loop {
                         tokio::select! {
-                            _report = &mut turn => break,
+                            () = &mut turn => break,
                             () = events.closed(), if !turn_cancel.is_cancelled() => turn_cancel.cancel(),
                             op = ops.recv(), if open => match op {
                                 Some(op) => waiting.extend(control.handle(op)),
@@ -444,6 +441,22 @@ impl Session {
             control.notice(Level::Error, format!("the session could not be written: {error}"), None);
         }
         control.emit(Event::SessionEnded { session_id: self.id.clone() });
+    }
+
+    /// What takes its time and can be interrupted: a turn, or a summary.
+    async fn work(&mut self, op: Op, cancel: CancellationToken) {
+        match op {
+            Op::Prompt { text } => {
+                self.prompts += 1;
+                // A session that goes on is told of changes; one prompt is not worth the watches.
+                if self.control.interactive && self.prompts == 2 {
+                    self.watch();
+                }
+                self.run_turn(text, cancel).await;
+            }
+            Op::Compact { focus } => self.make_room(focus.trim(), cancel).await,
+            _ => {}
+        }
     }
 
     async fn undo(&mut self) {

@@ -84,7 +84,7 @@ fn two_sessions() -> (World, String, String) {
 fn what_was_said_is_found_with_its_handle() {
     let (world, first, second) = two_sessions();
     let ids = [first.as_str(), second.as_str()];
-    let run = world.loci(&["recall", "how", "did", "we", "fix", "rounding?", "-n", "2"]).ended(0);
+    let run = world.loci(&["recall", "banker", "second", "line", "-n", "1"]).ended(0);
     insta::assert_snapshot!(stable(&run, &ids));
     let value = world.loci(&["recall", "rounding banker", "--json"]).ended(0).json();
     let hit = &value["hits"][0];

@@ -163,3 +163,43 @@ fn a_conversation_recalls_what_was_said_without_asking_the_model() {
     terminal.press("/quit\r");
     assert_eq!(terminal.ended(), 0);
 }
+
+#[test]
+fn a_conversation_shows_its_window_and_makes_room() {
+    let world = World::new();
+    let line =
+        |number: usize| format!("    let value_{number} = compute(input, {number}); // step {number}\n");
+    world.write("long.rs", format!("fn long() {{\n{}}}\n", (2..400).map(line).collect::<String>()));
+    let read = |start: usize| json!({ "events": [{ "call": { "name": "read", "arguments": { "path": "long.rs", "start": start, "end": start + 90 } } }] });
+    let model = world.script(&json!([
+        read(1), read(100), read(200),
+        { "events": [{ "text": "It computes in steps." }] },
+        { "expect": { "last_contains": ["Above all keep: the heron"], "contains": ["step 42"] },
+          "events": [{ "text": "The heron is half done; next comes value_9." }] },
+        { "expect": { "contains": ["next comes value_9", "what long.rs does"], "lacks": ["step 42"] },
+          "events": [{ "text": "As I said." }] },
+    ]));
+    let mut terminal = Terminal::start(&world, &["-m", &model, "--context", "16384"]);
+    terminal.expect("› ");
+    terminal.press("/compact\r");
+    terminal.expect("nothing was said yet");
+    terminal.press("tell me what long.rs does\r");
+    terminal.expect("in steps.");
+    terminal.expect("› ");
+    terminal.press("/context\r");
+    terminal.expect("of 16,384 tokens");
+    terminal.expect("results of read × 3");
+    terminal.expect("› ");
+    terminal.press("/compact the heron\r");
+    terminal.expect("• room: ");
+    terminal.expect("as asked");
+    terminal.expect("› ");
+    terminal.press("/context\r");
+    terminal.expect("ledger");
+    terminal.expect("Left the window");
+    terminal.expect("Compactions");
+    terminal.press("go on\r");
+    terminal.expect("As I said.");
+    terminal.press("/quit\r");
+    assert_eq!(terminal.ended(), 0);
+}
