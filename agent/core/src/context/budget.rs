@@ -66,9 +66,9 @@ const LEDGER_MOST: usize = 6_000;
 /// earlier, where a long prompt costs more at each step than a compaction. Tokens left, and the part.
 const HIGH: [(usize, f64); 2] = [(8_000, 0.92), (100_000, 0.65)];
 /// And what it cuts back to. A wide band makes compactions rare: each costs the prefill of what it leaves.
-const LOW: f64 = 0.25;
+const LOW: f64 = 0.18;
 /// Of what head and ledger leave, the most for one recall; and never more than this many.
-const RECALL: (f64, usize) = (0.50, 6_000);
+const RECALL: (f64, usize) = (0.65, 6_000);
 /// Of what head and ledger leave, the most for one result.
 const SHARE: f64 = 0.25;
 

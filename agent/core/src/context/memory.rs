@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use loci_index::passages::{Passage, PassageQuery, Passages, TextKind, TextSource};
 use loci_index::{Embed, IndexError};
 
+use super::failures::{FailureKind, failures};
 use super::handle::Handle;
 use super::ledger::state::key;
 use super::recall::names_in;
@@ -36,6 +37,8 @@ pub struct Text {
     pub superseded_by: Option<usize>,
     /// First and last line of the file, where lines are numbered.
     pub range: Option<(usize, usize)>,
+    /// Tests that failed in it, each with the lines about it, from 1 and inclusive.
+    pub failures: Vec<(String, std::ops::RangeInclusive<usize>)>,
 }
 
 /// All texts of a session. Entry numbers are their places.
@@ -48,6 +51,8 @@ pub struct Memory {
     newest: HashMap<String, usize>,
     /// Texts that show lines of a file, by its path.
     shown: HashMap<String, Vec<usize>>,
+    /// The newest text in which a test failed, by its name.
+    failing: HashMap<String, usize>,
     /// Why texts are not found by words any more.
     problem: Option<IndexError>,
 }
@@ -81,6 +86,7 @@ impl Memory {
             pending: false,
             newest: HashMap::new(),
             shown: HashMap::new(),
+            failing: HashMap::new(),
             problem: None,
         }
     }
@@ -103,6 +109,10 @@ impl Memory {
             }
             _ => {}
         }
+        let failures = if entry.kind == TextKind::Log { failures_in(&text) } else { Vec::new() };
+        for (name, _) in &failures {
+            self.failing.insert(name.clone(), at);
+        }
         self.texts.push(Text {
             turn: entry.turn,
             speaker: entry.speaker,
@@ -113,6 +123,7 @@ impl Memory {
             whole: entry.whole.map(Into::into),
             superseded_by: None,
             range,
+            failures,
         });
         let source = TextSource {
             group: GROUP,
@@ -148,6 +159,15 @@ impl Memory {
             .rev()
             .take_while(|later| **later > entry)
             .any(|later| self.texts[*later].range.is_some_and(|(from, to)| from <= first && last <= to))
+    }
+
+    /// Whether a line of a text tells of a test that failed again later, so that what it says of it is overtaken.
+    #[must_use]
+    pub fn overtaken(&self, entry: usize, line: usize) -> bool {
+        let failures = self.texts.get(entry).map_or(&[][..], |text| text.failures.as_slice());
+        failures.iter().any(|(name, lines)| {
+            lines.contains(&line) && self.failing.get(name).is_some_and(|newest| *newest > entry)
+        })
     }
 
     /// How many there are.
@@ -233,6 +253,23 @@ impl Recall for Shared {
         });
         Ok(told.collect())
     }
+}
+
+/// The tests that failed in an output, each with its lines.
+fn failures_in(output: &str) -> Vec<(String, std::ops::RangeInclusive<usize>)> {
+    let found = failures(output);
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let starts: Vec<usize> =
+        std::iter::once(0).chain(output.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    let line = |byte: usize| starts.partition_point(|start| *start <= byte);
+    let lines = |range: std::ops::Range<usize>| line(range.start)..=line(range.end.max(range.start + 1) - 1);
+    found
+        .into_iter()
+        .filter(|one| one.kind == FailureKind::Test)
+        .map(|one| (one.name, lines(one.range)))
+        .collect()
 }
 
 /// The numbers of the first and the last numbered line.

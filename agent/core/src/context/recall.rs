@@ -10,7 +10,6 @@ use loci_index::passages::{Passage, TextKind};
 use regex::Regex;
 
 use super::handle::Handle;
-use super::ledger::state::stale_ranges;
 use super::memory::{Memory, Text};
 use super::texts::Speaker;
 use crate::files;
@@ -213,15 +212,28 @@ fn prepare(memory: &Memory, text: &Text, passage: &Passage, scope: &Scope<'_>) -
         }
     }
     let mut note = None;
-    let body = match text.superseded_by.and_then(|newer| Some((newer, memory.text(newer)?))) {
-        // The newer result is the state of things. What the older alone says still counts.
-        Some((newer, overtaking)) => {
-            let kept = not_overtaken(text, first, &lines, overtaking)?;
-            note = Some(format!("run again later, see {}", Handle { entry: newer, lines: None }));
-            kept
+    let mut kept: Vec<&str> = Vec::new();
+    for (line, words) in (first..).zip(&lines) {
+        if !memory.overtaken(entry, line) {
+            kept.push(words);
         }
-        None => lines.join("\n"),
-    };
+    }
+    if let Some(newer) = text.superseded_by {
+        match text.kind {
+            // The same search again: the newer one is the state of things.
+            TextKind::Code | TextKind::Matches | TextKind::Diff => return None,
+            // Of an older run of the same tests, what failed in it still tells something.
+            TextKind::Log if !text.failures.is_empty() => {
+                let tells = |line: usize| text.failures.iter().any(|(_, lines)| lines.contains(&line));
+                if !(first..=last).any(|line| tells(line) && !memory.overtaken(entry, line)) {
+                    return None;
+                }
+            }
+            TextKind::Log | TextKind::Talk => {}
+        }
+        note = Some(format!("run again later, see {}", Handle { entry: newer, lines: None }));
+    }
+    let body = kept.join("\n");
     let body = body.trim_matches('\n').to_owned();
     if body.trim().is_empty() || said_already(text, &body, scope.ledger) {
         return None;
@@ -236,30 +248,6 @@ fn prepare(memory: &Memory, text: &Text, passage: &Passage, scope: &Scope<'_>) -
     }
     let why = passage.why.iter().map(|(name, share)| ((*name).to_owned(), *share)).collect();
     Some(Chosen { entry, first, last, score: passage.score, why, body, note })
-}
-
-/// What a later result of the same call does not say anew; `None` when that is nothing.
-fn not_overtaken(text: &Text, first: usize, lines: &[&str], newer: &Text) -> Option<String> {
-    match text.kind {
-        // The same lines of the same file, or the same search: the newer one is the state of things.
-        TextKind::Code | TextKind::Matches | TextKind::Diff => None,
-        TextKind::Talk => Some(lines.join("\n")),
-        TextKind::Log => {
-            let stale = stale_ranges(&text.text, &newer.text);
-            let offsets = text.text.split_inclusive('\n').scan(0, |at, line| {
-                let start = *at;
-                *at += line.len();
-                Some(start)
-            });
-            let kept: Vec<&str> = offsets
-                .skip(first - 1)
-                .zip(lines)
-                .filter(|(start, _)| !stale.iter().any(|range| range.contains(start)))
-                .map(|(_, line)| *line)
-                .collect();
-            kept.iter().any(|line| !line.trim().is_empty()).then(|| kept.join("\n"))
-        }
-    }
 }
 
 /// Whether the ledger says all of it.
