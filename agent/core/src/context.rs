@@ -575,7 +575,9 @@ impl Context {
         let need = recall::Need { request: request?, said: self.said.clone(), error: self.error.clone() };
         let visible = |entry: usize, line: usize| self.visible(entry, line);
         let count = |text: &str| meter.text(text);
+        let superseded = self.ledger.superseded();
         let scope = recall::Scope {
+            superseded: &superseded,
             visible: &visible,
             ledger: self.conversation.compaction().map_or("", |compaction| compaction.ledger.as_str()),
             root: self.root.as_deref(),

@@ -100,6 +100,12 @@ impl Ledger {
         lines
     }
 
+    /// Statements that no longer hold, each with the entry it was said in.
+    #[must_use]
+    pub fn superseded(&self) -> Vec<(usize, String)> {
+        self.words.superseded().map(|(at, text)| (at, text.to_owned())).collect()
+    }
+
     /// The ledger in at most `cap` tokens as `count` counts them: the weightiest lines, by section and age.
     #[must_use]
     pub fn render(&self, before: usize, cap: usize, count: &dyn Fn(&str) -> usize) -> Rendered {

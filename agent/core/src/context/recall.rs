@@ -32,6 +32,8 @@ pub struct Scope<'a> {
     pub visible: &'a dyn Fn(usize, usize) -> bool,
     /// What the ledger says.
     pub ledger: &'a str,
+    /// Statements that no longer hold, each with the entry it was said in.
+    pub superseded: &'a [(usize, String)],
     /// The project, for files as they are now; `None` where there is none.
     pub root: Option<&'a Path>,
     /// Tokens of a text.
@@ -46,6 +48,8 @@ const CANDIDATES: usize = 160;
 const FLOOR: f32 = 0.12;
 /// Tokens of the line above a passage.
 const HEADER: usize = 24;
+/// What stands in the place of a statement that no longer holds.
+const SUPERSEDED: &str = "[superseded by what was said later]";
 /// Names taken from an error.
 const NAMES: usize = 24;
 
@@ -233,12 +237,14 @@ fn prepare(memory: &Memory, text: &Text, passage: &Passage, scope: &Scope<'_>) -
         }
         note = Some(format!("run again later, see {}", Handle { entry: newer, lines: None }));
     }
-    let body = kept.join("\n");
-    let body = body.trim_matches('\n').to_owned();
+    let mut body = kept.join("\n");
+    for (_, statement) in scope.superseded.iter().filter(|(at, _)| *at == entry) {
+        body = body.replace(statement.as_str(), SUPERSEDED);
+    }
+    let mut body = body.trim_matches('\n').to_owned();
     if body.trim().is_empty() || said_already(text, &body, scope.ledger) {
         return None;
     }
-    let mut body = body;
     if text.kind == TextKind::Code
         && let (Some(root), Some(path)) = (scope.root, &text.path)
         && let Some((now, said)) = as_it_is_now(root, path, &body)

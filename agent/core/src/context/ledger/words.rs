@@ -284,6 +284,12 @@ impl Words {
         });
     }
 
+    /// Statements that no longer hold, each with the entry it was said in.
+    pub(super) fn superseded(&self) -> impl Iterator<Item = (usize, &str)> {
+        let gone = self.kept.iter().filter(|kept| matches!(kept.superseded, Some(Relation::Supersedes)));
+        gone.map(|kept| (kept.at, kept.text.as_str()))
+    }
+
     /// Statements that left for weightier ones.
     pub(super) fn forgotten(&self) -> usize {
         self.forgotten
