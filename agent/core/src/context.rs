@@ -258,8 +258,6 @@ impl Context {
 
     /// Ledger and memory take in what was said and done.
     fn remember(&mut self, record: &Record) {
-        self.ledger.absorb(self.texts.len(), record);
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let call = match record {
             Record::Outcome(outcome) => self
                 .calls
@@ -268,11 +266,17 @@ impl Context {
                 .map(|call| (outcome.tool.as_str(), Value::Object(call.arguments.clone()))),
             _ => None,
         };
-        for entry in self.texts.absorb(record) {
-            if self.frozen {
-                continue;
-            }
-            memory.add(&entry, call.as_ref().map(|(tool, input)| (*tool, input)));
+        // A prompt after a turn that was cut off makes the end of that turn first.
+        let entries = self.texts.absorb(record);
+        let own = !matches!(record, Record::TurnEnded(_));
+        let at = entries.last().filter(|_| own).map_or(self.texts.len(), |entry| entry.entry);
+        self.ledger.absorb(at, record);
+        if self.frozen {
+            return;
+        }
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        for entry in &entries {
+            memory.add(entry, call.as_ref().map(|(tool, input)| (*tool, input)));
         }
     }
 
@@ -294,6 +298,12 @@ impl Context {
     /// Calls that were begun and whose outcome is not known, since they were last asked for.
     pub fn take_unknown(&mut self) -> Vec<String> {
         std::mem::take(&mut self.unknown)
+    }
+
+    /// What the user or the assistant said and what no longer holds, each with its entry.
+    #[must_use]
+    pub fn superseded(&self) -> Vec<(usize, String)> {
+        self.ledger.superseded()
     }
 
     /// The conversation.
