@@ -226,7 +226,9 @@ impl Words {
         let mut weight = weight;
         let mut set_aside = false;
         // Measurements of two tasks may well be worded alike: an answer corrects another only where it says so.
-        let strong = weight >= SETS_ASIDE && (section == Section::Directives || profile.change);
+        // A question about something does not change it.
+        let asks = text.trim_end().ends_with(['?', '？']);
+        let strong = weight >= SETS_ASIDE && !asks && (section == Section::Directives || profile.change);
         for old in &mut self.kept {
             // The user may change what the assistant decided; not the other way round.
             if old.section != section && !(section == Section::Directives && profile.quotes(&old.profile)) {
