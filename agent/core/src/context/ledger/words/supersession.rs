@@ -78,6 +78,7 @@ impl Profile {
         profile.retracts = any(RETRACTS);
         profile.change =
             profile.retracts || any(CHANGES) || CHANGES_UNSPACED.iter().any(|cue| text.contains(cue));
+        profile.change |= is_absent(&words);
         profile.denies = any(DENIALS);
         let mut before: Option<String> = None;
         let mut clause = Clause::default();
@@ -166,6 +167,15 @@ fn negated_here(words: &[Word<'_>], at: usize) -> bool {
         )
 }
 
+/// On parental leave, on a long holiday.
+fn is_absent(words: &[Word<'_>]) -> bool {
+    words.iter().enumerate().any(|(at, word)| {
+        ["leave", "holiday", "holidays", "vacation", "sabbatical"]
+            .contains(&word.text.to_lowercase().as_str())
+            && words[at.saturating_sub(3)..at].iter().any(|before| before.text.eq_ignore_ascii_case("on"))
+    })
+}
+
 /// Joined by a hyphen and no common word of the language: a branch, a host, a job.
 fn is_compound(lower: &str) -> bool {
     let Some((head, tail)) = lower.split_once('-') else { return false };
@@ -251,7 +261,7 @@ pub(super) fn relation(newer: &Profile, older: &Profile) -> Relation {
             true
         } else if untouched {
             false
-        } else if heads || conflicting(newer, older, &shared) {
+        } else if heads || conflicting(newer, older, &shared) || parting(newer, older) && !other_word {
             quoted && newer.change && new_value && !shared.is_empty() && old_only <= 1
         } else if negates {
             old_only <= 2
@@ -263,7 +273,7 @@ pub(super) fn relation(newer: &Profile, older: &Profile) -> Relation {
                         && older.subject.len() <= 2
                         && new_only <= 1
                         && old_only <= 1
-                        && (other_value || quoted && new_value)
+                        && (other_value || quoted && new_value || flips && older.subject.len() == 1)
                 }
                 many => 2 * many >= older.subject.len().min(newer.subject.len()),
             };
@@ -295,6 +305,25 @@ fn conflicting(newer: &Profile, older: &Profile, shared: &[&Subject]) -> bool {
     })
 }
 
+/// The same word with another one after it: the module for this, the module for that.
+fn parting(newer: &Profile, older: &Profile) -> bool {
+    let after = |one: &Profile, stem: &str| {
+        one.subject
+            .iter()
+            .find(|subject| subject.before.as_deref() == Some(stem))
+            .map(|subject| subject.stem.clone())
+    };
+    older.subject.iter().filter(|subject| newer.has(&subject.stem)).any(|shared| {
+        match (after(newer, &shared.stem), after(older, &shared.stem)) {
+            // Single characters are parts of words in scripts without spaces.
+            (Some(new), Some(old)) => {
+                new != old && old.chars().count() > 1 && !older.has(&new) && !newer.has(&old)
+            }
+            _ => false,
+        }
+    })
+}
+
 /// Whether a clause of the older, with a value of its own, is left untouched while another is not.
 fn stands_in_part(newer: &Profile, older: &Profile) -> bool {
     let touched = |clause: &Clause| {
@@ -304,6 +333,7 @@ fn stands_in_part(newer: &Profile, older: &Profile) -> bool {
     let stands = |clause: &Clause| {
         let hits = clause.subject.iter().filter(|stem| newer.has(stem)).count();
         !clause.values.is_empty()
+            && !clause.subject.is_empty()
             && !clause.values.iter().any(|value| newer.mentions(value))
             && 2 * hits <= clause.subject.len()
     };
@@ -326,10 +356,10 @@ const CHANGES: &[&str] = &[
     "restarted", "replaced", "replaces", "updated", "bumped", "relaxed", "tightened", "extended", "from today",
     "from now on", "as of", "starting", "actually", "after all", "slipped", "postponed", "on leave", "on holiday",
     "on vacation", "out of office", "unavailable", "out sick", "retired", "away", "travelling", "traveling", "sick",
-    "ill", "took over", "takes over", "taking over", "rather", "is gone", "has left", "left the team", "until",
+    "ill", "took over", "takes over", "taking over", "rather", "is gone", "has left", "left the team",
     "revised", "new plan", "make that", "make it", "not anymore", "ab sofort", "stattdessen", "jetzt", "nicht mehr",
     "ab heute", "désormais", "plutôt", "maintenant", "finalement", "update", "pushed back", "went up", "went down",
-    "gone up", "gone down", "up to", "down to", "increased", "decreased", "reduced",
+    "gone up", "gone down", "down to", "increased", "decreased", "reduced",
 ];
 const CHANGES_UNSPACED: &[&str] = &["改为", "改成", "现在", "不再", "变更"];
 
@@ -417,6 +447,10 @@ mod tests {
             ("Ticket for this is ABC-12.", "The follow-up ticket is ABC-13, not now."),
             ("Commit titles stay under 60 characters.", "Functions stay under 40 lines."),
             ("Never depend on leftpad.", "leftpadx is fine to depend on."),
+            ("Snapshots are kept for 30 days.", "Traces are kept for 7 days now."),
+            ("Do not touch src/old.", "You may touch src/new now."),
+            ("Module alpha is frozen for 3 weeks.", "Module beta is frozen for 5 weeks now."),
+            ("The read timeout is 5 s.", "The write timeout is 9 s now."),
             ("Write dumps to /mnt/a.", "Read fixtures from /mnt/b."),
             ("Use tabs in Makefiles.", "Use LF line ends everywhere."),
             ("The cache holds 500 rows.", "The queue holds 600 rows."),
