@@ -46,6 +46,9 @@ const REST_OF_FILE: f32 = 0.1;
 /// .76 of the changed lines are in the first 4,000 tokens; without them .65.
 const BESIDE: f32 = 0.3;
 
+/// So many passages that have the words of the query best are not displaced by what stands beside others. Of places that were
+/// searched for, told of without a question mark, .99 are in the first 4,000 tokens; .97 without this.
+const FIRM: usize = 4;
 /// What a passage of the same meaning gets. With twice as much, what was said displaces code that is needed.
 const MEANING: f32 = 5.0;
 
@@ -210,6 +213,9 @@ fn with_surroundings(mut candidates: Candidates<'_>, reading: &Reading, asks: bo
             *second = points;
         }
     }
+    let mut words: Vec<f32> = candidates.found.iter().map(|(_, shares)| sum(shares)).collect();
+    words.sort_unstable_by(|one, other| other.total_cmp(one));
+    let firm = words.get(FIRM).copied().unwrap_or_default();
     let mut scored = Vec::with_capacity(candidates.found.len());
     for ((document, mut shares), beside) in candidates.found.into_iter().zip(beside) {
         let facts = facts[document as usize];
@@ -219,8 +225,13 @@ fn with_surroundings(mut candidates: Candidates<'_>, reading: &Reading, asks: bo
             let (first, second) = best.get(&about.file).copied().unwrap_or_default();
             let other = if words < first { first } else { second };
             let all = candidates.files.get(&about.file).map_or(0.0, candidates::FileWords::points);
-            shares[share::FILE] = BEST_OF_FILE * other + REST_OF_FILE * (all - words).max(0.0);
-            shares[share::BESIDE] = BESIDE * beside;
+            let of_file = BEST_OF_FILE * other + REST_OF_FILE * (all - words).max(0.0);
+            let beside = BESIDE * beside;
+            // What has the words of the query best keeps its place.
+            let most = if words < firm { firm - words } else { f32::MAX };
+            let share = (most / (of_file + beside).max(f32::MIN_POSITIVE)).min(1.0);
+            shares[share::FILE] = of_file * share;
+            shares[share::BESIDE] = beside * share;
         }
         if about.is_test && !reading.wants_tests {
             shares[share::TEST] = TEST.max(TEST_SHARE * words);
