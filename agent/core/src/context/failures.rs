@@ -14,7 +14,7 @@ mod tests;
 use std::ops::Range;
 
 use self::lines::Line;
-use self::listing::Mark;
+use self::listing::{Listed, Mark};
 
 /// Failures of one output: whoever has more fixes the first ones first.
 const MOST: usize = 50;
@@ -42,6 +42,8 @@ pub struct TestFailure {
     pub name: String,
     /// The longest name the output has for it, with module, file or class.
     pub full_name: String,
+    /// The line that says that it failed, with single blanks, where there is one: a list's, or the title of its block.
+    pub line: String,
     /// `path:line`, where it is given.
     pub place: Option<String>,
     /// The telling lines, verbatim but for white space; empty when the output only lists the test.
@@ -119,7 +121,7 @@ pub fn report(output: &str) -> Report {
     let (tally, summary) = tally::tally(&lines).unzip();
     let summary = summary.unwrap_or_default();
     let mut found = Found::default();
-    let mut listed: Vec<(String, String, Range<usize>)> = Vec::new();
+    let mut listed: Vec<(Listed<'_>, &Line<'_>)> = Vec::new();
     let mut passed = Vec::new();
     let mut running: Option<(String, usize)> = None;
     let mut hints: Vec<(String, String)> = Vec::new();
@@ -158,9 +160,9 @@ pub fn report(output: &str) -> Report {
                             at += 1;
                             continue;
                         }
-                        listed.push((one.name.to_owned(), one.note.to_owned(), line.start..line.end));
+                        listed.push((one, line));
                     } else if listed.len() < 4 * MOST {
-                        listed.push((one.name.to_owned(), one.note.to_owned(), line.start..line.end));
+                        listed.push((one, line));
                     }
                 }
                 _ => {}
@@ -196,6 +198,15 @@ pub fn report(output: &str) -> Report {
     found.add_listed(listed, tally);
     found.place(&hints);
     Report { failures: found.failures, tally, summary, passed }
+}
+
+/// Whether a title says that a test failed, and not only its name.
+fn says_failed(title: &str) -> bool {
+    ["FAIL", "ERROR: ", "--- FAIL", "[ FAILED ]", "●"].iter().any(|start| title.starts_with(start))
+}
+
+fn single_blanks(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// `a.spec.ts (4 tests)` names the file.
@@ -259,11 +270,19 @@ impl Found {
                 return true;
             }
         }
+        // The title of a block of unittest stands below a ruler.
+        let ruler = lines[block.start].text.starts_with("=====");
+        let last = single_blanks(&lines[block.end.max(block.start + 1) - 1].text);
+        let title = single_blanks(&lines[(block.start + usize::from(ruler)).min(lines.len() - 1)].text);
+        // Where a test says it all before it is listed as failed, that is the block's last line.
+        let title = if last.starts_with("--- FAIL") || last.starts_with("[ FAILED ]") { last } else { title };
+        let counted = title.starts_with(|first: char| first.is_ascii_digit());
         self.names.push((normal, told.telling));
         self.failures.push(TestFailure {
             kind: FailureKind::Test,
             name: name.to_owned(),
             full_name: name.to_owned(),
+            line: if says_failed(&title) || counted { title } else { String::new() },
             place: told.place,
             message: told.message,
             range,
@@ -287,6 +306,7 @@ impl Found {
                 kind: FailureKind::Error,
                 full_name: name.clone(),
                 name,
+                line: String::new(),
                 place: error.place,
                 message: error.message,
                 range,
@@ -310,9 +330,11 @@ impl Found {
 
     /// Tests that are only listed as failed get a place in the report where the runner counted more than were told,
     /// and lend their longer names to those that were.
-    fn add_listed(&mut self, listed: Vec<(String, String, Range<usize>)>, tally: Option<Tally>) {
-        for (name, note, range) in listed {
+    fn add_listed(&mut self, listed: Vec<(Listed<'_>, &Line<'_>)>, tally: Option<Tally>) {
+        for (Listed { name, note, .. }, line) in listed {
+            let name = name.to_owned();
             let normal = normal_name(&name);
+            let text = single_blanks(&line.text);
             let matching: Vec<usize> =
                 (0..self.names.len()).filter(|known| same_test(&self.names[*known].0, &normal)).collect();
             if let [known, ..] = matching.as_slice() {
@@ -322,7 +344,12 @@ impl Found {
                     self.names[*known].0 = normal;
                 }
                 if failure.message.is_empty() {
-                    failure.message = message::joined(std::iter::once(note.as_str()));
+                    failure.message = message::joined(std::iter::once(note));
+                }
+                // A mark before a name says less than a title that says so.
+                let better = !says_failed(&failure.line) && text.starts_with(|first: char| first.is_ascii());
+                if better || failure.line.is_empty() {
+                    failure.line = text;
                 }
                 continue;
             }
@@ -333,9 +360,10 @@ impl Found {
                     kind: FailureKind::Test,
                     full_name: name.clone(),
                     name,
+                    line: text,
                     place: None,
-                    message: message::joined(std::iter::once(note.as_str())),
-                    range,
+                    message: message::joined(std::iter::once(note)),
+                    range: line.start..line.end,
                 });
             }
         }

@@ -165,6 +165,10 @@ fn nextest(line: &str) -> Option<Listed<'_>> {
 /// `FAILED a.py::b - message`, `Passed Namespace.Class.Method [12 ms]`, `PASS path/a.test.js`.
 fn word_first(line: &str) -> Option<Listed<'_>> {
     let (word, rest) = line.split_once(' ')?;
+    // `rspec ./spec/a_spec.rb:5 # name`: how to run it again.
+    if word == "rspec" && rest.starts_with("./") {
+        return rest.split_once(" # ").map(|(_, name)| named(Mark::Failed, name.trim()));
+    }
     let (mark, dotnet) = match word {
         "PASSED" | "PASS" | "PASS:" => (Mark::Passed, false),
         "FAILED" | "ERROR" | "FAIL:" => (Mark::Failed, false),
@@ -299,6 +303,7 @@ mod tests {
         check("TestFoo#test_bar = 0.00 s = F", Mark::Failed, "TestFoo#test_bar");
         check("(pass) math > adds [0.12ms]", Mark::Passed, "math > adds");
         check("PASS src/a.test.js", Mark::Passed, "src/a.test.js");
+        check("rspec ./spec/a_spec.rb:5 # Thing adds", Mark::Failed, "Thing adds");
         check("[ok]: SET and GET an item (1 ms)", Mark::Passed, "SET and GET an item");
         check("[err]: Time is kept in tests/unit/expire.tcl", Mark::Failed, "Time is kept");
         check("[ERROR]   FooTest.adds:4 expected: <3> but was: <1>", Mark::Failed, "FooTest.adds");

@@ -34,6 +34,7 @@ struct Failing {
     /// The full name, normalized.
     normal: String,
     message: String,
+    line: String,
     place: Option<String>,
     kind: FailureKind,
     command: String,
@@ -166,6 +167,7 @@ impl Failures {
             name: clip(&failure.name, NAME),
             normal,
             message: failure.message.clone(),
+            line: failure.line.clone(),
             place: failure.place.clone(),
             kind: failure.kind,
             command: family.to_owned(),
@@ -235,7 +237,16 @@ impl Failing {
             (None, "") => "failed".to_owned(),
             (None, message) => message.to_owned(),
         };
-        if self.kind == FailureKind::Error { message } else { format!("{} — {message}", self.name) }
+        // As long as it fails, in the words in which the runner says so.
+        let named = self.since == Since::Failing
+            && self.line.len() <= NAME
+            && normal_name(&self.line).contains(last_word(&normal_name(&self.name)));
+        match (self.kind, named) {
+            (FailureKind::Error, _) => message,
+            (FailureKind::Test, true) if self.line.contains(&message) => self.line.clone(),
+            (FailureKind::Test, true) => format!("{} — {message}", self.line),
+            (FailureKind::Test, false) => format!("{} — {message}", self.name),
+        }
     }
 
     /// Whether the file, class or package of the test is listed as passed as a whole.

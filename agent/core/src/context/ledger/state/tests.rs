@@ -138,7 +138,7 @@ fn the_newest_message_of_a_test_is_the_only_one() {
         Section::Failures,
         &[
             "b::two — panicked at src/lib.rs:12:5: assertion `left == right` failed left: 12 right: 1 [as of r2; not in the newest run, r6]",
-            "a::one — panicked at src/lib.rs:31:5: assertion `left == right` failed left: 31 right: 1 [r6]",
+            "test a::one ... FAILED — panicked at src/lib.rs:31:5: assertion `left == right` failed left: 31 right: 1 [r6]",
         ],
     );
     session.check(Section::Tried, &["changed src/a.rs; a::one still failed [r6]"]);
@@ -217,7 +217,7 @@ fn other_agents_tools_are_understood() {
             "changed x/other.py (2×) [r12]",
         ],
     );
-    session.check(Section::Failures, &["x/test_a.py::test_b — assert 1 == 2 [r10]"]);
+    session.check(Section::Failures, &["FAILED x/test_a.py::test_b - assert 1 == 2 [r10]"]);
     assert_eq!(session.lines(Section::Commands)[0], "`pytest -q` [r10]: 1 failed, 2 passed in 0.1s");
 }
 
@@ -355,7 +355,7 @@ fn much_of_anything_is_bounded() {
         ),
         (
             Section::Failures,
-            "m2999::t — panicked at src/lib.rs:2999:5: assertion `left == right` failed left: 2999 right: 1 [r23994]",
+            "test m2999::t ... FAILED — panicked at src/lib.rs:2999:5: assertion `left == right` failed left: 2999 right: 1 [r23994]",
         ),
         (Section::Tried, "edit no2999.rs: no [r24000]"),
     ] {
@@ -434,7 +434,10 @@ fn four_hundred_turns_later_every_question_has_its_answer() {
             let name = format!("s{}::t{test} ", test / 5);
             let known: Vec<&Line> = all
                 .iter()
-                .filter(|line| line.section == Section::Failures && line.text.starts_with(&name))
+                .filter(|line| {
+                    line.section == Section::Failures
+                        && line.text.trim_start_matches("test ").starts_with(&name)
+                })
                 .collect();
             assert!(known.len() <= 1, "turn {turn}: {known:?}");
             match left {
