@@ -17,6 +17,7 @@ use loci_index::{Embed, IndexError};
 
 use crate::config::Places;
 use crate::context::handle::Handle;
+use crate::context::recall::names_in;
 use crate::context::texts::{Speaker, Texts};
 use crate::session::log::{self, Loaded, LogError, Record};
 use crate::tools::{Remembered, one_line};
@@ -303,7 +304,7 @@ impl Archive {
         let limit = if ask.limit == 0 { 20 } else { ask.limit };
         // Passages of the session that is left out may be the best ones.
         let wanted = if ask.except.is_some() { limit * 4 + 20 } else { limit };
-        let names = names(ask.words);
+        let names = names_in(ask.words);
         let found = self.passages.search(&PassageQuery {
             text: ask.words,
             names: &names,
@@ -423,18 +424,6 @@ fn lines(text: &str, first: usize, last: usize) -> String {
         all.push('\n');
         all
     })
-}
-
-/// Words that look like identifiers and paths.
-fn names(words: &str) -> Vec<String> {
-    let bare = |word: &str| word.trim_matches(|mark: char| !mark.is_alphanumeric() && mark != '_').to_owned();
-    let is_name = |word: &String| {
-        let inner = word.chars().skip(1).any(char::is_uppercase) && word.chars().any(char::is_lowercase);
-        word.chars().count() > 2 && (inner || word.contains(['_', '/', '.']) || word.contains("::"))
-    };
-    let mut names: Vec<String> = words.split_whitespace().map(bare).filter(is_name).collect();
-    names.dedup();
-    names
 }
 
 /// The logs of a project, the newest first.

@@ -324,11 +324,3 @@ fn many_small_sessions_are_told_apart() {
     assert!(found(&archive, "topic57x").iter().all(|handle| handle.as_str() >= "s150"));
     assert_eq!(found(&archive, "topic199x")[0], "s199/r0");
 }
-
-#[test]
-fn names_in_a_question_count() {
-    let check = |words: &str, expect: &[&str]| assert_eq!(names(words), expect, "{words}");
-    check("how did we fix `parse_header` in src/net/tcp.rs?", &["parse_header", "src/net/tcp.rs"]);
-    check("HashMap or Config::load, e.g. now.", &["HashMap", "Config::load", "e.g"]);
-    check("The plain Words of it", &[]);
-}
