@@ -403,14 +403,13 @@ fn weightiest(said: &mut Vec<(String, f32)>) {
     if said.len() <= PER_MESSAGE {
         return;
     }
-    let mut weights: Vec<f32> = said.iter().map(|(_, weight)| *weight).collect();
-    weights.sort_by(|one, two| two.total_cmp(one));
-    let least = weights[PER_MESSAGE - 1];
-    let mut room = PER_MESSAGE;
-    said.retain(|(_, weight)| {
-        let stays = *weight >= least && room > 0;
-        room -= usize::from(stays);
-        stays
+    let mut order: Vec<usize> = (0..said.len()).collect();
+    order.sort_by(|one, two| said[*two].1.total_cmp(&said[*one].1).then(two.cmp(one)));
+    let stays: HashSet<usize> = order.into_iter().take(PER_MESSAGE).collect();
+    let mut at = 0;
+    said.retain(|_| {
+        at += 1;
+        stays.contains(&(at - 1))
     });
 }
 
