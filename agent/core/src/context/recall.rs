@@ -43,13 +43,22 @@ pub struct Scope<'a> {
 }
 
 /// Passages that are looked at.
-const CANDIDATES: usize = 160;
+const CANDIDATES: usize = 400;
 /// A passage whose score is below this share of the best is noise.
 const FLOOR: f32 = 0.12;
+/// What it is worth, in parts of the best score, that code was looked at or changed for a request in nearly the same
+/// words: a task that is taken up again needs what it needed before.
+const SAME_TASK: f32 = 0.5;
+/// The same words: so large a part of the request's, and at least so many.
+const SAME_WORDS: (f32, usize) = (0.6, 3);
+/// And that it was looked at for the newest request before this one.
+const NEWEST_TASK: f32 = 0.12;
 /// Tokens of the line above a passage.
 const HEADER: usize = 24;
 /// What stands in the place of a statement that no longer holds.
 const SUPERSEDED: &str = "[superseded by what was said later]";
+/// Lines by which a passage may have grown.
+const GROWN: usize = 6;
 /// Names taken from an error.
 const NAMES: usize = 24;
 
@@ -116,8 +125,9 @@ pub(crate) fn recall(
     need: &Need,
     scope: &Scope<'_>,
 ) -> Option<(String, Vec<RecalledPassage>)> {
-    let found = memory.find(&need.query(), &need.names(), CANDIDATES);
+    let mut found = memory.find(&need.query(), &need.names(), CANDIDATES);
     let best = found.first()?.score;
+    boost(memory, &need.request, best, &mut found);
     let mut left = scope.cap.saturating_sub((scope.count)(OPENING) + HEADER);
     let mut chosen: Vec<Chosen> = Vec::new();
     for passage in &found {
@@ -152,6 +162,48 @@ pub(crate) fn recall(
         let least = chosen.iter().enumerate().min_by(|one, two| one.1.score.total_cmp(&two.1.score))?.0;
         chosen.remove(least);
     }
+}
+
+/// Raise code that belongs to the same task as the request, or to the newest.
+fn boost(memory: &Memory, request: &str, best: f32, found: &mut [Passage]) {
+    let asked = content_words(request);
+    let of = |passage: &Passage| memory.text(usize::try_from(passage.number).ok()?);
+    let mut same = HashSet::new();
+    let mut newest = 0;
+    for text in found.iter().filter_map(of) {
+        newest = newest.max(text.turn);
+        if text.speaker != Speaker::User || asked.len() < SAME_WORDS.1 {
+            continue;
+        }
+        let said = content_words(&text.text);
+        let shared = asked.iter().filter(|word| said.contains(*word)).count();
+        if shared as f32 >= asked.len() as f32 * SAME_WORDS.0 {
+            same.insert(text.turn);
+        }
+    }
+    for passage in found.iter_mut() {
+        let Some(text) = of(passage) else { continue };
+        if !matches!(text.kind, TextKind::Code | TextKind::Diff) {
+            continue;
+        }
+        let (name, share) = if same.contains(&text.turn) {
+            ("task", SAME_TASK * best)
+        } else if text.turn == newest {
+            ("newest", NEWEST_TASK * best)
+        } else {
+            continue;
+        };
+        passage.score += share;
+        passage.why.push((name, share));
+    }
+    found.sort_by(|one, two| two.score.total_cmp(&one.score).then(one.number.cmp(&two.number)));
+}
+
+/// The longer words of a text's beginning, in lower case.
+fn content_words(text: &str) -> HashSet<String> {
+    let head = &text[..text.floor_char_boundary(2_000)];
+    let words = head.split(|one: char| !one.is_alphanumeric() && one != '_');
+    words.filter(|word| word.chars().count() >= 4).map(str::to_lowercase).collect()
 }
 
 /// Passages as they are shown, oldest first.
@@ -263,8 +315,8 @@ fn said_already(text: &Text, body: &str, ledger: &str) -> bool {
         && body.lines().map(str::trim).filter(|line| !line.is_empty()).all(|line| ledger.contains(line))
 }
 
-/// Lines of a file that changed after they were read, as they are now, and a note that says so; `None` when they are
-/// as they were.
+/// Lines of a file that changed after they were read, as they are now, with what is gone marked, and a note that says
+/// so; `None` when they are as they were.
 fn as_it_is_now(root: &Path, path: &str, body: &str) -> Option<(String, String)> {
     let numbered: Vec<(usize, &str)> = body
         .lines()
@@ -281,33 +333,36 @@ fn as_it_is_now(root: &Path, path: &str, body: &str) -> Option<(String, String)>
     let gone = || Some((body.to_owned(), "the file is gone since".to_owned()));
     let Ok(content) = files::read(&file) else { return gone() };
     let now = String::from_utf8_lossy(&content.bytes);
-    let lines: Vec<&str> = now.lines().collect();
-    let same = |offset: isize| {
-        numbered.iter().all(|(number, text)| {
-            let at = number.checked_add_signed(offset).and_then(|at| at.checked_sub(1));
-            at.and_then(|at| lines.get(at)).is_some_and(|line| line.trim_end() == text.trim_end())
-        })
-    };
-    if same(0) {
+    let lines: Vec<&str> = now.lines().map(str::trim_end).collect();
+    let then: Vec<&str> = numbered.iter().map(|(_, text)| text.trim_end()).collect();
+    let stands_at = |start: usize| lines.get(start..start + then.len()) == Some(&then[..]);
+    if first > 0 && stands_at(first - 1) {
         return None;
     }
     // The same lines further up or down are not a change of them.
-    let anchor = numbered.iter().find(|(_, text)| text.trim().len() > 8)?;
-    let moved = lines.iter().enumerate().filter(|(_, line)| line.trim_end() == anchor.1.trim_end());
-    let mut offsets =
-        moved.filter_map(|(at, _)| isize::try_from(at + 1).ok()?.checked_sub_unsigned(anchor.0));
-    if let Some(offset) = offsets.find(|offset| same(*offset)) {
-        let start = first.checked_add_signed(offset)?;
-        return Some((
-            number_lines(&lines, start, start + (last - first)),
-            "moved since, numbers are of now".into(),
-        ));
+    let moved = (0..lines.len()).filter(|start| stands_at(*start)).min_by_key(|start| start.abs_diff(first));
+    if let Some(start) = moved.filter(|_| then.iter().any(|line| line.len() > 8)) {
+        let shown = number_lines(&lines, start + 1, start + then.len());
+        return Some((shown, "moved since; numbers are of now".into()));
     }
-    let end = last.min(lines.len());
-    if first > end {
-        return gone();
+    // Where the lines around it went: at the first line of it that stands only once.
+    let anchor = then.iter().enumerate().find_map(|(offset, line)| {
+        let mut at = (0..lines.len()).filter(|at| line.len() > 8 && lines[*at] == *line);
+        let found = at.next()?;
+        at.next().is_none().then_some(found.saturating_sub(offset))
+    });
+    let start = anchor.unwrap_or(first.saturating_sub(1)).min(lines.len());
+    let end = (start + (last + 1 - first) + GROWN).min(lines.len());
+    let diff = similar::TextDiff::from_slices(&then, &lines[start..end]);
+    let mut shown = Vec::new();
+    for change in diff.iter_all_changes() {
+        match (change.tag(), change.new_index()) {
+            (similar::ChangeTag::Delete, _) => shown.push(format!("     -\t{}", change.value())),
+            (_, Some(at)) => shown.push(format!("{:>6}\t{}", start + at + 1, change.value())),
+            (_, None) => {}
+        }
     }
-    Some((number_lines(&lines, first, end), "changed since; shown as it is now".into()))
+    Some((shown.join("\n"), "changed since; shown as it is now, lines marked - are gone".into()))
 }
 
 fn number_lines(lines: &[&str], first: usize, last: usize) -> String {
