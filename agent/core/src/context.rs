@@ -11,6 +11,7 @@ pub mod handle;
 pub mod head;
 pub mod layout;
 pub mod ledger;
+pub(crate) mod maps;
 pub mod memory;
 pub mod recall;
 pub mod replay;

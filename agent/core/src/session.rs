@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::archive::Older;
 use crate::config::{Places, Settings};
-use crate::context::{Budget, Context as Window, Meter, head};
+use crate::context::{Budget, Context as Window, Meter, head, maps};
 use crate::control::Control;
 use crate::instructions;
 use crate::meaning::Filler;
@@ -137,6 +137,8 @@ pub struct Session {
     pub(crate) tools: Vec<Arc<dyn Tool>>,
     pub(crate) specs: Vec<ToolSpec>,
     pub(crate) head: String,
+    /// Tokens of the head with its tools.
+    pub(crate) head_tokens: usize,
     pub(crate) sampling: Sampling,
     pub(crate) max_tokens: Option<usize>,
     pub(crate) confine_edits: bool,
@@ -296,7 +298,7 @@ impl Session {
             additional: settings.additional_directories.clone(),
             config_dirs: vec![root.join(".loci"), places.config.clone(), places.data.clone()],
         };
-        let specs = tools.iter().map(|tool| crate::tools::spec(tool.as_ref())).collect();
+        let specs: Vec<ToolSpec> = tools.iter().map(|tool| crate::tools::spec(tool.as_ref())).collect();
         let window = match settings.context_length {
             Some(length) if length < info.context_length => length,
             _ => info.context_length,
@@ -312,9 +314,27 @@ impl Session {
         if info.capabilities.grounded && !settings.temperature_chosen {
             sampling.temperature = 0.0;
         }
+        // What reads no system message has its tools narrowed at each step.
+        let head = if info.capabilities.grounded {
+            let text = head::text(&root, None, None);
+            head::Head { text, tools: specs, tokens: 0, cut: false }
+        } else {
+            let map = |tokens: usize| maps::stable(&index, &places.map(&root, tokens), tokens, &meter);
+            let parts =
+                head::Parts { root: &root, instructions: instructions.as_deref(), tools: specs, map: &map };
+            head::fit(&parts, Budget::new(window, settings.max_tokens), &meter)
+        };
+        if head.cut {
+            notices.push((
+                Level::Warning,
+                format!("the project's instructions are cut to fit a window of {window} tokens"),
+                Some("shorten AGENTS.md, or open a larger window (context_length, --context)".into()),
+            ));
+        }
         let older = Arc::new(Older::new(&places, &root, &id, &settings.embeddings));
         let session = Self {
-            head: head::text(&root, instructions.as_deref()),
+            head: head.text,
+            head_tokens: head.tokens,
             badge: ModelBadge {
                 name: info.model,
                 provider: info.provider,
@@ -326,7 +346,7 @@ impl Session {
             workspace: Workspace::new(root),
             provider,
             tools,
-            specs,
+            specs: head.tools,
             sampling,
             max_tokens: settings.max_tokens,
             confine_edits: settings.confine_edits,

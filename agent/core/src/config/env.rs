@@ -152,6 +152,14 @@ impl Places {
         self.cache.join("archive").join(Self::project_key(root))
     }
 
+    /// Where the map of a project is kept that the head of its prompts shows.
+    #[must_use]
+    pub fn map(&self, root: &std::path::Path, tokens: usize) -> PathBuf {
+        // One map for windows that differ little.
+        let size = tokens.next_power_of_two() / 2;
+        self.cache.join("maps").join(format!("{}-{size}.txt", Self::project_key(root)))
+    }
+
     /// Where the state of prompts is kept for models that run here.
     #[must_use]
     pub fn snapshots(&self) -> PathBuf {

@@ -349,7 +349,7 @@ impl Session {
 
     fn log_outcome(&mut self, ended: &Ended) -> Result<(), Stop> {
         let outcome = &ended.outcome;
-        let plan = Plan::new(self.budget(), self.meter.text(&self.head) + self.meter.tools(&self.specs));
+        let plan = Plan::new(self.budget(), self.head_tokens);
         let fold = self.context.fold_for(&outcome.text, &plan, &self.meter);
         self.note(&Record::Outcome(Box::new(LoggedOutcome {
             call_id: ended.call.id.clone(),

@@ -35,7 +35,7 @@ impl Written {
 
     fn head(&mut self, model: &str, instructions: Option<&str>, tools: &[&str]) {
         self.note(Record::Head {
-            text: Some(head::text(std::path::Path::new("/srv/repo"), instructions)),
+            text: Some(head::text(std::path::Path::new("/srv/repo"), None, instructions)),
             tools: tools.iter().map(|name| tool(name)).collect(),
             model: model.into(),
             window: self.window,
