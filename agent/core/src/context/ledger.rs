@@ -40,6 +40,11 @@ impl Section {
         Self::Tried,
     ];
 
+    /// Whether it holds words, and not what was done.
+    fn is_said(self) -> bool {
+        matches!(self, Self::Goal | Self::Directives | Self::Decisions)
+    }
+
     fn title(self) -> &'static str {
         match self {
             Self::Goal => "Goal",
@@ -118,10 +123,20 @@ impl Ledger {
         let titles: usize = Section::ALL.iter().map(|section| count(section.title()) + TITLE).sum();
         let mut left = cap.saturating_sub(titles.min(cap / 4));
         let mut chosen = vec![false; lines.len()];
-        for at in order {
-            let cost = count(&lines[at].text) + BULLET;
-            if cost <= left {
-                left -= cost;
+        let costs: Vec<usize> = lines.iter().map(|line| count(&line.text) + BULLET).collect();
+        // What was done is many lines that all count as certain; it must not crowd out what was said. What one of the
+        // two leaves is the other's.
+        let mut done = (left as f64 * DONE) as usize;
+        for bounded in [true, false] {
+            for &at in &order {
+                let is_done = !lines[at].section.is_said();
+                if chosen[at] || costs[at] > left || (bounded && is_done && costs[at] > done) {
+                    continue;
+                }
+                if bounded && is_done {
+                    done -= costs[at];
+                }
+                left -= costs[at];
                 chosen[at] = true;
             }
         }
@@ -145,6 +160,8 @@ impl Ledger {
     }
 }
 
+/// Of the tokens, the most for what was done, while there is more that was said.
+const DONE: f64 = 0.45;
 /// Tokens of a bullet and its line break.
 const BULLET: usize = 2;
 /// Tokens of a title's marks and of the note of what was left out.

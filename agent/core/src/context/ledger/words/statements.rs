@@ -56,6 +56,26 @@ pub(super) fn statements(text: &str) -> Vec<Statement> {
     cutter.found
 }
 
+/// Whether a line reports one result of a run, as test runners list them: nobody says that.
+fn is_result(line: &str) -> bool {
+    let marked = line.starts_with(['✓', '✔', '✗', '✘', '×', '❯', '●', '○'])
+        || ["PASS ", "FAIL ", "FAILED ", "ok ", "not ok ", "--- PASS", "--- FAIL", "=== RUN", "test result:"]
+            .iter()
+            .any(|mark| line.starts_with(mark));
+    // `name of a test 12ms`, `name (0.02s)`.
+    let bare = line.trim_end_matches([')', ']', '.']);
+    let timed = bare.strip_suffix("ms").or_else(|| bare.strip_suffix('s')).is_some_and(|rest| {
+        let number = rest.trim_end().rsplit([' ', '(', '[']).next().unwrap_or_default();
+        rest.len() > number.len()
+            && number.contains(|one: char| one.is_ascii_digit())
+            && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+            // Somebody may well say `within 30 s`; lists of results are one word and a figure, or have no verb before it.
+            && !rest.trim_end().ends_with(' ')
+            && rest.trim_end().len() == rest.len()
+    });
+    marked || (timed && (line.contains(" > ") || line.contains("::") || line.ends_with(')')))
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Line {
     Blank,
@@ -122,7 +142,7 @@ impl Cutter {
         if is_heading(bare) {
             return Line::Heading;
         }
-        if is_matter(line, bare, self.kind) {
+        if is_result(bare) || is_matter(line, bare, self.kind) {
             return Line::Matter;
         }
         if bullet(bare).is_some() { Line::Item } else { Line::Prose }
