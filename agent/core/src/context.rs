@@ -427,13 +427,16 @@ impl Context {
         let mut decisions = Vec::new();
         let mut total = self.total(&plan, meter);
         let prompt = budget.prompt();
+        let at_prompt = self.at_prompt();
         // A new request is the time to make room for what it needs.
-        let recalls = self.recalls_now() && total + plan.recall / 2 > plan.high;
-        let full = total > plan.high || (recalls && !self.conversation.has_recalled(self.newest()));
-        if full && (total > prompt || self.conversation.entries().len() >= self.futile_until) {
+        let wanting = at_prompt && self.recalls_now() && total + plan.recall / 2 > plan.high;
+        if (total > plan.high || wanting)
+            && (total > prompt || self.conversation.entries().len() >= self.futile_until)
+        {
             let cause =
                 if self.window_shrank(budget) { CompactionCause::Refit } else { CompactionCause::High };
-            if let Some(record) = self.compact(cause, plan.low, total, &plan, frame, meter)? {
+            let target = if at_prompt { plan.low_at_prompt } else { plan.low };
+            if let Some(record) = self.compact(cause, target, total, &plan, frame, meter)? {
                 decisions.push(record);
                 total = self.total(&plan, meter);
             }
@@ -469,6 +472,11 @@ impl Context {
 
     fn newest(&self) -> usize {
         self.conversation.entries().len().saturating_sub(1)
+    }
+
+    /// Whether the newest entry is a request.
+    fn at_prompt(&self) -> bool {
+        matches!(self.conversation.entries().last().map(|entry| &entry.message), Some(Message::User { .. }))
     }
 
     fn window_shrank(&self, budget: Budget) -> bool {
@@ -574,7 +582,8 @@ impl Context {
         if !self.recalls_now() {
             return None;
         }
-        let cap = plan.recall.min(plan.budget.prompt().saturating_sub(total + MARGIN));
+        let most = if self.at_prompt() { plan.recall } else { plan.recall_in_turn };
+        let cap = most.min(plan.budget.prompt().saturating_sub(total + MARGIN));
         if cap < LEAST_RECALL {
             return None;
         }

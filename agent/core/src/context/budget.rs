@@ -48,10 +48,14 @@ pub struct Plan {
     pub ledger: usize,
     /// A compaction begins when the prompt has more than this.
     pub high: usize,
-    /// And cuts it back to this.
+    /// And cuts it back to this in the midst of a turn.
     pub low: usize,
-    /// One recall has at most so many.
+    /// And to this at a new request.
+    pub low_at_prompt: usize,
+    /// What is recalled for a request has at most so many.
     pub recall: usize,
+    /// And for a step in the midst of a turn.
+    pub recall_in_turn: usize,
     /// One result, or one prompt, is folded beyond this.
     pub share: usize,
 }
@@ -59,16 +63,23 @@ pub struct Plan {
 /// Of the prompt's tokens, the most for the ledger; a small window gives a larger part up to [`LEDGER_LEAST`] tokens,
 /// since what the user directed does not shrink with it.
 const LEDGER: f64 = 0.24;
-const LEDGER_SMALL: f64 = 0.32;
-const LEDGER_LEAST: usize = 1_500;
+const LEDGER_SMALL: f64 = 0.42;
+const LEDGER_LEAST: usize = 1_700;
 const LEDGER_MOST: usize = 6_000;
 /// Of what head and ledger leave, where a compaction begins: in a small window as late as can be, in a large one
 /// earlier, where a long prompt costs more at each step than a compaction. Tokens left, and the part.
 const HIGH: [(usize, f64); 2] = [(8_000, 0.92), (100_000, 0.65)];
-/// And what it cuts back to. A wide band makes compactions rare: each costs the prefill of what it leaves.
-const LOW: f64 = 0.18;
-/// Of what head and ledger leave, the most for one recall; and never more than this many.
-const RECALL: (f64, usize) = (0.65, 6_000);
+/// And what it cuts back to in the midst of a turn. A wide band makes compactions rare: each costs the prefill of what
+/// it leaves. At a new request the turns before it give way to what the request needs, down to the second figure.
+const LOW: f64 = 0.40;
+const LOW_AT_PROMPT: f64 = 0.18;
+/// Of what head and ledger leave, the most for one recall, at a request and in the midst of a turn; and never more than
+/// this many tokens.
+const RECALL: f64 = 0.72;
+const RECALL_IN_TURN: f64 = 0.15;
+const RECALL_MOST: usize = 6_000;
+/// What a request and what is recalled for it leave to its first steps.
+const STEPS: f64 = 0.10;
 /// Of what head and ledger leave, the most for one result.
 const SHARE: f64 = 0.25;
 
@@ -81,13 +92,18 @@ impl Plan {
         let small = part(prompt, LEDGER_SMALL).min(LEDGER_LEAST);
         let ledger = part(prompt, LEDGER).clamp(small, LEDGER_MOST);
         let free = prompt.saturating_sub(head + ledger);
+        let recall = part(free, RECALL).min(RECALL_MOST);
+        let spare = free.saturating_sub(recall + part(free, STEPS));
+        let at_prompt = spare.clamp(part(free, LOW_AT_PROMPT), part(free, LOW));
         Self {
             budget,
             head,
             ledger,
             high: head + ledger + part(free, high(free)),
             low: head + ledger + part(free, LOW),
-            recall: part(free, RECALL.0).min(RECALL.1),
+            low_at_prompt: head + ledger + at_prompt,
+            recall,
+            recall_in_turn: part(free, RECALL_IN_TURN).min(RECALL_MOST),
             share: part(free, SHARE).max(128),
         }
     }
@@ -208,8 +224,12 @@ mod tests {
             let plan = Plan::new(budget, budget.prompt() / 5);
             assert!(plan.head + plan.ledger < plan.low, "{plan:?}");
             assert!(plan.low < plan.high && plan.high < budget.prompt(), "{plan:?}");
-            // What a compaction leaves and a recall fit together.
-            assert!(plan.low + plan.recall <= budget.prompt(), "{plan:?}");
+            // What a compaction leaves and a recall fit together, below the mark at which the next one would begin.
+            assert!(plan.low_at_prompt + plan.recall <= plan.high, "{plan:?}");
+            assert!(
+                plan.low_at_prompt <= plan.low && plan.low + plan.recall_in_turn <= plan.high,
+                "{plan:?}"
+            );
         }
     }
 
