@@ -428,11 +428,13 @@ impl Context {
         let mut total = self.total(&plan, meter);
         let prompt = budget.prompt();
         let at_prompt = self.at_prompt();
+        let entries = self.conversation.entries().len();
         // A new request is the time to make room for what it needs.
         let wanting = at_prompt && self.recalls_now() && total + plan.recall / 2 > plan.high;
-        if (total > plan.high || wanting)
-            && (total > prompt || self.conversation.entries().len() >= self.futile_until)
-        {
+        // The same step is laid out again when an answer broke off: nothing was said since, and nothing gives way.
+        let said = self.conversation.compaction().is_none_or(|compaction| compaction.entries < entries);
+        let due = said || (total > prompt && self.window_shrank(budget));
+        if (total > plan.high || wanting) && due && (total > prompt || entries >= self.futile_until) {
             let cause =
                 if self.window_shrank(budget) { CompactionCause::Refit } else { CompactionCause::High };
             let target = if at_prompt { plan.low_at_prompt } else { plan.low };
@@ -582,7 +584,12 @@ impl Context {
         if !self.recalls_now() {
             return None;
         }
-        let most = if self.at_prompt() { plan.recall } else { plan.recall_in_turn };
+        let most = if self.at_prompt() {
+            plan.recall
+        } else {
+            // It must not be what fills the window: the next step would drop it again.
+            plan.recall_in_turn.min(plan.high.saturating_sub(total))
+        };
         let cap = most.min(plan.budget.prompt().saturating_sub(total + MARGIN));
         if cap < LEAST_RECALL {
             return None;
@@ -593,7 +600,12 @@ impl Context {
             _ => None,
         });
         let need = recall::Need { request: request?, said: self.said.clone(), error: self.error.clone() };
-        let visible = |entry: usize, line: usize| self.visible(entry, line);
+        let standing = self.standing();
+        let visible = |entry: usize, line: usize| {
+            let recalled =
+                |(at, first, last): &(usize, usize, usize)| *at == entry && (*first..=*last).contains(&line);
+            self.visible(entry, line) || standing.iter().any(recalled)
+        };
         let count = |text: &str| meter.text(text);
         let superseded = self.ledger.superseded();
         let scope = recall::Scope {
@@ -609,6 +621,19 @@ impl Context {
         let record = Record::Recalled(Box::new(Recalled { entry: newest, text, tokens, passages }));
         self.absorb(&record);
         Some(record)
+    }
+
+    /// The lines that were recalled since the last compaction, and stand in the window: entry, first and last.
+    fn standing(&self) -> Vec<(usize, usize, usize)> {
+        let recalls = self.recalls.iter().rev().map(|(_, recalled)| recalled);
+        recalls
+            .take_while(|recalled| self.conversation.has_recalled(recalled.entry))
+            .flat_map(|recalled| &recalled.passages)
+            .filter_map(|passage| {
+                let handle: handle::Handle = passage.handle.parse().ok()?;
+                handle.lines.map(|(first, last)| (handle.entry, first, last))
+            })
+            .collect()
     }
 
     /// Whether a line of an entry is in the window.

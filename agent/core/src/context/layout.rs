@@ -167,11 +167,11 @@ impl Conversation {
         }
         let Some(entry) = self.entries.get(at) else { return Shown::Left };
         let text = match &entry.message {
-            Message::User { text } | Message::Tool { text, .. } => text,
-            _ => return Shown::Whole,
+            Message::User { text } | Message::Tool { text, .. } | Message::Assistant { text, .. } => text,
+            Message::System { .. } => return Shown::Whole,
         };
         match self.fold_of(at, entry) {
-            Some(fold) if folds(text, fold) => Shown::Folded,
+            Some(fold) if fold_text(&entry.message, fold) && folds(text, fold) => Shown::Folded,
             _ => Shown::Whole,
         }
     }
@@ -180,8 +180,13 @@ impl Conversation {
     #[must_use]
     pub fn shows_line(&self, at: usize, line: usize) -> bool {
         let Some(entry) = self.entries.get(at) else { return false };
-        let (Message::User { text } | Message::Tool { text, .. }) = &entry.message else { return true };
-        let left_out = self.fold_of(at, entry).and_then(|how| left_out(text, how));
+        let (Message::User { text } | Message::Tool { text, .. } | Message::Assistant { text, .. }) =
+            &entry.message
+        else {
+            return true;
+        };
+        let how = self.fold_of(at, entry).filter(|how| fold_text(&entry.message, *how));
+        let left_out = how.and_then(|how| left_out(text, how));
         left_out.is_none_or(|lines| !lines.contains(&line))
     }
 
@@ -228,7 +233,12 @@ impl Conversation {
                     Some(how) => shortened(call, how),
                     None => call.clone(),
                 });
-                Message::Assistant { text: text.clone(), reasoning: None, calls: calls.collect() }
+                let calls = calls.collect();
+                let text = match how {
+                    Some(how) if fold_text(&entry.message, how) => fold(text, how, handle.as_deref()),
+                    _ => text.clone(),
+                };
+                Message::Assistant { text, reasoning: None, calls }
             }
             system @ Message::System { .. } => system.clone(),
         }
@@ -251,9 +261,10 @@ impl Conversation {
         // What cannot fold is counted once.
         let how = match &entry.message {
             Message::User { text } | Message::Tool { text, .. } => how.filter(|how| folds(text, *how)),
-            Message::Assistant { calls, .. } => how.filter(|how| {
+            Message::Assistant { text, calls, .. } => how.filter(|how| {
                 let mut arguments = calls.iter().flat_map(|call| call.arguments.values());
-                arguments.any(|value| value.as_str().is_some_and(|text| folds(text, *how)))
+                fold_text(&entry.message, *how) && folds(text, *how)
+                    || arguments.any(|value| value.as_str().is_some_and(|text| folds(text, *how)))
             }),
             Message::System { .. } => None,
         };
@@ -336,6 +347,11 @@ impl Conversation {
 /// What stays of a long argument of an old call, such as the whole text of a file that was written. It is long enough
 /// not to be taken for the way to write one.
 const ARGUMENTS: Fold = Fold { head: 1_200, tail: 600 };
+
+/// Whether the text of a message folds with it: of an older answer only the arguments of its calls do.
+fn fold_text(message: &Message, how: Fold) -> bool {
+    !matches!(message, Message::Assistant { .. }) || how != ARGUMENTS
+}
 
 /// A call whose long arguments are folded.
 fn shortened(call: &ToolCall, how: Fold) -> ToolCall {
