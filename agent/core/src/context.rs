@@ -645,3 +645,6 @@ impl Context {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
