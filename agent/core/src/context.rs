@@ -18,6 +18,7 @@ pub mod replay;
 pub mod report;
 pub mod texts;
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -301,12 +302,6 @@ impl Context {
         std::mem::take(&mut self.unknown)
     }
 
-    /// What the user or the assistant said and what no longer holds, each with its entry.
-    #[must_use]
-    pub fn superseded(&self) -> Vec<(usize, String)> {
-        self.ledger.superseded()
-    }
-
     /// The conversation.
     #[must_use]
     pub fn conversation(&self) -> &Conversation {
@@ -360,9 +355,10 @@ impl Context {
         Some(Fold { head: bytes * 2 / 3, tail: bytes / 3 })
     }
 
-    /// An entry that shows this very text of this call whole, in the window as it is now.
+    /// An entry that shows this very text of this call in the window as it is now, as a new result would be shown; and
+    /// the lines that it leaves out.
     #[must_use]
-    pub fn seen_already(&self, call: &ToolCall, text: &str) -> Option<usize> {
+    pub fn seen_already(&self, call: &ToolCall, text: &str) -> Option<(usize, Option<Range<usize>>)> {
         let entries = self.conversation.entries();
         let same_call = |id: &str| {
             entries[self.conversation.epoch()..].iter().any(|entry| {
@@ -371,10 +367,11 @@ impl Context {
                 }))
             })
         };
-        (self.conversation.epoch()..entries.len()).rev().find(|at| {
+        let at = (self.conversation.epoch()..entries.len()).rev().find(|at| {
             matches!(&entries[*at].message, Message::Tool { call_id, text: known, .. } if known == text && same_call(call_id))
-                && self.conversation.shown(*at) == Shown::Whole
-        })
+                && self.conversation.shown_as_new(*at)
+        })?;
+        Some((at, self.conversation.lines_left_out(at)))
     }
 
     /// Share out a window for these fixed parts.
@@ -599,7 +596,12 @@ impl Context {
             Message::User { text } => Some(text.clone()),
             _ => None,
         });
-        let need = recall::Need { request: request?, said: self.said.clone(), error: self.error.clone() };
+        let need = recall::Need {
+            turn: self.turn,
+            request: request?,
+            said: self.said.clone(),
+            error: self.error.clone(),
+        };
         let standing = self.standing();
         let visible = |entry: usize, line: usize| {
             let recalled =

@@ -62,7 +62,7 @@ pub struct Plan {
 
 /// Of the prompt's tokens, the most for the ledger; a small window gives a larger part up to [`LEDGER_LEAST`] tokens,
 /// since what the user directed does not shrink with it.
-const LEDGER: f64 = 0.24;
+const LEDGER: f64 = 0.26;
 const LEDGER_SMALL: f64 = 0.42;
 const LEDGER_LEAST: usize = 1_700;
 const LEDGER_MOST: usize = 6_000;

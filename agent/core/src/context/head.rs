@@ -41,6 +41,13 @@ pub fn parts(text: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// The map in the system message, with what announces it.
+#[must_use]
+pub fn map_of(text: &str) -> Option<&str> {
+    let own = parts(text).0;
+    own.find(MAP).map(|at| &own[at..])
+}
+
 /// What a head is made of.
 pub struct Parts<'a> {
     /// The project.

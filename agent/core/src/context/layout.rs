@@ -176,18 +176,29 @@ impl Conversation {
         }
     }
 
-    /// Whether a line of a folded entry, from 1, is in its head or tail.
+    /// Whether no compaction folded an entry that is shown.
     #[must_use]
-    pub fn shows_line(&self, at: usize, line: usize) -> bool {
-        let Some(entry) = self.entries.get(at) else { return false };
+    pub fn shown_as_new(&self, at: usize) -> bool {
+        at >= self.epoch() && self.entries.get(at).is_some_and(|entry| self.fold_of(at, entry) == entry.fold)
+    }
+
+    /// The lines, from 1, that a folded entry leaves out.
+    #[must_use]
+    pub fn lines_left_out(&self, at: usize) -> Option<std::ops::Range<usize>> {
+        let entry = self.entries.get(at)?;
         let (Message::User { text } | Message::Tool { text, .. } | Message::Assistant { text, .. }) =
             &entry.message
         else {
-            return true;
+            return None;
         };
-        let how = self.fold_of(at, entry).filter(|how| fold_text(&entry.message, *how));
-        let left_out = how.and_then(|how| left_out(text, how));
-        left_out.is_none_or(|lines| !lines.contains(&line))
+        let how = self.fold_of(at, entry).filter(|how| fold_text(&entry.message, *how))?;
+        left_out(text, how)
+    }
+
+    /// Whether a line of a folded entry, from 1, is in its head or tail.
+    #[must_use]
+    pub fn shows_line(&self, at: usize, line: usize) -> bool {
+        at < self.entries.len() && self.lines_left_out(at).is_none_or(|lines| !lines.contains(&line))
     }
 
     fn fold_of(&self, at: usize, entry: &Entry) -> Option<Fold> {

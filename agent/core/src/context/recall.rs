@@ -18,6 +18,8 @@ use crate::session::log::RecalledPassage;
 /// What a step needs.
 #[derive(Debug, Clone, Default)]
 pub struct Need {
+    /// The turn it belongs to.
+    pub turn: u32,
     /// The current request.
     pub request: String,
     /// What the model said last, where the step goes on from it.
@@ -55,6 +57,8 @@ const SAME_WORDS: (f32, usize) = (0.6, 3);
 const NEWEST_TASK: f32 = 0.12;
 /// Tokens of the line above a passage.
 const HEADER: usize = 24;
+/// Lines to which a passage may grow by the failures it touches.
+const BLOCK: usize = 40;
 /// What stands in the place of a statement that no longer holds.
 const SUPERSEDED: &str = "[superseded by what was said later]";
 /// Lines by which a passage may have grown.
@@ -127,7 +131,7 @@ pub(crate) fn recall(
 ) -> Option<(String, Vec<RecalledPassage>)> {
     let mut found = memory.find(&need.query(), &need.names(), CANDIDATES);
     let best = found.first()?.score;
-    boost(memory, &need.request, best, &mut found);
+    boost(memory, need, best, &mut found);
     let mut left = scope.cap.saturating_sub((scope.count)(OPENING) + HEADER);
     let mut chosen: Vec<Chosen> = Vec::new();
     for passage in &found {
@@ -165,14 +169,15 @@ pub(crate) fn recall(
 }
 
 /// Raise code that belongs to the same task as the request, or to the newest.
-fn boost(memory: &Memory, request: &str, best: f32, found: &mut [Passage]) {
-    let asked = content_words(request);
+fn boost(memory: &Memory, need: &Need, best: f32, found: &mut [Passage]) {
+    let asked = content_words(&need.request);
     let of = |passage: &Passage| memory.text(usize::try_from(passage.number).ok()?);
     let mut same = HashSet::new();
     let mut newest = 0;
     for text in found.iter().filter_map(of) {
         newest = newest.max(text.turn);
-        if text.speaker != Speaker::User || asked.len() < SAME_WORDS.1 {
+        // The request is in the memory itself.
+        if text.speaker != Speaker::User || text.turn == need.turn || asked.len() < SAME_WORDS.1 {
             continue;
         }
         let said = content_words(&text.text);
@@ -252,7 +257,15 @@ fn join(chosen: Vec<Chosen>) -> Vec<Chosen> {
 /// A passage as it would be shown, or `None` when it is in the window, in the ledger, or overtaken.
 fn prepare(memory: &Memory, text: &Text, passage: &Passage, scope: &Scope<'_>) -> Option<Chosen> {
     let entry = usize::try_from(passage.number).ok()?;
-    let (first, last) = (passage.first as usize, passage.last as usize);
+    let (mut first, mut last) = (passage.first as usize, passage.last as usize);
+    // A failing test is told as a whole, whatever blank lines stand in it.
+    for (_, lines) in &text.failures {
+        let touches = *lines.start() <= last && first <= *lines.end();
+        let (from, to) = (first.min(*lines.start()), last.max(*lines.end()));
+        if touches && to - from < BLOCK {
+            (first, last) = (from, to);
+        }
+    }
     let handle = Handle { entry, lines: Some((first, last)) };
     if (first..=last).all(|line| (scope.visible)(entry, line)) {
         return None;

@@ -112,7 +112,11 @@ impl Context {
                 // The frame of the message goes with its first part.
                 let all = meter.message(&Message::System { text: text.clone() });
                 let given = instructions.map_or(0, |text| meter.text(text)).min(all);
-                parts.add("system", all - given, 1);
+                let map = head::map_of(text).map_or(0, |text| meter.text(text)).min(all - given);
+                parts.add("system", all - given - map, 1);
+                if map > 0 {
+                    parts.add("map", map, 1);
+                }
                 if instructions.is_some() {
                     parts.add("instructions", given, 1);
                 }

@@ -177,10 +177,7 @@ impl Compaction {
             CompactionCause::Refit => "the window became smaller",
             CompactionCause::Asked => "as asked",
         };
-        format!(
-            "{why}: {} of {} entries left it, {} -> {} tokens; what left can be recalled",
-            self.epoch, self.entries, self.before, self.after
-        )
+        format!("{why}: {} of {} entries left it and can be recalled", self.epoch, self.entries)
     }
 }
 

@@ -336,11 +336,13 @@ impl Session {
         self.named.add_text(&outcome.text, file_of(&ended.call.name, &ended.input));
         if outcome.ok
             && ended.call.name == "read"
-            && let Some(entry) = self.context.seen_already(&ended.call, &outcome.text)
+            && let Some((entry, left_out)) = self.context.seen_already(&ended.call, &outcome.text)
         {
             let handle = Handle { entry, lines: None };
-            outcome.text =
-                format!("{}: unchanged since {handle} above, where it stands whole.", outcome.brief);
+            let rest = left_out.map_or(String::new(), |lines| {
+                format!("; recall {handle}:{}-{} shows what is left out there", lines.start, lines.end - 1)
+            });
+            outcome.text = format!("{}: unchanged since {handle} above{rest}.", outcome.brief);
         }
         if verdict == Verdict::Banned {
             outcome.text.push_str("\n[The same call has now given the same result three times. It will not be run again in this turn.]");

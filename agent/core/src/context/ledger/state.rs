@@ -12,7 +12,6 @@ mod tests;
 mod tried;
 
 use std::collections::VecDeque;
-use std::ops::Range;
 
 use serde_json::Value;
 
@@ -23,7 +22,7 @@ use self::files::{Effect, Files};
 use self::shell::Touch;
 use self::tried::Tried;
 use super::{Line, Section};
-use crate::context::failures::{self, FailureKind, normal_name, same_test};
+use crate::context::failures::{self, FailureKind};
 use crate::context::texts::{WHOLE_BYTES, read_whole};
 use crate::session::log::{LoggedOutcome, Record};
 use crate::tools::Todo;
@@ -257,34 +256,6 @@ impl State {
 #[must_use]
 pub fn key(tool: &str, input: &Value) -> Option<String> {
     Call::of(tool, input).key()
-}
-
-/// The parts of an older output of a test command that a newer output of it supersedes: blocks of tests that appear again,
-/// failing or passing. In bytes of `older`, in order.
-#[must_use]
-pub fn stale_ranges(older: &str, newer: &str) -> Vec<Range<usize>> {
-    let old = failures::failures(older);
-    if old.is_empty() {
-        return Vec::new();
-    }
-    let new = failures::report(newer);
-    let nothing_failed = new.tally.is_some_and(|tally| tally.failed == 0 && tally.passed > 0);
-    let failing: Vec<String> = new.failures.iter().map(|failure| normal_name(&failure.full_name)).collect();
-    let any_tests = nothing_failed || !new.passed.is_empty() || !new.failures.is_empty();
-    old.iter()
-        .filter(|failure| {
-            let name = normal_name(&failure.full_name);
-            match failure.kind {
-                FailureKind::Error => any_tests,
-                FailureKind::Test => {
-                    nothing_failed
-                        || failing.iter().any(|other| same_test(other, &name))
-                        || new.passed.iter().any(|other| same_test(other, &name))
-                }
-            }
-        })
-        .map(|failure| failure.range.clone())
-        .collect()
 }
 
 /// What became of each path, by a unified diff, a git diff or a patch of `*** Update File:` lines; sorted by path.

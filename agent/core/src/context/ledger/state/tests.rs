@@ -464,22 +464,6 @@ fn four_hundred_turns_later_every_question_has_its_answer() {
 }
 
 #[test]
-fn older_outputs_know_what_a_newer_one_supersedes() {
-    let older = cargo(&[("a::one", 11), ("b::two", 12), ("c::three", 13)], &[]);
-    let check = |newer: &str, expect: &[&str]| {
-        let ranges = stale_ranges(&older, newer);
-        let stale: Vec<&str> = ranges.iter().map(|range| &older[range.clone()]).collect();
-        assert_eq!(stale.len(), expect.len(), "{newer}\n{stale:?}");
-        assert!(stale.iter().zip(expect).all(|(stale, expect)| stale.contains(expect)), "{newer}\n{stale:?}");
-    };
-    check(&cargo(&[("a::one", 21)], &["c::three"]), &["left: 11", "left: 13"]);
-    check("test result: ok. 3 passed; 0 failed; 0 ignored\n", &["left: 11", "left: 12", "left: 13"]);
-    check("error[E0425]: no\n --> src/lib.rs:1:2\n", &[]);
-    check("", &[]);
-    assert!(stale_ranges("", &older).is_empty());
-}
-
-#[test]
 fn lines_do_not_depend_on_chance() {
     let build = || {
         let mut session = Session::new();

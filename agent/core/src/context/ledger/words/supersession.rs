@@ -63,12 +63,6 @@ struct Clause {
     values: Vec<String>,
 }
 
-/// Whether the newer of two statements takes the place of the older.
-#[cfg_attr(not(test), expect(dead_code, reason = "recall marks what was superseded"))]
-pub(crate) fn supersedes(newer: &str, older: &str) -> bool {
-    matches!(relation(&Profile::of(newer), &Profile::of(older)), Relation::Same | Relation::Supersedes)
-}
-
 impl Profile {
     pub(super) fn of(text: &str) -> Self {
         let words = words(text);
@@ -400,7 +394,11 @@ const DENIALS: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::{Profile, Relation, relation, supersedes};
+    use super::{Profile, Relation, relation};
+
+    fn supersedes(newer: &str, older: &str) -> bool {
+        matches!(relation(&Profile::of(newer), &Profile::of(older)), Relation::Same | Relation::Supersedes)
+    }
 
     #[test]
     fn the_newer_value_of_the_same_thing_holds() {
