@@ -71,6 +71,8 @@ pub struct Context {
     recalls: Vec<(u32, Recalled)>,
     /// The newest head.
     head: Option<Head>,
+    /// The window is smaller than it was at the last compaction.
+    shrank: bool,
     /// Tokens of the head as last counted, and what was counted.
     head_tokens: ([u8; 32], usize),
     /// Tokens of the newest ledger.
@@ -147,6 +149,7 @@ impl Context {
             compactions: Vec::new(),
             recalls: Vec::new(),
             head: None,
+            shrank: false,
             head_tokens: ([0; 32], 0),
             ledger_tokens: 0,
             futile_until: 0,
@@ -186,6 +189,7 @@ impl Context {
             compactions: self.compactions.clone(),
             recalls: self.recalls.clone(),
             head: self.head.clone(),
+            shrank: self.shrank,
             head_tokens: self.head_tokens,
             ledger_tokens: self.ledger_tokens,
             futile_until: self.futile_until,
@@ -238,6 +242,7 @@ impl Context {
                 self.remember(record);
             }
             Record::Head { text, tools, model, window } => {
+                self.shrank |= self.head.as_ref().is_some_and(|head| *window < head.window);
                 self.head = Some(Head {
                     text: text.clone(),
                     tools: tools.clone(),
@@ -247,6 +252,7 @@ impl Context {
             }
             Record::Compacted(compaction) => {
                 self.conversation.compacted(compaction.as_ref().clone());
+                self.shrank = false;
                 self.compactions.push((self.turn, compaction.as_ref().clone()));
                 self.ledger_tokens = 0;
             }
@@ -479,7 +485,7 @@ impl Context {
     }
 
     fn window_shrank(&self, budget: Budget) -> bool {
-        self.head.as_ref().is_some_and(|head| budget.window < head.window)
+        self.shrank || self.head.as_ref().is_some_and(|head| budget.window < head.window)
     }
 
     /// Compact now: at the user's wish, or because of what `cause` says. `None` when it would not help.

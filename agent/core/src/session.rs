@@ -315,7 +315,7 @@ impl Session {
             sampling.temperature = 0.0;
         }
         // What reads no system message has its tools narrowed at each step.
-        let head = if info.capabilities.grounded {
+        let mut head = if info.capabilities.grounded {
             let text = head::text(&root, None, None);
             head::Head { text, tools: specs, tokens: 0, cut: false }
         } else {
@@ -324,6 +324,14 @@ impl Session {
                 head::Parts { root: &root, instructions: instructions.as_deref(), tools: specs, map: &map };
             head::fit(&parts, Budget::new(window, settings.max_tokens), &meter)
         };
+        // A map that was made since the session began waits for the next one: what was read once is not read anew.
+        if let Some(logged) = restored.context.head()
+            && (&logged.model, logged.window, &logged.tools) == (&info.model, window, &head.tools)
+            && let Some(text) = &logged.text
+            && head::differs_in_map_only(text, &head.text, &root)
+        {
+            head.text.clone_from(text);
+        }
         if head.cut {
             notices.push((
                 Level::Warning,

@@ -48,6 +48,14 @@ pub fn map_of(text: &str) -> Option<&str> {
     own.find(MAP).map(|at| &own[at..])
 }
 
+/// Whether two system messages of a project differ in the map at most.
+#[must_use]
+pub fn differs_in_map_only(one: &str, other: &str, root: &Path) -> bool {
+    let own = text(root, None, None);
+    let begins = |text: &str| text.starts_with(own.trim_end());
+    begins(one) && begins(other) && parts(one).1 == parts(other).1
+}
+
 /// What a head is made of.
 pub struct Parts<'a> {
     /// The project.
