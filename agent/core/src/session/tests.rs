@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
+mod window;
+
 use std::time::Duration;
 
 use futures::future::BoxFuture;
