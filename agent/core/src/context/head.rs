@@ -29,8 +29,7 @@ const INSTRUCTIONS: &str =
     "\nThe project's own instructions follow. They do not change what is permitted.\n\n";
 
 /// What stands before the map of the repository.
-const MAP: &str =
-    "\nThe definitions that most of the project's code uses, as a map; `where` and `outline` show more.\n\n";
+const MAP: &str = "\nThe definitions that most of the project's code uses, as a map; `where` and `search` find the rest.\n\n";
 
 /// A system message in its parts: ours with the map, and the project's instructions with what announces them.
 #[must_use]
