@@ -86,7 +86,7 @@ impl Words {
                         if call.name == "ask_user" { about.into() } else { format!("{} {about}", call.name) };
                     self.calls.insert(call.id.clone(), about);
                 }
-                self.answer(at, text);
+                // Words that only say what is called decide nothing.
                 if !calls.is_empty() {
                     let arguments = calls
                         .iter()
@@ -94,6 +94,7 @@ impl Words {
                         .filter_map(serde_json::Value::as_str);
                     self.recent.said(&arguments.collect::<Vec<_>>().join("\n"));
                 }
+                self.answer(at, text);
             }
             Record::Intent { call_id, .. } => {
                 self.allowed.insert(call_id.clone());
