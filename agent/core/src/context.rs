@@ -132,11 +132,13 @@ impl Context {
     /// project, for files as they are now.
     #[must_use]
     pub fn new(brief: bool, root: Option<PathBuf>, embed: Option<Arc<dyn Embed>>) -> Self {
+        // A model that reads no notes is shown nothing that was recalled.
+        let memory = if brief { Memory::unsearchable() } else { Memory::new(embed) };
         Self {
             conversation: Conversation::default(),
             ledger: Ledger::default(),
             texts: Texts::default(),
-            memory: Arc::new(Mutex::new(Memory::new(embed))),
+            memory: Arc::new(Mutex::new(memory)),
             brief,
             frozen: false,
             root,
