@@ -394,7 +394,8 @@ impl Session {
         let grounded = self.provider.info().capabilities.grounded;
         let head = crate::context::Head {
             text: (!grounded).then(|| self.head.clone()),
-            tools: self.specs.clone(),
+            // What has its tools narrowed at each step is shown none of these as they are.
+            tools: if grounded { Vec::new() } else { self.specs.clone() },
             model: self.provider.info().model.clone(),
             window: self.window,
         };
