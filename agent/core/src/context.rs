@@ -7,6 +7,7 @@ mod compact;
 pub mod diff;
 pub mod failures;
 pub mod fold;
+mod fresh;
 pub mod handle;
 pub mod head;
 pub mod layout;
@@ -77,6 +78,8 @@ pub struct Context {
     head_tokens: ([u8; 32], usize),
     /// Tokens of the newest ledger.
     ledger_tokens: usize,
+    /// What was decided for a request that then did not fit; the log has it with the next one's.
+    unlogged: Vec<Record>,
     /// A compaction that would not have helped is not looked for again before the conversation has this many entries.
     futile_until: usize,
 }
@@ -154,6 +157,7 @@ impl Context {
             shrank: false,
             head_tokens: ([0; 32], 0),
             ledger_tokens: 0,
+            unlogged: Vec::new(),
             futile_until: 0,
         }
     }
@@ -194,6 +198,7 @@ impl Context {
             shrank: self.shrank,
             head_tokens: self.head_tokens,
             ledger_tokens: self.ledger_tokens,
+            unlogged: self.unlogged.clone(),
             futile_until: self.futile_until,
         }
     }
@@ -428,8 +433,26 @@ impl Context {
     /// # Errors
     /// [`Overflow`] when not even the newest step fits.
     pub fn lay_out(&mut self, frame: &Frame<'_>, meter: &Meter, budget: Budget) -> Result<LaidOut, Overflow> {
+        // What is absorbed must reach the log, also when there is no request after all.
+        let mut decisions = std::mem::take(&mut self.unlogged);
+        match self.decide(frame, meter, budget, &mut decisions) {
+            Ok((request, tokens, summed)) => Ok(LaidOut { request, decisions, tokens, summed }),
+            Err(overflow) => {
+                self.unlogged = decisions;
+                Err(overflow)
+            }
+        }
+    }
+
+    /// The request with its tokens, counted and summed up; decisions are absorbed and added to `decisions`.
+    fn decide(
+        &mut self,
+        frame: &Frame<'_>,
+        meter: &Meter,
+        budget: Budget,
+        decisions: &mut Vec<Record>,
+    ) -> Result<(Request, usize, usize), Overflow> {
         let plan = self.plan(frame, meter, budget);
-        let mut decisions = Vec::new();
         let mut total = self.total(&plan, meter);
         let prompt = budget.prompt();
         let at_prompt = self.at_prompt();
@@ -474,7 +497,7 @@ impl Context {
                 return Err(Overflow { needed: tokens, window: budget.window, reserve: budget.reserve });
             }
         }
-        Ok(LaidOut { request, decisions, tokens, summed })
+        Ok((request, tokens, summed))
     }
 
     fn newest(&self) -> usize {

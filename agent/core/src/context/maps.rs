@@ -10,7 +10,7 @@ use loci_index::{Index, MapQuery};
 use super::budget::Meter;
 use crate::atomic;
 
-/// A kept map is shown as long as so large a part of its lines still stands in a map twice as large.
+/// A kept map is shown as long as all of its files and so large a part of its lines still stand in a map twice as large.
 const STILL_TRUE: f64 = 0.9;
 
 /// The map that is kept in this file, or a new one where there is none or too little of it is true. `None` while
@@ -25,7 +25,9 @@ pub(crate) fn stable(index: &Index, file: &Path, tokens: usize, meter: &Meter) -
         let true_lines: std::collections::HashSet<&str> = larger.lines().collect();
         let lines = kept.lines().count();
         let still = kept.lines().filter(|line| true_lines.contains(line)).count();
-        if lines > 0 && still as f64 >= lines as f64 * STILL_TRUE {
+        // A file that is gone, or that may no longer be read, takes its lines with it.
+        let files = kept.lines().filter(|line| !line.starts_with(' ')).all(|path| true_lines.contains(path));
+        if lines > 0 && files && still as f64 >= lines as f64 * STILL_TRUE {
             return Some(kept);
         }
     }
@@ -50,4 +52,40 @@ fn without_numbers(map: &str) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_is_kept_while_its_files_may_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, kept) = (folder.path().join("project"), folder.path().join("maps/map.txt"));
+        fs::create_dir_all(&root).unwrap();
+        let source =
+            |name: &str| format!("pub fn open_{name}() {{}}\npub fn close_{name}() {{ open_{name}() }}\n");
+        for name in ["door", "gate", "vault"] {
+            fs::write(root.join(format!("{name}.rs")), source(name)).unwrap();
+        }
+        let map = |deny: &[&str]| {
+            let options = loci_index::Options {
+                cache_dir: folder.path().join(format!("index-{}", deny.len())),
+                max_file_bytes: 1 << 20,
+                deny: deny.iter().map(ToString::to_string).collect(),
+            };
+            let index = Index::open(&root, options).unwrap();
+            index.refresh(&mut |_| {}).unwrap();
+            stable(&index, &kept, 400, &Meter::bytes())
+        };
+        let first = map(&[]).unwrap();
+        assert!(first.contains("vault.rs") && first.contains("open_gate"), "{first}");
+        // Lines that only moved change nothing.
+        fs::write(root.join("gate.rs"), format!("// above\n\n{}", source("gate"))).unwrap();
+        assert_eq!(map(&[]).unwrap(), first);
+        // One of three files is more than what may be untrue, and even one line of it must not be shown.
+        let denied = map(&["vault.rs"]).unwrap();
+        assert!(!denied.contains("vault") && denied.contains("door.rs"), "{denied}");
+    }
 }

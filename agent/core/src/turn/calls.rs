@@ -342,7 +342,11 @@ impl Session {
             let rest = left_out.map_or(String::new(), |lines| {
                 format!("; recall {handle}:{}-{} shows what is left out there", lines.start, lines.end - 1)
             });
-            outcome.text = format!("{}: unchanged since {handle} above{rest}.", outcome.brief);
+            // It may leave the window before the model reads this.
+            outcome.text = format!(
+                "{}: unchanged since {handle} above{rest}. Where {handle} is gone, recall shows it.",
+                outcome.brief
+            );
         }
         if verdict == Verdict::Banned {
             outcome.text.push_str("\n[The same call has now given the same result three times. It will not be run again in this turn.]");
