@@ -267,7 +267,12 @@ impl Context {
                 self.conversation.recalled(recalled.entry, &recalled.text);
                 self.recalls.push((self.turn, recalled.as_ref().clone()));
             }
-            Record::Header { .. } | Record::Todos { .. } | Record::Undone { .. } => self.remember(record),
+            Record::Header { .. }
+            | Record::Todos { .. }
+            | Record::Undone { .. }
+            | Record::Model(_)
+            | Record::Decision(_)
+            | Record::Rewound { .. } => self.remember(record),
         }
     }
 

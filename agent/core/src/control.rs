@@ -80,7 +80,12 @@ impl Control {
                 self.state().turn.cancel();
                 return Some(Op::Shutdown);
             }
-            Op::Prompt { .. } | Op::Undo | Op::Context | Op::Compact { .. } => return Some(op),
+            Op::Prompt { .. }
+            | Op::Undo { .. }
+            | Op::Redo
+            | Op::Rewind { .. }
+            | Op::Context
+            | Op::Compact { .. } => return Some(op),
         }
         None
     }

@@ -34,7 +34,11 @@ impl Permissions {
             decision: Verdict::Allow,
             rule: None,
             why: "it touches nothing".into(),
+            origin: None,
             parts: Vec::new(),
+            rules: Vec::new(),
+            network: Vec::new(),
+            repository: false,
         };
         let mut parts = Vec::new();
         for (number, access) in accesses.iter().filter(|access| !access.tool.is_empty()).enumerate() {
@@ -167,8 +171,7 @@ mod tests {
             root: "/srv/repo".into(),
             cwd: "/srv/repo".into(),
             home: "/home/dev".into(),
-            additional: vec![],
-            config_dirs: vec![],
+            ..Context::default()
         };
         let rules = Rules { ask: vec!["Bash".into()], ..Rules::default() };
         let mut permissions = Permissions::new(rules, context);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use loci_inference::provider::{Provider, Sampling, ToolSpec};
 use loci_policy::Context;
-use loci_protocol::{Event, Level, ModelBadge, Op};
+use loci_protocol::{Event, Level, ModelBadge, Op, SandboxBadge};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -202,6 +202,7 @@ impl Session {
             model: session.badge.clone(),
             mode: session.control.mode(),
             resumed,
+            sandbox: SandboxBadge::default(),
         });
         for (level, message, hint) in notices {
             session.control.notice(level, message, hint);
@@ -297,6 +298,7 @@ impl Session {
             home: places.home.clone(),
             additional: settings.additional_directories.clone(),
             config_dirs: vec![root.join(".loci"), places.config.clone(), places.data.clone()],
+            ..Context::default()
         };
         let specs: Vec<ToolSpec> = tools.iter().map(|tool| crate::tools::spec(tool.as_ref())).collect();
         let window = match settings.context_length {
@@ -435,7 +437,7 @@ impl Session {
             match control.handle(op) {
                 None => {}
                 Some(Op::Shutdown) => break,
-                Some(Op::Undo) => self.undo().await,
+                Some(Op::Undo { .. }) => self.undo().await,
                 Some(Op::Context) => self.show_context(),
                 Some(op @ (Op::Prompt { .. } | Op::Compact { .. })) => {
                     let turn_cancel = cancel.child_token();
@@ -591,9 +593,9 @@ pub fn index_options(root: &Path, places: &Places, settings: &Settings) -> loci_
 }
 
 /// The paths that read rules deny, as the index takes them: search must not leak what may not be read.
-fn read_denies(deny: &[String]) -> Vec<String> {
+fn read_denies(deny: &[loci_policy::Rule]) -> Vec<String> {
     deny.iter()
-        .filter_map(|rule| rule.strip_prefix("Read(")?.strip_suffix(')'))
+        .filter_map(|rule| rule.text.strip_prefix("Read(")?.strip_suffix(')'))
         .filter(|spec| !spec.starts_with("//") && !spec.starts_with("~/"))
         .map(|spec| spec.strip_prefix('.').filter(|rest| rest.starts_with('/')).unwrap_or(spec).to_owned())
         .collect()

@@ -5,6 +5,7 @@
 mod capture;
 mod environment;
 mod launch;
+pub mod sandbox;
 mod tree;
 
 use std::ffi::OsString;
@@ -30,6 +31,8 @@ pub struct Command {
     pub spool_bytes: u64,
     /// Variables to set; they win over the ones that every command gets.
     pub env: Vec<(OsString, OsString)>,
+    /// What holds it in; `None` lets it do whatever the user can.
+    pub sandbox: Option<sandbox::Sandbox>,
 }
 
 /// What to start.

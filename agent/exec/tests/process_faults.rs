@@ -23,6 +23,7 @@ fn shell(cwd: &Path, line: &str) -> Command {
         spool: None,
         spool_bytes: 0,
         env: Vec::new(),
+        sandbox: None,
     }
 }
 
@@ -363,6 +364,7 @@ async fn a_session_that_began_outside_the_container_is_no_obstacle() {
             spool: None,
             spool_bytes: 0,
             env: Vec::new(),
+            sandbox: None,
         }
     };
     let possible = run(inside("true".into(), Vec::new()), CancellationToken::new()).await;

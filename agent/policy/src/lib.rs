@@ -23,11 +23,100 @@ use serde_json::Value;
 #[serde(default)]
 pub struct Rules {
     /// Never.
-    pub deny: Vec<String>,
+    pub deny: Vec<Rule>,
     /// Ask each time.
-    pub ask: Vec<String>,
+    pub ask: Vec<Rule>,
     /// Go ahead.
-    pub allow: Vec<String>,
+    pub allow: Vec<Rule>,
+}
+
+/// One rule and where it comes from. In files it is a text, or a table with the text under `rule`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Written")]
+pub struct Rule {
+    /// As written: `Bash(git log:*)`.
+    #[serde(rename = "rule")]
+    pub text: String,
+    /// Who says so.
+    #[serde(default)]
+    pub layer: Layer,
+    /// The file, variable or flag, for people; empty when unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub origin: String,
+    /// Calls that it must match, checked when it is loaded: `git log -3`.
+    #[serde(default, rename = "match", skip_serializing_if = "Vec::is_empty")]
+    pub matches: Vec<String>,
+    /// Calls that it must not match.
+    #[serde(default, rename = "not_match", skip_serializing_if = "Vec::is_empty")]
+    pub not_matches: Vec<String>,
+    /// Hosts that a command may reach which only this rule allows: `crates.io`, `*.crates.io`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network: Vec<String>,
+}
+
+/// A rule in either form.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Table(Table),
+}
+
+/// The long form of a rule.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    rule: String,
+    #[serde(default)]
+    layer: Layer,
+    #[serde(default)]
+    origin: String,
+    #[serde(default, rename = "match")]
+    matches: Vec<String>,
+    #[serde(default, rename = "not_match")]
+    not_matches: Vec<String>,
+    #[serde(default)]
+    network: Vec<String>,
+}
+
+impl From<Written> for Rule {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Text(text) => Self::from(text),
+            Written::Table(Table { rule, layer, origin, matches, not_matches, network }) => {
+                Self { text: rule, layer, origin, matches, not_matches, network }
+            }
+        }
+    }
+}
+
+impl From<String> for Rule {
+    fn from(text: String) -> Self {
+        Self { text, ..Self::default() }
+    }
+}
+
+impl From<&str> for Rule {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
+    }
+}
+
+/// Who wrote a rule (S14), weakest first. Rules of all layers are merged, and the strictest list wins whatever its layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layer {
+    /// The user, for all projects.
+    #[default]
+    User,
+    /// The project, for everybody who works on it.
+    Project,
+    /// The user, for this project.
+    Local,
+    /// The user, for this run.
+    CommandLine,
+    /// Whoever runs the machine.
+    Managed,
 }
 
 impl Rules {
@@ -67,7 +156,7 @@ pub enum Mode {
 }
 
 /// Where the call would run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Context {
     /// The project root, absolute.
     pub root: PathBuf,
@@ -124,10 +213,23 @@ pub struct Decision {
     pub decision: Verdict,
     /// The rule that decided, as written, if one did.
     pub rule: Option<String>,
+    /// Where that rule stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// One sentence for the user.
     pub why: String,
     /// Every sub-command or resolved path that was looked at, hidden characters escaped.
     pub parts: Vec<String>,
+    /// For a question: the literal rules, one for each sub-command or path that asks, under which just this would be
+    /// allowed from now on; empty when no rule may allow it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
+    /// Hosts that the command may reach once it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network: Vec<String>,
+    /// Whether a part of the command is a program that has to write to the repository's own folder, such as `git commit`.
+    #[serde(default)]
+    pub repository: bool,
 }
 
 /// Decide one call. `tool` and `input` use the names users know: `Bash{command}`, `Read{file_path}`, `Edit{file_path}`,

@@ -64,7 +64,8 @@ pub(crate) fn is_reading(tool: &str) -> bool {
 
 impl RuleSet {
     pub(crate) fn new(rules: &Rules) -> Self {
-        let read = |texts: &[String], list| texts.iter().map(|text| Rule::read(text, list)).collect();
+        let read =
+            |rules: &[crate::Rule], list| rules.iter().map(|rule| Rule::read(&rule.text, list)).collect();
         Self {
             deny: read(&rules.deny, List::Deny),
             ask: read(&rules.ask, List::Ask),

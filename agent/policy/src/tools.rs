@@ -42,7 +42,16 @@ pub(crate) fn decide(
 fn under(mode: Mode, tool: &str, finding: Finding, parts: Vec<String>) -> Decision {
     let Finding { level, rule, why, changes } = finding;
     let why = why.into_owned();
-    let decided = |decision, rule, why: String| Decision { decision, rule, why, parts: parts.clone() };
+    let decided = |decision, rule, why: String| Decision {
+        decision,
+        rule,
+        why,
+        parts: parts.clone(),
+        origin: None,
+        rules: Vec::new(),
+        network: Vec::new(),
+        repository: false,
+    };
     if level == Level::Deny {
         return decided(Verdict::Deny, rule, why);
     }

@@ -13,7 +13,7 @@ use loci_policy::{Decision, Mode, Rules, Verdict, decide, may_show};
 use serde_json::{Value, json};
 
 fn rules(deny: &[&str], ask: &[&str], allow: &[&str]) -> Rules {
-    let owned = |rules: &[&str]| rules.iter().map(|rule| (*rule).to_owned()).collect();
+    let owned = |rules: &[&str]| rules.iter().map(|rule| (*rule).into()).collect();
     Rules { deny: owned(deny), ask: owned(ask), allow: owned(allow) }
 }
 
@@ -65,7 +65,7 @@ fn read_header(header: &str) -> (Rules, Mode) {
     let mut read = (Rules::default(), Mode::Default);
     for entry in header.split("; ").filter(|entry| !entry.is_empty()) {
         let (key, value) = entry.split_once(": ").unwrap();
-        let list = || value.split(" , ").map(str::to_owned).collect();
+        let list = || value.split(" , ").map(Into::into).collect();
         match key {
             "deny" => read.0.deny = list(),
             "ask" => read.0.ask = list(),

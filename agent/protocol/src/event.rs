@@ -22,6 +22,9 @@ pub enum Event {
         mode: PermissionMode,
         /// True when an earlier session is being continued.
         resumed: bool,
+        /// What holds commands in.
+        #[serde(default)]
+        sandbox: SandboxBadge,
     },
     /// Long work moved on: indexing, loading a model, reading a long prompt.
     Progress {
@@ -78,6 +81,12 @@ pub enum Event {
         diff: Option<String>,
         /// The rule that matched, if one did.
         rule: Option<String>,
+        /// Where that rule stands.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<String>,
+        /// The literal rules that [`crate::Approval::Rule`] would save; empty when it may not be saved.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
         /// Why it asks.
         why: String,
     },
@@ -103,6 +112,19 @@ pub enum Event {
         /// One sentence: why, and how much left.
         message: String,
     },
+    /// File changes were taken back or brought back, or the conversation went back to an earlier prompt.
+    Rewound {
+        /// Paths that were restored or removed, relative to the root.
+        paths: Vec<String>,
+        /// The turn whose prompt is open again, where the conversation went back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        turn: Option<u32>,
+        /// The words of that prompt, to be edited.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prompt: Option<String>,
+        /// One sentence.
+        message: String,
+    },
     /// The answer to [`crate::Op::Context`].
     ContextShown(Box<ContextReport>),
     /// The turn is over and the session waits for the next [`crate::Op`].
@@ -112,6 +134,16 @@ pub enum Event {
         /// The id to resume with.
         session_id: String,
     },
+}
+
+/// What holds commands in, and why it is not more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxBadge {
+    /// `full`, `restricted` or `none`.
+    pub level: String,
+    /// What this machine does not give, or who switched it off; empty for `full`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
 }
 
 /// Which model is at work, and whether anything leaves the machine.

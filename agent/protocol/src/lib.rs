@@ -7,6 +7,6 @@ mod op;
 
 pub use event::{
     ContextCompaction, ContextLeft, ContextPart, ContextRecalled, ContextReport, Event, Failure, FailureKind,
-    Level, Location, ModelBadge, Question, ToolReport, TurnReport, TurnStatus, Usage,
+    Level, Location, ModelBadge, Question, SandboxBadge, ToolReport, TurnReport, TurnStatus, Usage,
 };
-pub use op::{Approval, Op, PermissionMode};
+pub use op::{Approval, Op, PermissionMode, Undo};

@@ -29,8 +29,23 @@ pub enum Op {
     },
     /// Cancel the running turn; the session goes on.
     Interrupt,
-    /// Take back the newest file change of this session.
-    Undo,
+    /// Take back file changes of this session.
+    Undo {
+        /// Which.
+        #[serde(default)]
+        which: Undo,
+    },
+    /// Bring back what the newest [`Op::Undo`] took back.
+    Redo,
+    /// Go back to before a prompt.
+    Rewind {
+        /// The turn that the prompt began.
+        turn: u32,
+        /// Take back the file changes since.
+        files: bool,
+        /// Forget what was said since.
+        conversation: bool,
+    },
     /// Say what is in the window; answered by [`crate::Event::ContextShown`].
     Context,
     /// Make room now, with a summary worded by the model in the ledger.
@@ -55,11 +70,28 @@ pub enum Approval {
     Once,
     /// Run this call and the same call again for the rest of the session.
     Session,
+    /// Run this call, and save the rules that were shown with the request for this project.
+    Rule,
     /// Do not run it; the reason goes back to the model.
     Deny {
         /// Why, in the user's words; may be empty.
         reason: String,
     },
+}
+
+/// Which file changes to take back.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Undo {
+    /// Those of the newest call that changed something.
+    #[default]
+    Newest,
+    /// Those of one call.
+    Call(String),
+    /// Those of a turn.
+    Turn(u32),
+    /// The newest to one file, relative to the root.
+    File(String),
 }
 
 /// How calls are approved. The meaning of each mode is S13 of the permission contract.

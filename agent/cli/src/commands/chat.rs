@@ -243,7 +243,7 @@ impl Chat<'_> {
             ("/quit" | "/exit" | "/q", _) => return Ok(Next::Quit),
             ("/undo", _) if idle => {
                 // The session answers with a notice.
-                conversation.send(Op::Undo).await;
+                conversation.send(Op::Undo { which: loci_protocol::Undo::Newest }).await;
                 return Ok(Next::Go);
             }
             ("/model", name) if idle && !name.is_empty() => return Ok(Next::Model(name.to_owned())),

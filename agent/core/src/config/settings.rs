@@ -119,6 +119,7 @@ impl Settings {
             }
             items
         };
+        let rules = |key: &str| list(key).into_iter().map(Into::into).collect();
         let base = default.sampling;
         let sampling = Sampling {
             temperature: number("temperature").unwrap_or(base.temperature),
@@ -146,7 +147,7 @@ impl Settings {
             permission_mode: text("permission_mode")
                 .and_then(|name| PermissionMode::from_name(&name))
                 .unwrap_or_default(),
-            rules: Rules { deny: list("deny"), ask: list("ask"), allow: list("allow") },
+            rules: Rules { deny: rules("deny"), ask: rules("ask"), allow: rules("allow") },
             additional_directories: list("additional_directories")
                 .iter()
                 .map(|written| absolute(written, root, home))

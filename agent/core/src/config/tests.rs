@@ -47,6 +47,10 @@ impl Tree {
     }
 }
 
+fn texts(rules: &[loci_policy::Rule]) -> Vec<&str> {
+    rules.iter().map(|rule| rule.text.as_str()).collect()
+}
+
 #[test]
 fn later_layers_win_and_lists_join() {
     let tree = Tree::new();
@@ -69,8 +73,8 @@ fn later_layers_win_and_lists_join() {
 
     let config = tree.load(true, &[], &[("deny", "WebFetch"), ("deny", "Read(.env)")]).unwrap();
     let settings = Settings::of(&config, &tree.root, &tree.places.home);
-    assert_eq!(settings.rules.deny, ["Bash(rm *)", "Read(.env)", "WebFetch"]);
-    assert_eq!(settings.rules.allow, ["Bash(ls)"]);
+    assert_eq!(texts(&settings.rules.deny), ["Bash(rm *)", "Read(.env)", "WebFetch"]);
+    assert_eq!(texts(&settings.rules.allow), ["Bash(ls)"]);
     assert_eq!(settings.max_turns, 6);
     assert_eq!(settings.tasks[0].command, "make check");
     let denied: Vec<String> = config
@@ -95,8 +99,8 @@ fn an_untrusted_project_can_only_restrict() {
     assert_eq!(settings.model, None);
     assert_eq!(settings.permission_mode, PermissionMode::Default);
     assert!(settings.rules.allow.is_empty() && settings.tasks.is_empty() && settings.providers.is_empty());
-    assert_eq!(settings.rules.deny, ["Read(.env)"]);
-    assert_eq!(settings.rules.ask, ["Edit"]);
+    assert_eq!(texts(&settings.rules.deny), ["Read(.env)"]);
+    assert_eq!(texts(&settings.rules.ask), ["Edit"]);
     assert!(settings.offline);
     assert_eq!(config.inert.len(), 7);
     let trusted = tree.load(true, &[], &[]).unwrap();

@@ -14,8 +14,9 @@ use serde_json::Value;
 use crate::tools::{Evidence, Todo};
 
 /// The version of the format that this program writes. It reads every version up to it.
-/// 2 added heads, compactions, recalled passages and what is kept of whole outputs.
-pub const FORMAT: u32 = 2;
+/// 2 added heads, compactions, recalled passages and what is kept of whole outputs; 3 decisions, models, hashes of changed
+/// files and the way back to a prompt.
+pub const FORMAT: u32 = 3;
 
 /// One thing that happened in a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,15 @@ pub enum Record {
         /// Its calls.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         calls: Vec<ToolCall>,
+    },
+    /// Which weights answer from now on.
+    Model(Box<UsedModel>),
+    /// What became of a call before it could run.
+    Decision(Box<LoggedDecision>),
+    /// The session went back to before a prompt.
+    Rewound {
+        /// The turn that the prompt began; it and what came after it no longer count.
+        turn: u32,
     },
     /// A call was decided and is about to run.
     Intent {
@@ -96,6 +106,64 @@ pub enum Record {
     TurnEnded(Box<TurnReport>),
 }
 
+/// A model, as evidence.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedModel {
+    /// Its name.
+    pub name: String,
+    /// `local`, `openai`, `scripted`.
+    pub provider: String,
+    /// True when the weights run inside this process.
+    pub local: bool,
+    /// blake3 of its file, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+}
+
+/// A decision, as evidence.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedDecision {
+    /// The call.
+    pub call_id: String,
+    /// The tool.
+    pub tool: String,
+    /// `allow`, `ask` or `deny`: what the rules say.
+    pub verdict: String,
+    /// For `ask`, what the user said: `once`, `session`, `rule`, `no`, or `nobody` when nobody was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// The rule that decided, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Where that rule stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// Why.
+    pub why: String,
+    /// The permission mode.
+    pub mode: String,
+    /// blake3 of all rules and switches in force.
+    pub policy: String,
+    /// What holds commands in: `full`, `restricted` or `none`.
+    pub sandbox: String,
+    /// Hosts that the command may reach.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network: Vec<String>,
+}
+
+/// A file that a call changed, as evidence.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedFile {
+    /// Relative to the root.
+    pub path: String,
+    /// blake3 of what it was; `None` when nothing was there or it was not a regular file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// blake3 of what it became.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
 /// An outcome as it is kept.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoggedOutcome {
@@ -123,6 +191,9 @@ pub struct LoggedOutcome {
     /// Paths that changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<String>,
+    /// The same with their hashes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ChangedFile>,
     /// Wall-clock time.
     pub duration_ms: u64,
     /// The file that holds the whole output, where the text does not.

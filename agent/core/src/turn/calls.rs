@@ -163,11 +163,13 @@ impl Session {
             details: decision.parts,
             diff,
             rule: decision.rule,
+            origin: decision.origin,
+            rules: decision.rules,
             why: decision.why,
         };
         match self.control.wait("approval", &turn.cancel, asked).await {
             Some(Reply::Approval(Approval::Once)) => Ok(format!("approved once by the user ({why})")),
-            Some(Reply::Approval(Approval::Session)) => {
+            Some(Reply::Approval(Approval::Session | Approval::Rule)) => {
                 self.permissions.approve(tool.name(), input);
                 Ok(format!("approved for the session by the user ({why})"))
             }
@@ -368,6 +370,7 @@ impl Session {
             evidence: outcome.evidence.iter().take(LOGGED_PLACES).cloned().collect(),
             diff: outcome.diff.clone(),
             changed: outcome.changed.clone(),
+            files: Vec::new(),
             duration_ms: millis(ended.duration),
             whole: outcome.whole.clone(),
             fold,

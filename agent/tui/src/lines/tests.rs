@@ -88,6 +88,7 @@ fn a_turn_with_an_edit() {
             model: badge,
             mode: PermissionMode::Default,
             resumed: false,
+            sandbox: Default::default(),
         },
         Event::TurnStarted { turn: 1, prompt: "rename b to c".into() },
         Event::ReasoningDelta { text: "First look".into() },
@@ -116,6 +117,8 @@ fn what_asks_the_user() {
             details: vec!["cargo test".into(), "rm -rf \x1b[8mtarget".into()],
             diff: Some(DIFF.into()),
             rule: Some("Bash(rm *)".into()),
+            origin: None,
+            rules: vec![],
             why: "a rule asks".into(),
         },
         Event::QuestionAsked(Question {
