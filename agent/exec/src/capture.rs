@@ -53,6 +53,17 @@ impl Capture {
         }
     }
 
+    /// What came after the first `from` bytes: what of it is in the head, how much was not kept, what is in the tail.
+    pub(crate) fn since(&self, from: u64) -> (Vec<u8>, u64, Vec<u8>) {
+        let (head, tail) = (self.head.len() as u64, self.tail.len() as u64);
+        let after = |length: u64, passed: u64| usize::try_from(passed.min(length)).unwrap_or(usize::MAX);
+        let begin = self.total - tail;
+        let omitted = begin.saturating_sub(from.max(head));
+        let first = self.head[after(head, from)..].to_vec();
+        let last = self.tail.iter().skip(after(tail, from.saturating_sub(begin))).copied().collect();
+        (first, omitted, last)
+    }
+
     /// The bytes after the gap, and how long the gap is.
     pub(crate) fn tail(&mut self) -> (Vec<u8>, u64) {
         let omitted = self.total - self.head.len() as u64 - self.tail.len() as u64;
@@ -106,7 +117,19 @@ impl Reader {
         }
     }
 
-    /// What was read, whether or not a writer is left.
+    /// What is read, while it is being read.
+    pub(crate) fn shared(&self) -> Arc<Mutex<Capture>> {
+        Arc::clone(&self.shared)
+    }
+
+    /// From now on nothing is taken in, whether or not a writer is left.
+    pub(crate) fn close(&self) {
+        let mut capture = lock(&self.shared);
+        capture.closed = true;
+        capture.spool = None;
+    }
+
+    /// What was read.
     pub(crate) fn finish(self) -> Capture {
         let mut capture = lock(&self.shared);
         let taken = std::mem::take(&mut *capture);
@@ -115,7 +138,7 @@ impl Reader {
     }
 }
 
-fn lock(shared: &Mutex<Capture>) -> MutexGuard<'_, Capture> {
+pub(crate) fn lock(shared: &Mutex<Capture>) -> MutexGuard<'_, Capture> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -158,5 +181,24 @@ mod tests {
         check(3, &["a", "b", "c", "d", "e", "f", "g", "h"], "abc", "fgh", 2);
         check(3, &["ab", "cdefg", "h"], "abc", "fgh", 2);
         check(0, &["abc"], "", "", 3);
+    }
+
+    #[test]
+    fn what_is_new_is_told_from_any_point() {
+        let mut capture = Capture::new(3, None, 0);
+        capture.push(b"abcdefgh");
+        let check = |from: u64, first: &str, omitted: u64, last: &str| {
+            let (head, gap, tail) = capture.since(from);
+            let read = (String::from_utf8(head).expect("text"), gap, String::from_utf8(tail).expect("text"));
+            assert_eq!(read, (first.to_owned(), omitted, last.to_owned()), "since {from}");
+        };
+        check(0, "abc", 2, "fgh");
+        check(2, "c", 2, "fgh");
+        check(3, "", 2, "fgh");
+        check(4, "", 1, "fgh");
+        check(5, "", 0, "fgh");
+        check(7, "", 0, "h");
+        check(8, "", 0, "");
+        check(u64::MAX, "", 0, "");
     }
 }

@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::process::Child;
@@ -23,42 +24,78 @@ const LINGER: Duration = Duration::from_millis(200);
 const CLOSE: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(command: Command, cancel: CancellationToken) -> Result<Output, ExecError> {
-    let begun = Instant::now();
-    check_folder(&command.cwd)?;
+    if cancel.is_cancelled() {
+        let begun = Instant::now();
+        check_folder(&command.cwd)?;
+        return Ok(report(Ended::Cancelled, open_capture(&command)?, begun));
+    }
+    let mut running = Running::start(&command)?;
+    let ended = running.wait(&cancel).await;
+    Ok(report(ended, running.reader.finish(), running.begun))
+}
+
+/// A command that was started. Dropping it kills its tree.
+pub(crate) struct Running {
+    // Before the child, which would be killed alone.
+    tree: Tree,
+    child: Child,
+    reader: Reader,
+    timeout: Duration,
+    begun: Instant,
+}
+
+impl Running {
+    /// # Errors
+    /// See [`crate::run`].
+    pub(crate) fn start(command: &Command) -> Result<Self, ExecError> {
+        let begun = Instant::now();
+        check_folder(&command.cwd)?;
+        let capture = open_capture(command)?;
+        let (child, tree, reader) = start(command, capture)?;
+        Ok(Self { tree, child, reader, timeout: command.timeout, begun })
+    }
+
+    /// What it writes, while it writes.
+    pub(crate) fn capture(&self) -> Arc<Mutex<Capture>> {
+        self.reader.shared()
+    }
+
+    /// Wait for its end, or bring it about. Nothing of it runs, and nothing more is taken in, when this returns.
+    pub(crate) async fn wait(&mut self, cancel: &CancellationToken) -> Ended {
+        let waited = tokio::select! {
+            biased;
+            status = self.child.wait() => Some(status),
+            () = cancel.cancelled() => None,
+            () = tokio::time::sleep(self.timeout) => None,
+        };
+        let ended = match waited {
+            Some(status) => {
+                let _ = tokio::time::timeout(LINGER, self.reader.drained()).await;
+                self.tree.stop(LINGER).await;
+                status.map_or(Ended::Code(-1), describe)
+            }
+            None => {
+                // Both may hold by now; what the user did is the better answer.
+                let ended = if cancel.is_cancelled() { Ended::Cancelled } else { Ended::TimedOut };
+                self.tree.stop(GRACE).await;
+                ended
+            }
+        };
+        let _ = tokio::time::timeout(CLOSE, self.reader.drained()).await;
+        let _ = tokio::time::timeout(CLOSE, self.child.wait()).await;
+        self.reader.close();
+        ended
+    }
+}
+
+fn open_capture(command: &Command) -> Result<Capture, ExecError> {
     let spool = match &command.spool {
         Some(path) => {
             Some(create_spool(path).map_err(|source| ExecError::Spool { path: path.clone(), source })?)
         }
         None => None,
     };
-    let capture = Capture::new(command.keep_bytes, spool, command.spool_bytes);
-    if cancel.is_cancelled() {
-        return Ok(report(Ended::Cancelled, capture, begun));
-    }
-
-    let (mut child, tree, mut reader) = start(&command, capture)?;
-    let waited = tokio::select! {
-        biased;
-        status = child.wait() => Some(status),
-        () = cancel.cancelled() => None,
-        () = tokio::time::sleep(command.timeout) => None,
-    };
-    let ended = match waited {
-        Some(status) => {
-            let _ = tokio::time::timeout(LINGER, reader.drained()).await;
-            tree.stop(LINGER).await;
-            status.map_or(Ended::Code(-1), describe)
-        }
-        None => {
-            // Both may hold by now; what the user did is the better answer.
-            let ended = if cancel.is_cancelled() { Ended::Cancelled } else { Ended::TimedOut };
-            tree.stop(GRACE).await;
-            ended
-        }
-    };
-    let _ = tokio::time::timeout(CLOSE, reader.drained()).await;
-    let _ = tokio::time::timeout(CLOSE, child.wait()).await;
-    Ok(report(ended, reader.finish(), begun))
+    Ok(Capture::new(command.keep_bytes, spool, command.spool_bytes))
 }
 
 fn report(ended: Ended, mut capture: Capture, begun: Instant) -> Output {

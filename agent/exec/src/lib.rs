@@ -2,6 +2,7 @@
 //! Uses tokio's process support, sessions and `/proc`.
 //! Never decides whether a command may run; that is `policy`.
 
+pub mod background;
 mod capture;
 mod environment;
 mod launch;
