@@ -249,7 +249,7 @@ impl Archive {
                 // Also when the log was another one before.
                 self.passages.forget(&file.session)?;
             }
-            for record in &loaded.records {
+            for record in log::effective(&loaded.records) {
                 if let Record::Prompt { text, .. } = record
                     && session.about.is_empty()
                 {
@@ -367,7 +367,7 @@ impl Archive {
         let mut entries = HashMap::new();
         let Ok(loaded) = log::read(&self.path(session)) else { return entries };
         let mut texts = Texts::default();
-        for record in &loaded.records {
+        for record in log::effective(&loaded.records) {
             for entry in texts.absorb(record) {
                 if numbers.contains(&(entry.entry as u64)) {
                     let remembered = Remembered {
@@ -399,7 +399,7 @@ const STORE: &str = "passages";
 pub fn entry(logs: &Path, session: &str, number: usize) -> Result<Remembered, ArchiveError> {
     let loaded = log::read(&logs.join(format!("{session}.jsonl")))?;
     let mut texts = Texts::default();
-    for record in &loaded.records {
+    for record in log::effective(&loaded.records) {
         for entry in texts.absorb(record) {
             if entry.entry == number {
                 let text = entry.full().into_owned();
@@ -454,6 +454,10 @@ fn list(folder: &Path) -> io::Result<Vec<LogFile>> {
 fn read_on(file: &LogFile, known: Session) -> Result<(Session, Loaded), LogError> {
     if known.mark.bytes > 0 && known.mark.bytes <= file.length {
         let loaded = log::read_on(&file.path, &known.mark)?;
+        // What was taken in may have been gone back from.
+        if loaded.records.iter().any(|record| matches!(record, Record::Rewound { .. })) {
+            return Ok((Session::default(), log::read(&file.path)?));
+        }
         if !loaded.records.is_empty() || loaded.damage.is_none() {
             return Ok((known, loaded));
         }

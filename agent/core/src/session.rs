@@ -5,6 +5,7 @@
 pub mod journal;
 pub mod log;
 pub mod resume;
+mod rewind;
 mod window;
 
 use std::collections::{HashSet, VecDeque};
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use loci_index::Embed;
 use loci_inference::provider::{Provider, Sampling, ToolSpec};
 use loci_policy::Context;
 use loci_protocol::{Event, Level, ModelBadge, Op, SandboxBadge};
@@ -171,6 +173,8 @@ pub struct Session {
     /// Results of the newest turn that had any, for requests that lean on it.
     pub(crate) last_outcomes: Vec<Outcome>,
     badge: ModelBadge,
+    /// Meanings of texts, for a context that is built again.
+    embed: Option<Arc<dyn Embed>>,
 }
 
 /// Something to say once the session is open: how loud, what, and what to do about it.
@@ -240,6 +244,7 @@ impl Session {
                     session_id: id.clone(),
                     cwd: root.display().to_string(),
                     model: info.model.clone(),
+                    forked_from: None,
                 };
                 let log = Log::create(&folder.join(format!("{id}.jsonl")), &header)?;
                 let mut context = empty();
@@ -298,7 +303,6 @@ impl Session {
             home: places.home.clone(),
             additional: settings.additional_directories.clone(),
             config_dirs: vec![root.join(".loci"), places.config.clone(), places.data.clone()],
-            ..Context::default()
         };
         let specs: Vec<ToolSpec> = tools.iter().map(|tool| crate::tools::spec(tool.as_ref())).collect();
         let window = match settings.context_length {
@@ -381,6 +385,7 @@ impl Session {
             older: Some(older),
             tasks: Arc::new(tasks),
             last_outcomes: restored.last_outcomes,
+            embed,
         };
         Ok((session, resumed, notices))
     }
@@ -438,6 +443,9 @@ impl Session {
                 None => {}
                 Some(Op::Shutdown) => break,
                 Some(Op::Undo { .. }) => self.undo().await,
+                Some(Op::Rewind { turn, files, conversation }) => {
+                    self.rewind(turn, files, conversation).await;
+                }
                 Some(Op::Context) => self.show_context(),
                 Some(op @ (Op::Prompt { .. } | Op::Compact { .. })) => {
                     let turn_cancel = cancel.child_token();

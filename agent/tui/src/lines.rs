@@ -137,9 +137,20 @@ impl Transcript {
                 let room = self.width.saturating_sub(figures.chars().count() + 9);
                 vec![self.dim(&format!("• room: {figures}, {}", one_line(message, room)))]
             }
+            Event::Rewound { prompt, message, .. } => self.rewound(message, prompt.as_deref()),
             Event::ContextShown(report) => context_lines(report, self.width, LISTED),
             _ => Vec::new(),
         }
+    }
+
+    /// What was gone back to, and the words of the prompt that is open again, to be taken and changed.
+    fn rewound(&self, message: &str, prompt: Option<&str>) -> Vec<Line> {
+        let mut lines =
+            vec![Line::new(format!("• {}", one_line(message, self.width.saturating_sub(2))), Style::Plain)];
+        for row in visible(prompt.unwrap_or_default()).lines() {
+            lines.push(Line::new(format!("  {row}"), Style::Tip));
+        }
+        lines
     }
 
     fn dim(&self, text: &str) -> Line {

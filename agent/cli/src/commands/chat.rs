@@ -15,12 +15,16 @@ use crate::progress::Bars;
 use crate::project::Project;
 
 /// The commands of a conversation, and their help.
-const COMMANDS: [(&str, &str); 8] = [
+const COMMANDS: [(&str, &str); 9] = [
     ("/help", "this list"),
     ("/context", "what is in the model's window, and what left it"),
     ("/compact [FOCUS]", "make room now, with a summary that keeps FOCUS above all"),
     ("/recall WORDS", "find what was said, in this session and older ones; r41 shows an entry"),
     ("/undo", "take back the newest file change of this session"),
+    (
+        "/rewind [TURN]",
+        "go back to before a prompt: `files`, `conversation` or both; without a number, list them",
+    ),
     ("/mode [NAME]", "show or change how calls are approved"),
     ("/model [NAME]", "show the model, or go on with another one"),
     ("/quit", "end the conversation (Ctrl-D does the same)"),
@@ -172,7 +176,10 @@ impl Chat<'_> {
             }
             Event::TurnFinished(_) => self.ready()?,
             // The session's answer to a command between turns.
-            Event::Notice { .. } | Event::ContextShown(_) | Event::Compacted { .. }
+            Event::Notice { .. }
+            | Event::ContextShown(_)
+            | Event::Compacted { .. }
+            | Event::Rewound { .. }
                 if matches!(self.wait, Wait::Prompt) =>
             {
                 self.project.printer.text(PROMPT)?;
@@ -256,6 +263,18 @@ impl Chat<'_> {
                 conversation.send(Op::Compact { focus: focus.to_owned() }).await;
                 return Ok(Next::Go);
             }
+            ("/rewind", wish) if idle && !wish.is_empty() => match rewind(wish) {
+                Some(op) => {
+                    conversation.send(op).await;
+                    return Ok(Next::Go);
+                }
+                None => self.say("say it as /rewind TURN [files|conversation|both]", Style::Warning)?,
+            },
+            ("/rewind", _) if idle => {
+                if let Err(error) = super::sessions::prompts(self.project, &self.session_id) {
+                    errors::show(&self.project.printer, &error);
+                }
+            }
             ("/recall", "") => {
                 self.say("give words to look for, such as /recall flaky test", Style::Warning)?
             }
@@ -264,7 +283,7 @@ impl Chat<'_> {
                     errors::show(&self.project.printer, &error);
                 }
             }
-            ("/undo" | "/model" | "/compact", _) if !idle => {
+            ("/undo" | "/rewind" | "/model" | "/compact", _) if !idle => {
                 self.say("wait for the end of the turn, or press Ctrl-C", Style::Warning)?
             }
             ("/model", _) => {
@@ -368,5 +387,37 @@ impl Chat<'_> {
             self.project.printer.line(&Line::new(row, style))?;
         }
         Ok(())
+    }
+}
+
+/// `TURN [files|conversation|both]`; both where nothing is said.
+fn rewind(wish: &str) -> Option<Op> {
+    let (turn, what) = wish.split_once(char::is_whitespace).unwrap_or((wish, "both"));
+    let (files, conversation) = match what.trim() {
+        "both" | "all" => (true, true),
+        "files" => (true, false),
+        "conversation" => (false, true),
+        _ => return None,
+    };
+    Some(Op::Rewind { turn: turn.parse().ok().filter(|turn| *turn > 0)?, files, conversation })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_is_said_in_one_line() {
+        let check = |wish: &str, expect: Option<(u32, bool, bool)>| {
+            let op = expect.map(|(turn, files, conversation)| Op::Rewind { turn, files, conversation });
+            assert_eq!(rewind(wish), op, "{wish}");
+        };
+        check("3", Some((3, true, true)));
+        check("3 both", Some((3, true, true)));
+        check("12  files", Some((12, true, false)));
+        check("1 conversation ", Some((1, false, true)));
+        for wrong in ["0", "-1", "x", "3 trees", "99999999999", "files 3", "3 files conversation"] {
+            check(wrong, None);
+        }
     }
 }

@@ -42,14 +42,14 @@ pub(crate) fn run(
     }
 }
 
-/// The session that is meant, and its records.
+/// The session that is meant, and the records of it that count.
 fn records(project: &Project, named: &str) -> anyhow::Result<(String, Vec<Record>)> {
     let id = recall::session(project, named)?;
     let loaded = log::read(&project.places.sessions(&project.root).join(format!("{id}.jsonl")))?;
     if let Some(damage) = &loaded.damage {
         project.printer.note(&format!("the end of the session's log is damaged: {}", visible(&damage.why)));
     }
-    Ok((id, loaded.records))
+    Ok((id, log::effective(&loaded.records).into_iter().cloned().collect()))
 }
 
 fn explain(error: NoStep) -> anyhow::Error {

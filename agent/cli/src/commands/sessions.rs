@@ -4,10 +4,11 @@
 
 use std::time::SystemTime;
 
-use loci_core::session::resume;
-use loci_tui::{Line, Style, visible};
+use loci_core::session::{log, resume};
+use loci_tui::{Line, Style, one_line, visible};
 use serde_json::json;
 
+use super::shown::count;
 use crate::arguments::SessionsArguments;
 use crate::errors::Outcome;
 use crate::project::Project;
@@ -55,6 +56,35 @@ pub(crate) fn run(project: &Project, arguments: &SessionsArguments) -> anyhow::R
         project.printer.note("no sessions in this project yet");
     }
     Ok(Outcome::Done)
+}
+
+/// The prompts of a session that can be gone back to.
+///
+/// # Errors
+/// When its log cannot be read.
+pub(crate) fn prompts(project: &Project, session: &str) -> anyhow::Result<()> {
+    let loaded = log::read(&project.places.sessions(&project.root).join(format!("{session}.jsonl")))?;
+    let prompts = resume::prompts(&loaded.records);
+    let width = project.printer.width();
+    for asked in &prompts {
+        let number = format!("{:>4}  ", asked.turn);
+        let changed = match asked.changed.as_slice() {
+            [] => String::new(),
+            changed => format!("  ({})", count(changed.len(), "file")),
+        };
+        let room = width.saturating_sub(number.len() + changed.len());
+        let line = Line::new(number, Style::Bold)
+            .with(one_line(&asked.text, room), Style::Plain)
+            .with(changed, Style::Dim);
+        project.printer.line(&line)?;
+    }
+    if prompts.is_empty() {
+        project.printer.note("nothing was said yet");
+    } else {
+        let tip = "/rewind TURN [files|conversation|both] goes back to before one of them";
+        project.printer.line(&Line::new(tip, Style::Tip))?;
+    }
+    Ok(())
 }
 
 fn seconds_since(time: SystemTime) -> u64 {

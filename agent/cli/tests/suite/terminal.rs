@@ -203,3 +203,39 @@ fn a_conversation_shows_its_window_and_makes_room() {
     terminal.press("/quit\r");
     assert_eq!(terminal.ended(), 0);
 }
+
+#[test]
+fn a_conversation_goes_back_to_a_prompt() {
+    let world = World::with_crate();
+    let model = world.script(&json!([
+        { "events": [{ "text": "The heron is noted." }] },
+        { "events": [{ "call": { "name": "edit", "arguments": { "path": "src/price.rs", "old": "sum / 10", "new": "sum / 20" } } }] },
+        { "events": [{ "text": "Halved it." }] },
+        { "expect": { "contains": ["a grey heron"], "lacks": ["halve the discount"] },
+          "events": [{ "text": "A third it is." }] },
+    ]));
+    let mut terminal = Terminal::start(&world, &["-m", &model, "--permission-mode", "acceptEdits"]);
+    terminal.expect("› ");
+    terminal.press("/rewind\r");
+    terminal.expect("nothing was said yet");
+    terminal.press("a grey heron\r");
+    terminal.expect("is noted.");
+    terminal.press("halve the discount\r");
+    terminal.expect("Halved it.");
+    terminal.press("/rewind\r");
+    terminal.expect("a grey heron");
+    terminal.expect("halve the discount");
+    terminal.expect("(1 file)");
+    terminal.press("/rewind 2 trees\r");
+    terminal.expect("/rewind TURN [files|conversation|both]");
+    assert_ne!(world.read("src/price.rs"), PRICE);
+    terminal.press("/rewind 2\r");
+    terminal.expect("back to before prompt 2; taken back: src/price.rs");
+    terminal.expect("halve the discount");
+    terminal.expect("› ");
+    assert_eq!(world.read("src/price.rs"), PRICE);
+    terminal.press("take a third\r");
+    terminal.expect("A third it is.");
+    terminal.press("/quit\r");
+    assert_eq!(terminal.ended(), 0);
+}

@@ -36,6 +36,7 @@ impl World {
             session_id: session.into(),
             cwd: "/srv/repo".into(),
             model: "scripted".into(),
+            forked_from: None,
         };
         Log::create(&self.log(session), &header).expect("created")
     }

@@ -88,6 +88,7 @@ impl Play {
             session_id: "s".into(),
             cwd: "/project".into(),
             model: "scripted".into(),
+            forked_from: None,
         });
         play
     }

@@ -2,293 +2,23 @@
 //! Uses `fdatasync`, `flock` (through the standard library) and blake3.
 //! Never rewrites a line, and never deletes one: a damaged tail is moved beside the log.
 
+mod record;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use loci_inference::provider::{ToolCall, ToolSpec};
-use loci_protocol::{Location, TurnReport};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-use crate::tools::{Evidence, Todo};
+pub use record::{
+    ChangedFile, Compaction, CompactionCause, Fold, Forked, LoggedDecision, LoggedOutcome, Recalled,
+    RecalledPassage, Record, UsedModel, effective,
+};
 
 /// The version of the format that this program writes. It reads every version up to it.
 /// 2 added heads, compactions, recalled passages and what is kept of whole outputs; 3 decisions, models, hashes of changed
 /// files and the way back to a prompt.
 pub const FORMAT: u32 = 3;
-
-/// One thing that happened in a session.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Record {
-    /// The first record.
-    Header {
-        /// [`FORMAT`].
-        format: u32,
-        /// The program that wrote it.
-        program: String,
-        /// The session.
-        session_id: String,
-        /// The project root.
-        cwd: String,
-        /// The model at work when the session began.
-        model: String,
-    },
-    /// The user's words. A turn begins.
-    Prompt {
-        /// The turn's number, from 1.
-        turn: u32,
-        /// The words, with whatever notes were put before them.
-        text: String,
-    },
-    /// What the model said and called in one step.
-    Assistant {
-        /// The turn's number.
-        turn: u32,
-        /// Its text.
-        text: String,
-        /// Its reasoning.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        reasoning: Option<String>,
-        /// Its calls.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        calls: Vec<ToolCall>,
-    },
-    /// Which weights answer from now on.
-    Model(Box<UsedModel>),
-    /// What became of a call before it could run.
-    Decision(Box<LoggedDecision>),
-    /// The session went back to before a prompt.
-    Rewound {
-        /// The turn that the prompt began; it and what came after it no longer count.
-        turn: u32,
-    },
-    /// A call was decided and is about to run.
-    Intent {
-        /// The call.
-        call_id: String,
-        /// The tool.
-        tool: String,
-        /// Its arguments.
-        input: Value,
-        /// How it came to be allowed.
-        why: String,
-    },
-    /// A call ended, was denied, or failed.
-    Outcome(Box<LoggedOutcome>),
-    /// What every request begins with, once when the session opens and again when it changes.
-    Head {
-        /// The system message; `None` for models that take none.
-        text: Option<String>,
-        /// The tools as the model sees them.
-        tools: Vec<ToolSpec>,
-        /// The model that reads it.
-        model: String,
-        /// Tokens that it holds.
-        window: usize,
-    },
-    /// Turns left the window.
-    Compacted(Box<Compaction>),
-    /// Passages that had left the window were shown again.
-    Recalled(Box<Recalled>),
-    /// The task list after a change.
-    Todos {
-        /// All of it.
-        items: Vec<Todo>,
-    },
-    /// File changes were taken back outside a turn.
-    Undone {
-        /// The paths, relative to the root.
-        paths: Vec<String>,
-    },
-    /// The turn is over.
-    TurnEnded(Box<TurnReport>),
-}
-
-/// A model, as evidence.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UsedModel {
-    /// Its name.
-    pub name: String,
-    /// `local`, `openai`, `scripted`.
-    pub provider: String,
-    /// True when the weights run inside this process.
-    pub local: bool,
-    /// blake3 of its file, where it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hash: Option<String>,
-}
-
-/// A decision, as evidence.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoggedDecision {
-    /// The call.
-    pub call_id: String,
-    /// The tool.
-    pub tool: String,
-    /// `allow`, `ask` or `deny`: what the rules say.
-    pub verdict: String,
-    /// For `ask`, what the user said: `once`, `session`, `rule`, `no`, or `nobody` when nobody was there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answer: Option<String>,
-    /// The rule that decided, if one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
-    /// Where that rule stands.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<String>,
-    /// Why.
-    pub why: String,
-    /// The permission mode.
-    pub mode: String,
-    /// blake3 of all rules and switches in force.
-    pub policy: String,
-    /// What holds commands in: `full`, `restricted` or `none`.
-    pub sandbox: String,
-    /// Hosts that the command may reach.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub network: Vec<String>,
-}
-
-/// A file that a call changed, as evidence.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangedFile {
-    /// Relative to the root.
-    pub path: String,
-    /// blake3 of what it was; `None` when nothing was there or it was not a regular file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<String>,
-    /// blake3 of what it became.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<String>,
-}
-
-/// An outcome as it is kept.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct LoggedOutcome {
-    /// The call.
-    pub call_id: String,
-    /// The tool.
-    pub tool: String,
-    /// Whether it did what was asked.
-    pub ok: bool,
-    /// What the model read.
-    pub text: String,
-    /// The same for very small windows.
-    pub brief: String,
-    /// One line for people.
-    pub summary: String,
-    /// Places that the result names.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub locations: Vec<Location>,
-    /// Citable lines.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub evidence: Vec<Evidence>,
-    /// What changed, as a unified diff.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub diff: Option<String>,
-    /// Paths that changed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changed: Vec<String>,
-    /// The same with their hashes.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<ChangedFile>,
-    /// Wall-clock time.
-    pub duration_ms: u64,
-    /// The file that holds the whole output, where the text does not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub whole: Option<PathBuf>,
-    /// How the text is folded in the window from the beginning, where it is too long for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fold: Option<Fold>,
-}
-
-/// How much of a long text is shown, in bytes; what is between is left out with a note.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Fold {
-    /// Of its beginning.
-    pub head: usize,
-    /// Of its end.
-    pub tail: usize,
-}
-
-/// What a compaction did. Applied to the conversation, it gives the same window in every process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Compaction {
-    /// What set it off.
-    pub cause: CompactionCause,
-    /// Entries of the conversation that were there.
-    pub entries: usize,
-    /// The first entry that is still shown, counted as they stand in the conversation.
-    pub epoch: usize,
-    /// Results before this entry are folded.
-    pub folded_before: usize,
-    /// To what they are folded.
-    pub fold: Fold,
-    /// To what the newest prompt is folded where it stands before the first entry shown.
-    pub prompt: Fold,
-    /// How the newest step is folded, where it does not fit otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub newest: Option<Fold>,
-    /// What stands before the first entry shown.
-    pub ledger: String,
-    /// Tokens of the prompt before it.
-    pub before: usize,
-    /// Tokens after it.
-    pub after: usize,
-}
-
-impl Compaction {
-    /// What happened, in one sentence.
-    #[must_use]
-    pub fn message(&self) -> String {
-        let why = match self.cause {
-            CompactionCause::High => "the window was nearly full",
-            CompactionCause::Refit => "the window became smaller",
-            CompactionCause::Asked => "as asked",
-        };
-        format!("{why}: {} of {} entries left it and can be recalled", self.epoch, self.entries)
-    }
-}
-
-/// What set a compaction off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CompactionCause {
-    /// The prompt passed the high mark.
-    High,
-    /// The window became smaller: another model, or a provider that counts otherwise.
-    Refit,
-    /// The user asked.
-    Asked,
-}
-
-/// Passages that were shown again, for good reason, at the end of an entry.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Recalled {
-    /// The entry of the conversation whose text they follow.
-    pub entry: usize,
-    /// What the model reads.
-    pub text: String,
-    /// Tokens of it.
-    pub tokens: usize,
-    /// Each of them.
-    pub passages: Vec<RecalledPassage>,
-}
-
-/// One passage that was shown again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RecalledPassage {
-    /// Handle and lines, as `recall` takes them: `r41:10-22`.
-    pub handle: String,
-    /// What it is: tool, path or command.
-    pub title: String,
-    /// What it was found by, largest share first.
-    pub why: Vec<(String, f32)>,
-    /// Tokens of it.
-    pub tokens: usize,
-}
 
 /// Why a log cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -600,6 +330,26 @@ impl Log {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Every record of the session: those in the file, and those that could not be written yet.
+    ///
+    /// # Errors
+    /// `Io` when the file cannot be read, `Corrupt` when it is no longer what was written.
+    pub fn records(&self) -> Result<Vec<Record>, LogError> {
+        let mut bytes =
+            fs::read(&self.path).map_err(|source| LogError::Io { path: self.path.clone(), source })?;
+        let written = self.durable + self.written.len() as u64;
+        bytes.truncate(usize::try_from(written).unwrap_or(usize::MAX));
+        bytes.extend_from_slice(&self.pending);
+        let loaded = read_records(&bytes);
+        match loaded.damage {
+            None if loaded.last == self.last => Ok(loaded.records),
+            damage => Err(LogError::Corrupt {
+                path: self.path.clone(),
+                message: damage.map_or_else(|| "its end is missing".into(), |damage| damage.why),
+            }),
+        }
     }
 
     /// Add a record. It is in the file when this returns, and durable after [`Log::commit`].

@@ -79,7 +79,7 @@ fn summarise(loaded: &log::Loaded) -> Summary {
         turns: 0,
         damaged: loaded.damage.is_some(),
     };
-    for record in &loaded.records {
+    for record in log::effective(&loaded.records) {
         match record {
             Record::Header { cwd, model, .. } => {
                 summary.cwd = cwd.clone();
@@ -87,7 +87,7 @@ fn summarise(loaded: &log::Loaded) -> Summary {
             }
             Record::Prompt { text, .. } => {
                 if summary.turns == 0 {
-                    summary.first_prompt = text.clone();
+                    summary.first_prompt = typed(text).to_owned();
                 }
                 summary.turns += 1;
             }
@@ -128,6 +128,52 @@ pub fn find(folder: &Path, resume: &Resume) -> Result<String, SessionError> {
     }
 }
 
+/// What a note to the model about going back begins with; nothing that a user types is taken for one.
+const NOTES: [&str; 3] = ["[The user took back ", "[The user brought back ", "[The user went back "];
+
+/// The words of a prompt as they were typed, without the notes that stand before them.
+#[must_use]
+pub fn typed(text: &str) -> &str {
+    if !NOTES.iter().any(|note| text.starts_with(note)) {
+        return text;
+    }
+    text.split_once("]\n\n").map_or(text, |(_, typed)| typed)
+}
+
+/// A prompt that can be gone back to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The turn that it began.
+    pub turn: u32,
+    /// Its words, as typed.
+    pub text: String,
+    /// Paths that were changed in that turn.
+    pub changed: Vec<String>,
+}
+
+/// The prompts of a session that count, oldest first.
+#[must_use]
+pub fn prompts(records: &[Record]) -> Vec<Asked> {
+    let mut prompts: Vec<Asked> = Vec::new();
+    for record in log::effective(records) {
+        match record {
+            Record::Prompt { turn, text } => {
+                prompts.push(Asked { turn: *turn, text: typed(text).to_owned(), changed: Vec::new() });
+            }
+            Record::Outcome(outcome) => {
+                if let Some(prompt) = prompts.last_mut() {
+                    let known: HashSet<&String> = prompt.changed.iter().collect();
+                    let new: Vec<String> =
+                        outcome.changed.iter().filter(|path| !known.contains(path)).cloned().collect();
+                    prompt.changed.extend(new);
+                }
+            }
+            _ => {}
+        }
+    }
+    prompts
+}
+
 /// A session's state, as its records tell it.
 #[derive(Debug)]
 pub(crate) struct Restored {
@@ -154,23 +200,29 @@ impl Restored {
     }
 }
 
-/// Build the state from records; `context` is one of a session that begins.
+/// Build the state from records; `context` is one of a session that begins. What was gone back from does not count, but
+/// its numbers are not given again.
 pub(crate) fn restore(records: &[Record], context: Context) -> Restored {
     let mut restored = Restored::of(context);
+    for record in records {
+        match record {
+            Record::Prompt { turn, .. } => restored.turns = restored.turns.max(*turn),
+            Record::Assistant { calls, .. } => {
+                restored.call_ids.extend(calls.iter().map(|call| call.id.clone()));
+            }
+            _ => {}
+        }
+    }
     let mut inputs: std::collections::HashMap<String, serde_json::Value> = std::collections::HashMap::new();
     let mut turn = 0;
     let mut results_of = 0;
-    for record in records {
+    for record in log::effective(records) {
         restored.context.absorb(record);
         match record {
-            Record::Prompt { turn: number, .. } => {
-                turn = *number;
-                restored.turns = restored.turns.max(turn);
-            }
+            Record::Prompt { turn: number, .. } => turn = *number,
             Record::Assistant { turn: number, calls, .. } => {
                 turn = *number;
                 for call in calls {
-                    restored.call_ids.insert(call.id.clone());
                     inputs.insert(call.id.clone(), serde_json::Value::Object(call.arguments.clone()));
                 }
             }

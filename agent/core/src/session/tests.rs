@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
+mod rewind;
 mod window;
 
 use std::time::Duration;
@@ -273,7 +274,7 @@ impl Run {
             .iter()
             .map(|event| {
                 let mut value = serde_json::to_value(event).unwrap();
-                for key in ["session_id", "cwd", "duration_ms"] {
+                for key in ["session_id", "cwd", "sandbox", "duration_ms"] {
                     if let Some(field) = value.get_mut(key) {
                         *field = json!("…");
                     }

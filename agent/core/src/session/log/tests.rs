@@ -9,6 +9,7 @@ fn header() -> Record {
         session_id: "s".into(),
         cwd: "/srv/repo".into(),
         model: "scripted".into(),
+        forked_from: None,
     }
 }
 

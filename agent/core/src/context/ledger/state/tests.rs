@@ -23,6 +23,7 @@ impl Session {
                 session_id: "s".into(),
                 cwd: "/srv/repo".into(),
                 model: "scripted".into(),
+                forked_from: None,
             },
         );
         Self { state, at: 0 }
