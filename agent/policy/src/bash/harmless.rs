@@ -88,6 +88,11 @@ impl Here<'_, '_> {
         Harmless::Yes
     }
 
+    /// Text names nothing, but a wildcard in it lists a folder.
+    fn listed<'words>(&self, words: impl IntoIterator<Item = &'words Word>) -> Harmless {
+        self.all_inside(words.into_iter().filter(|word| word.glob && !word.dynamic))
+    }
+
     /// What a command is known to do.
     pub(super) fn judge(&self, words: &[Word]) -> Harmless {
         let Some((first, arguments)) = words.split_first() else { return Harmless::Yes };
@@ -95,8 +100,8 @@ impl Here<'_, '_> {
             return Harmless::No(format!("`{}` is not known to only read", first.raw()));
         };
         let result = match program {
-            "echo" => Ok(Harmless::Yes),
-            "printf" => printf(arguments),
+            "echo" => Ok(self.listed(arguments)),
+            "printf" => printf(arguments).map(|_| self.listed(arguments)),
             "cd" => self.change_directory(arguments),
             "find" => self.find(arguments),
             "sed" => self.sed(arguments),
@@ -138,7 +143,7 @@ impl Here<'_, '_> {
         }
         let operands = sorted.operands.iter().copied();
         match row.operands {
-            Operands::Text => Harmless::Yes,
+            Operands::Text => self.listed(operands),
             Operands::None if sorted.operands.is_empty() => Harmless::Yes,
             Operands::None => Harmless::No("it takes no such argument".into()),
             Operands::Paths => self.all_inside(operands),
@@ -532,11 +537,20 @@ fn printf(arguments: &[Word]) -> Result<Harmless, Refusal> {
     };
     match arguments.first() {
         // `-v` and `%n` set a variable, whose subscript could run a command.
-        Some(format) if format.dynamic || format.text.starts_with('-') || format.text.contains("%n") => {
+        Some(format) if format.dynamic || format.text.starts_with('-') || stores(&format.text) => {
             Err("the format of `printf` is not known to be harmless".into())
         }
         _ => Ok(Harmless::Yes),
     }
+}
+
+/// Whether a format has a conversion that stores into a variable: `%n`, with whatever may stand between.
+fn stores(format: &str) -> bool {
+    format.split('%').skip(1).any(|conversion| {
+        conversion
+            .trim_start_matches(|c: char| c.is_ascii_digit() || "-+ #.*'hlLjztq".contains(c))
+            .starts_with('n')
+    })
 }
 
 fn date(arguments: &[Word]) -> Result<Harmless, Refusal> {

@@ -61,7 +61,7 @@ static PROGRAMS: &[Row] = &[
     },
     Row {
         names: "diff",
-        short: "#abBcdeEiIlnNpqrstTuwyZ",
+        short: "#abBcdeEiInNpqrstTuwyZ",
         valued: "CUFSWxL",
         pathed: "X",
         long: "normal brief report-identical-files context? unified? ed rcs side-by-side width= left-column suppress-common-lines show-c-function show-function-line= label= expand-tabs initial-tab tabsize= recursive no-dereference new-file unidirectional-new-file ignore-case ignore-tab-expansion ignore-trailing-space ignore-space-change ignore-all-space ignore-blank-lines ignore-matching-lines= text strip-trailing-cr exclude= exclude-from== starting-file= minimal speed-large-files color? help version",
@@ -153,10 +153,8 @@ static PROGRAMS: &[Row] = &[
     Row { names: "which", short: "a", ..TEXT },
     Row { names: "type", short: "aftpP", ..TEXT },
     Row { names: "pwd", short: "LP", operands: Operands::None, ..PLAIN },
-    Row { names: "whoami", operands: Operands::None, ..PLAIN },
-    Row { names: "nproc", long: "all ignore=", operands: Operands::None, ..PLAIN },
     Row { names: "uname", short: "amnoprsv", operands: Operands::None, ..PLAIN },
-    Row { names: "id", short: "gGnru", ..TEXT },
+    Row { names: "nproc", long: "all ignore=", operands: Operands::None, ..PLAIN },
     Row { names: "sleep", ..TEXT },
     Row { names: "true false :", operands: Operands::Text, ..PLAIN },
 ];

@@ -23,6 +23,15 @@ impl Reader<'_> {
         None
     }
 
+    /// Two parentheses in a row that are read as subshells: bash takes what quotes or a comment would hide in them for
+    /// arithmetic, and runs the substitutions in it. A line may be broken between the two.
+    pub(super) fn looks_like_arithmetic(&mut self) {
+        let behind = self.rest().get(1..).unwrap_or_default();
+        if behind.starts_with(['(', '\\']) {
+            self.reading.doubt("parentheses that may be arithmetic");
+        }
+    }
+
     /// Look through an arithmetic expression.
     ///
     /// Variables are evaluated again and again, so `x='a[$(id)]'; echo $((x))` runs `id`: names are only harmless

@@ -249,6 +249,7 @@ impl<'text> Reader<'text> {
         match self.byte() {
             Some(b'(') if self.looking_at("((") && self.arithmetic_command()? => {}
             Some(b'(') => {
+                self.looks_like_arithmetic();
                 self.at += 1;
                 self.within(Scope::Subshell, |reader| reader.list(&[]))?;
                 self.close_parenthesis()?;

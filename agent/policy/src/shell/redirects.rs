@@ -102,25 +102,32 @@ impl Reader<'_> {
     /// The bodies that begin on this line.
     pub(super) fn here_documents(&mut self) -> Step<()> {
         for pending in std::mem::take(&mut self.pending) {
-            let begin = self.at;
-            let mut end = None;
-            while self.at < self.text.len() {
+            // Without quotes around the delimiter a backslash joins a line to the next, before the delimiter is looked for.
+            let mut body = String::new();
+            let mut logical = String::new();
+            let mut ended = false;
+            while self.at < self.text.len() && !ended {
                 let rest = self.rest();
                 let length = rest.find('\n').unwrap_or(rest.len());
-                let line = &rest[..length];
-                let line = if pending.tabs { line.trim_start_matches('\t') } else { line };
-                let line_begin = self.at;
+                logical.push_str(&rest[..length]);
                 self.at = (self.at + length + 1).min(self.text.len());
-                if line == pending.delimiter {
-                    end = Some(line_begin);
-                    break;
+                let backslashes = rest[..length].bytes().rev().take_while(|byte| *byte == b'\\').count();
+                if !pending.literal && backslashes % 2 == 1 && length < rest.len() {
+                    logical.pop();
+                    continue;
                 }
+                let line = if pending.tabs { logical.trim_start_matches('\t') } else { &logical };
+                ended = line == pending.delimiter;
+                if !ended && !pending.literal {
+                    body.push_str(&logical);
+                    body.push('\n');
+                }
+                logical.clear();
             }
-            let Some(end) = end else { return self.stop("a here-document does not end") };
-            if !pending.literal {
-                let body = &self.text[begin..end];
-                self.expandable(body)?;
+            if !ended {
+                return self.stop("a here-document does not end");
             }
+            self.expandable(&body)?;
         }
         Ok(())
     }

@@ -68,6 +68,15 @@ impl Reader<'_> {
         {
             self.reading.assigns = true;
         }
+        // A program may read any variable: `npm` does so with `npm_config_script_shell`, and `make` with all of them.
+        if !simple.words.is_empty()
+            && simple
+                .assignments
+                .iter()
+                .any(|one| !is_harmless_setting(&one.name) || !is_plain_value(&one.value))
+        {
+            self.reading.doubt("it sets a variable that may change what programs do");
+        }
         simple.raw = self.text[begin..self.at].trim().to_owned();
         self.reading.events.push(Event::Command(Box::new(simple)));
         Ok(())

@@ -35,7 +35,8 @@ fn every_command_is_listed() {
     check("a <<'E'\n$(c)\nE\nd", &["a", "d"]);
     check("a <<-E\n\tx\n\tE\nd", &["a", "d"]);
     check("a 2>&1 >/dev/null <&- 3<x", &["a"]);
-    check("x=1 y=2 a", &["a"]);
+    check("x=1 y=2; a", &["a"]);
+    check("LANG=C TZ=x a", &["a"]);
     check("x=$(a)", &["a"]);
     check("[[ a == b && ( -f c || $d =~ ^(x|y)$ ) ]]", &["[[ a == b && ( -f c || $d =~ '^(x|y)$' )"]);
     check("time -p a", &["a"]);
@@ -44,7 +45,6 @@ fn every_command_is_listed() {
     check("a \\\n b", &["a b"]);
     check("((1 + 2)) && a", &["a"]);
     check("( (a) )", &["a"]);
-    check("((a) ; (b))", &["a", "b"]);
     check("{a,b} x{1,2}", &["a b x1 x2"]);
     check("{,rm} x{,y}", &["rm x xy"]);
     check("a{b,{c,d}}e", &["abe ace ade"]);
@@ -65,6 +65,8 @@ fn what_is_not_understood_is_said() {
     check("f() { a; }", &["a"]);
     check("a <<E\nb", &["a"]);
     check("PATH=x a", &["a"]);
+    check("x=1 a", &["a"]);
+    check("((a) ; (b))", &["a", "b"]);
     check("a ${!b}", &["a ${!b}"]);
     check("x='a[$(b)]'; echo $((x))", &["echo $((x))"]);
 }

@@ -242,6 +242,8 @@ impl Reader<'_> {
         }
         self.at += 1;
         match self.byte() {
+            // Bash joins the lines first, and then it may be `$(` all the same.
+            Some(b'\\') if self.looking_at("\\\n") => return self.stop("a line that is broken behind `$`"),
             Some(b'(') => {
                 if self.looking_at("((")
                     && let Some(length) = self.arithmetic_length(2)
@@ -250,6 +252,7 @@ impl Reader<'_> {
                     self.at += length + 4;
                     self.arithmetic(inside)?;
                 } else {
+                    self.looks_like_arithmetic();
                     self.at += 1;
                     self.substitution()?;
                 }
