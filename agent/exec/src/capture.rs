@@ -71,7 +71,7 @@ impl Capture {
     }
 }
 
-/// Reads the pipe on its own thread until every writer has closed it.
+/// Reads the pipe, or our end of a terminal, on its own thread until every writer has closed it.
 pub(crate) struct Reader {
     shared: Arc<Mutex<Capture>>,
     done: oneshot::Receiver<()>,
@@ -80,7 +80,7 @@ pub(crate) struct Reader {
 impl Reader {
     /// # Errors
     /// When no thread can be started.
-    pub(crate) fn start(mut pipe: std::io::PipeReader, capture: Capture) -> std::io::Result<Self> {
+    pub(crate) fn start(mut pipe: impl Read + Send + 'static, capture: Capture) -> std::io::Result<Self> {
         let shared = Arc::new(Mutex::new(capture));
         let (finished, done) = oneshot::channel();
         let writer = Arc::clone(&shared);

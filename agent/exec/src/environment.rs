@@ -22,3 +22,6 @@ pub(crate) const SET: &[(&str, &str)] = &[
 
 /// Removed for every command: each of these wins over `NO_COLOR` somewhere.
 pub(crate) const REMOVED: &[&str] = &["CLICOLOR_FORCE", "FORCE_COLOR"];
+
+/// Set over these for a command that has a terminal: `dumb` would turn away most of those that insist on one.
+pub(crate) const SET_WITH_TERMINAL: &[(&str, &str)] = &[("TERM", "xterm-256color")];

@@ -3,7 +3,7 @@
 //! Never returns while anything that the command started is still running.
 
 use std::ffi::{OsStr, OsString};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -13,8 +13,8 @@ use tokio::process::Child;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::{Capture, Reader, create_spool};
-use crate::tree::{Tree, spawn};
-use crate::{Command, Ended, ExecError, Output, Program, environment};
+use crate::tree::{Input, Tree, spawn};
+use crate::{Command, Ended, ExecError, Output, Program, Size, environment};
 
 /// Between TERM and KILL: long enough for a test runner or a server to clean up.
 const GRACE: Duration = Duration::from_secs(2);
@@ -139,16 +139,14 @@ fn start(command: &Command, capture: Capture) -> Result<(Child, Tree, Reader), E
     };
     let mut last = failed(OsStr::new("nothing"), ErrorKind::InvalidInput.into());
     for (program, arguments) in attempts {
-        let (pipe, output) = std::io::pipe().map_err(|source| failed(program, source))?;
-        let errors = output.try_clone().map_err(|source| failed(program, source))?;
         let mut process = prepare(program, &arguments, command);
-        process.stdin(Stdio::null()).stdout(output).stderr(errors);
-        let spawned = spawn(&mut process);
-        // The writing ends that this process holds; with them open the pipe would never close.
+        let (source, input) = connect(&mut process, command.terminal)?;
+        let spawned = spawn(&mut process, input);
+        // The ends that this process holds for it; with them open the output would never end.
         drop(process);
         match spawned {
             Ok((child, tree)) => {
-                let reader = Reader::start(pipe, capture).map_err(|source| failed(program, source))?;
+                let reader = Reader::start(source, capture).map_err(|source| failed(program, source))?;
                 return Ok((child, tree, reader));
             }
             Err(source) => {
@@ -163,6 +161,39 @@ fn start(command: &Command, capture: Capture) -> Result<(Child, Tree, Reader), E
     Err(last)
 }
 
+/// Give the process its input and output; where what it writes can be read.
+fn connect(
+    process: &mut tokio::process::Command,
+    terminal: Option<Size>,
+) -> Result<(Box<dyn Read + Send>, Input), ExecError> {
+    match terminal {
+        None => {
+            let pair = std::io::pipe().and_then(|(read, write)| Ok((read, write.try_clone()?, write)));
+            let (pipe, output, errors) = pair.map_err(|source| ExecError::Output { source })?;
+            process.stdin(Stdio::null()).stdout(output).stderr(errors);
+            Ok((Box::new(pipe), Input::Nothing))
+        }
+        Some(size) => {
+            let (ours, theirs) = open_terminal(size).map_err(|source| ExecError::Terminal { source })?;
+            let [input, output, errors] = theirs;
+            process.stdin(input).stdout(output).stderr(errors);
+            Ok((ours, Input::Terminal))
+        }
+    }
+}
+
+#[cfg(unix)]
+fn open_terminal(size: Size) -> std::io::Result<(Box<dyn Read + Send>, [Stdio; 3])> {
+    let (ours, theirs) = crate::terminal::open(size)?;
+    let again = [theirs.try_clone()?.into(), theirs.try_clone()?.into(), theirs.into()];
+    Ok((Box::new(ours), again))
+}
+
+#[cfg(not(unix))]
+fn open_terminal(_size: Size) -> std::io::Result<(Box<dyn Read + Send>, [Stdio; 3])> {
+    Err(ErrorKind::Unsupported.into())
+}
+
 fn prepare(program: &OsStr, arguments: &[&OsStr], command: &Command) -> tokio::process::Command {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
     let mut process = tokio::process::Command::new(program);
@@ -173,6 +204,9 @@ fn prepare(program: &OsStr, arguments: &[&OsStr], command: &Command) -> tokio::p
         process.env_remove(name);
     }
     process.envs(environment::SET.iter().copied());
+    if command.terminal.is_some() {
+        process.envs(environment::SET_WITH_TERMINAL.iter().copied());
+    }
     process.envs(command.env.iter().map(|(name, value)| (name, value)));
     process
 }

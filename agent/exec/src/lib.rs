@@ -7,6 +7,8 @@ mod capture;
 mod environment;
 mod launch;
 pub mod sandbox;
+#[cfg(unix)]
+mod terminal;
 mod tree;
 
 use std::ffi::OsString;
@@ -32,6 +34,9 @@ pub struct Command {
     pub spool_bytes: u64,
     /// Variables to set; they win over the ones that every command gets.
     pub env: Vec<(OsString, OsString)>,
+    /// A terminal of this size as its input and output, on which nobody types: every read ends. Without, its output is a
+    /// pipe and its input is empty.
+    pub terminal: Option<Size>,
     /// What holds it in; `None` lets it do whatever the user can.
     pub sandbox: Option<sandbox::Sandbox>,
 }
@@ -43,6 +48,22 @@ pub enum Program {
     Shell(String),
     /// A program and its arguments, without a shell.
     Argv(Vec<OsString>),
+}
+
+/// The size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Its width.
+    pub columns: u16,
+    /// Its height.
+    pub rows: u16,
+}
+
+impl Default for Size {
+    /// What programs expect that were never told.
+    fn default() -> Self {
+        Self { columns: 80, rows: 24 }
+    }
 }
 
 /// How it ended.
@@ -96,6 +117,18 @@ pub enum ExecError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Close some files: there are too many.
+    #[error("no pipe can be made for its output: {source}")]
+    Output {
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Run it without a terminal.
+    #[error("no terminal can be made for it: {source}")]
+    Terminal {
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The spool file failed.
     #[error("{}: {source}", path.display())]
     Spool {
@@ -108,7 +141,8 @@ pub enum ExecError {
 
 /// Run a command to its end. Its standard input is `/dev/null`; its whole process tree is gone when this returns.
 ///
-/// The command leads a session of its own, without a terminal, so nothing in it can wait for a key. On Linux, children
+/// The command leads a session of its own, without a terminal or with one on which nobody types, so nothing in it can
+/// wait for a key. On Linux, children
 /// that leave the session and are orphaned (a daemon's double fork) are adopted by this process and end with the
 /// command too; on other Unix systems what leaves the process group survives. Dropping the future kills the tree.
 ///

@@ -35,11 +35,20 @@ pub(crate) struct Tree {
     born: u64,
 }
 
+/// Whether a command has a terminal, which then is its standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// It has none.
+    Nothing,
+    /// The session's own.
+    Terminal,
+}
+
 /// Start a process as the leader of its own session.
 ///
 /// # Errors
 /// What the system said.
-pub(crate) fn spawn(process: &mut tokio::process::Command) -> std::io::Result<(Child, Tree)> {
+pub(crate) fn spawn(process: &mut tokio::process::Command, input: Input) -> std::io::Result<(Child, Tree)> {
     let mut guard = running();
     let running = guard.get_or_insert_with(|| {
         #[cfg(target_os = "linux")]
@@ -49,7 +58,7 @@ pub(crate) fn spawn(process: &mut tokio::process::Command) -> std::io::Result<(C
     running.started += 1;
     let mark = format!("{}-{}", std::process::id(), running.started);
     process.env(crate::environment::RUN, &mark);
-    session::of_its_own(process);
+    session::of_its_own(process, input);
     let child = process.spawn()?;
     // It has not been waited for, so it has an id; 0 would name the kernel's own threads, or our group.
     let leader = child.id().and_then(|id| i32::try_from(id).ok()).filter(|&id| id > 1);
@@ -125,16 +134,20 @@ mod session {
 
     use rustix::process::{Pid, Signal, kill_process_group};
 
-    use super::{Blow, Tree};
+    use super::{Blow, Input, Tree};
 
     /// A session of its own has no terminal: what opens `/dev/tty` to ask for a password fails at once instead of hanging.
-    pub(super) fn of_its_own(process: &mut tokio::process::Command) {
+    /// With one for its input it opens that.
+    pub(super) fn of_its_own(process: &mut tokio::process::Command, input: Input) {
         #[expect(unsafe_code, reason = "setsid can only be called between fork and exec")]
-        // SAFETY: the closure runs in the child after fork. setsid is async-signal-safe, allocates nothing and takes no
-        // lock; its error is an errno that travels back by value.
+        // SAFETY: the closure runs in the child after fork. setsid and ioctl are async-signal-safe, allocate nothing and
+        // take no lock; their errors are errnos that travel back by value.
         unsafe {
-            process.pre_exec(|| {
+            process.pre_exec(move || {
                 rustix::process::setsid()?;
+                if input == Input::Terminal {
+                    rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
+                }
                 Ok(())
             });
         }
@@ -173,9 +186,9 @@ mod session {
 mod session {
     use std::collections::HashSet;
 
-    use super::{Blow, Tree};
+    use super::{Blow, Input, Tree};
 
-    pub(super) fn of_its_own(_process: &mut tokio::process::Command) {}
+    pub(super) fn of_its_own(_process: &mut tokio::process::Command, _input: Input) {}
 
     /// The child itself dies with `kill_on_drop`; its tree waits for job objects.
     pub(super) fn strike(_tree: &Tree, _blow: Blow, _others: &HashSet<i32>) -> usize {

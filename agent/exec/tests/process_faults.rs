@@ -9,5 +9,6 @@
 mod process_faults {
     mod background;
     mod faults;
+    mod terminal;
     mod world;
 }

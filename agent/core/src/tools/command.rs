@@ -43,6 +43,7 @@ pub(crate) async fn execute(
         spool,
         spool_bytes: SPOOL_BYTES,
         env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        terminal: None,
         sandbox: None,
     };
     loci_exec::run(command, context.cancel.clone()).await.map_err(|error| error.to_string())
