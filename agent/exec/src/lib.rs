@@ -6,6 +6,8 @@ pub mod background;
 mod capture;
 mod environment;
 mod launch;
+#[cfg(unix)]
+pub mod proxy;
 pub mod sandbox;
 #[cfg(unix)]
 mod terminal;
