@@ -16,6 +16,7 @@ pub mod instructions;
 pub mod meaning;
 pub mod permission;
 pub mod route;
+pub mod secrets;
 pub mod session;
 pub mod tasks;
 pub mod tools;

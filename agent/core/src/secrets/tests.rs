@@ -1,0 +1,98 @@
+//! Owns the tests of what is found, what is left alone, and what stands in its place.
+//! Uses values that were made up for them.
+//! Never holds a secret of anybody's.
+
+#![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+
+use super::*;
+
+fn redactor() -> Redactor {
+    Redactor::new(&Environment::default())
+}
+
+fn redacted(text: &str) -> String {
+    redactor().redact(text).text.into_owned()
+}
+
+/// A value that looks like one of a service, put together here so that no search for secrets finds it in this file.
+fn made(lead: &str, rest: &str) -> String {
+    format!("{lead}{rest}")
+}
+
+const LETTERS: &str = "Zk3vQ8mR1xT7bN5cW2yH9pL4sD6fG0jKqUaE";
+
+#[test]
+fn forms_are_found() {
+    let check = |text: &str, expect: &str| assert_eq!(redacted(text), expect, "{text}");
+    let github = made("ghp_", LETTERS);
+    check(&format!("push with {github}, please"), "push with [redacted: github token #1], please");
+    check(&format!("{github} {github}"), "[redacted: github token #1] [redacted: github token #1]");
+    let url = format!("https://dev:{LETTERS}@example.org/x.git");
+    check(&url, "https://dev:[redacted: password in an address #1]@example.org/x.git");
+    check("DB_PASSWORD=k7Mq!2vZx9d", "DB_PASSWORD=[redacted: password #1]");
+    check(r#"{"apiKey": "Zk3vQ8mR1xT7bN5cW2yH"}"#, r#"{"apiKey": "[redacted: secret value #1]"}"#);
+    check("login --token Zk3vQ8mR1xT7bN5cW2yH now", "login --token [redacted: secret value #1] now");
+    check("<password>k7Mq!2vZx9d</password>", "<password>[redacted: password #1]</password>");
+    let key = format!(
+        "-----BEGIN RSA PRIVATE {}-----\n{LETTERS}{LETTERS}\n{LETTERS}\n-----END RSA PRIVATE KEY-----\n",
+        "KEY"
+    );
+    check(&format!("a\n{key}b"), "a\n[redacted: private key #1]\nb");
+    let cut = key.split_once('\n').unwrap().1;
+    check(&format!("a\n{cut}b"), "a\n[redacted: private key #1]\nb");
+    let unfinished = key.split_once("\n-----END").unwrap().0;
+    check(&format!("{unfinished}\nplain words"), "[redacted: private key #1]\nplain words");
+}
+
+#[test]
+fn what_stands_in_for_a_secret_is_left_alone() {
+    for text in [
+        "password = \"test\"",
+        "API_KEY=YOUR_API_KEY",
+        "token: ${TOKEN}",
+        "token = <token>",
+        "token = os.environ[\"GITHUB_TOKEN\"]",
+        "let password = read_password()?;",
+        "max_tokens = 4096000000",
+        "postgres://user:password@localhost/db",
+        "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE",
+        "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+        "checksum = \"d6ad1df1c1ae6ac2b2b6ad2b7d0b0f2f6a9b9d8b8a7c6d5e4f3a2b1c0d9e8f7a\"",
+        "commit fcc86c6a0d1b2c3d4e5f60718293a4b5c6d7e8f9",
+        "id: 550e8400-e29b-41d4-a716-446655440000",
+        "[redacted: github token #1]",
+        "password=[redacted: password #1]",
+    ] {
+        assert_eq!(redacted(text), text);
+    }
+}
+
+#[test]
+fn what_was_put_in_place_can_be_put_back_where_it_came_from() {
+    let redactor = redactor();
+    let github = made("ghp_", LETTERS);
+    let shown = redactor.redact(&format!("A={github}\nB=2\n")).text.into_owned();
+    assert_eq!(redactor.restore(&shown, |value| value == github).unwrap(), format!("A={github}\nB=2\n"));
+    assert_eq!(redactor.restore(&shown, |_| false).unwrap_err(), "[redacted: github token #1]");
+    assert_eq!(
+        redactor.restore("[redacted: x #7] [redacted: ", |_| true).unwrap(),
+        "[redacted: x #7] [redacted: "
+    );
+    // A text that was redacted once stays as it is.
+    assert_eq!(redactor.redact(&shown).text, shown);
+}
+
+#[test]
+fn bytes_that_are_no_text_hide_nothing() {
+    let github = made("ghp_", LETTERS);
+    let mut bytes = b"\xff\xfe ".to_vec();
+    bytes.extend_from_slice(github.as_bytes());
+    bytes.extend_from_slice(b"\x80");
+    assert_eq!(redactor().redact_bytes(&bytes).text, "\u{fffd}\u{fffd} [redacted: github token #1]\u{fffd}");
+}
+
+#[test]
+fn every_expression_can_be_built() {
+    assert_eq!(placed::problem(), None);
+    assert_eq!(tokens::problem(), None);
+}
