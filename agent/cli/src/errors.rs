@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use loci_core::archive::ArchiveError;
 use loci_core::config::ConfigError;
+use loci_core::managed::ManagedError;
 use loci_core::route::RouteError;
 use loci_core::session::SessionError;
 use loci_core::session::journal::UndoError;
@@ -155,6 +156,7 @@ fn describe(error: &anyhow::Error) -> Shown {
             .or_else(|| cause.downcast_ref::<Failed>().map(|cause| (1, cause.hint.clone())))
             .or_else(|| cause.downcast_ref::<CatalogError>().map(|cause| (2, cause.hint())))
             .or_else(|| cause.downcast_ref::<ConfigError>().map(|cause| (2, config_hint(cause))))
+            .or_else(|| cause.downcast_ref::<ManagedError>().map(|cause| (2, Some(managed_hint(cause)))))
             .or_else(|| cause.downcast_ref::<RouteError>().map(|cause| (2, route_hint(cause))))
             .or_else(|| cause.downcast_ref::<TrustError>().map(|cause| (1, trust_hint(cause))))
             // Before those that they may wrap.
@@ -186,8 +188,21 @@ fn config_hint(error: &ConfigError) -> Option<String> {
         ConfigError::Syntax { .. } | ConfigError::Value { .. } => {
             "correct it; `loci config show --origin` lists every key, once all files can be read".into()
         }
+        ConfigError::Rule { .. } => {
+            "correct the rule or its `match` and `not_match`; `loci policy explain` shows what it decides"
+                .into()
+        }
         ConfigError::Io { .. } => "check that you may read it".into(),
     })
+}
+
+/// Nobody but whoever runs the machine can do something about it.
+fn managed_hint(error: &ManagedError) -> String {
+    format!(
+        "nothing is started until it is repaired: {} must be a valid file of root's that nobody else may write; ask \
+         whoever runs this machine",
+        error.path.display()
+    )
 }
 
 fn route_hint(error: &RouteError) -> Option<String> {

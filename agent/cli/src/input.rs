@@ -70,6 +70,7 @@ pub(crate) fn approval(line: &str) -> Option<Approval> {
     match word.to_lowercase().trim_end_matches([',', ':']) {
         "y" | "yes" if rest.is_empty() => Some(Approval::Once),
         "s" | "session" if rest.is_empty() => Some(Approval::Session),
+        "r" | "rule" if rest.is_empty() => Some(Approval::Rule),
         "n" | "no" => Some(Approval::Deny { reason: rest.trim().to_owned() }),
         _ => None,
     }
@@ -94,6 +95,7 @@ mod tests {
         check("y", Some(Approval::Once));
         check(" Yes ", Some(Approval::Once));
         check("s", Some(Approval::Session));
+        check("r", Some(Approval::Rule));
         check("n", deny(""));
         check("no, use tabs", deny("use tabs"));
         check("n it is wrong", deny("it is wrong"));

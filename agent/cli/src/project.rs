@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use loci_core::config::{Config, Environment, Places, Settings, Sources};
+use loci_core::managed::{Managed, Owner};
 use loci_core::trust::Trust;
 use loci_index::{Index, RefreshReport};
 use loci_inference::catalog::{Catalog, Layer, Source};
@@ -93,6 +94,7 @@ impl Project {
             environment: &self.environment,
             flags,
             trusted: self.trusted()?,
+            managed: Managed::load(&self.places.managed, Owner::User(0))?,
         })?;
         for warning in &config.warnings {
             self.printer.note(warning);

@@ -4,17 +4,22 @@
 
 pub mod env;
 pub mod keys;
+pub mod rules;
+pub mod saved;
 pub mod settings;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use loci_policy::Rules;
 use toml::{Table, Value};
 
 pub use env::{Environment, Places};
+pub use saved::SavedRules;
 pub use settings::{Embeddings, RemoteProvider, Settings};
 
+use crate::managed::Managed;
 use keys::Kind;
 
 /// Where a value comes from. Later ones win over earlier ones.
@@ -28,12 +33,16 @@ pub enum Origin {
     User(PathBuf),
     /// The project's file, shared with others.
     Project(PathBuf),
-    /// The project's file that is not shared.
+    /// The project's file that is not shared. It lies in the repository all the same, so it is of the project.
     Local(PathBuf),
+    /// What approvals saved for the project, outside of it.
+    Saved(PathBuf),
     /// A variable.
     Environment(String),
     /// A flag.
     Flag(String),
+    /// Whoever runs the machine.
+    Managed(PathBuf),
 }
 
 impl Origin {
@@ -46,8 +55,24 @@ impl Origin {
             Self::User(_) => "user",
             Self::Project(_) => "project",
             Self::Local(_) => "local",
+            Self::Saved(_) => "saved",
             Self::Environment(_) => "environment",
             Self::Flag(_) => "flag",
+            Self::Managed(_) => "managed",
+        }
+    }
+
+    /// The file, where it is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::System(path)
+            | Self::User(path)
+            | Self::Project(path)
+            | Self::Local(path)
+            | Self::Saved(path)
+            | Self::Managed(path) => Some(path),
+            Self::Default | Self::Environment(_) | Self::Flag(_) => None,
         }
     }
 
@@ -60,13 +85,10 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => write!(f, "default"),
-            Self::System(path) | Self::User(path) | Self::Project(path) | Self::Local(path) => {
-                write!(f, "{} ({})", path.display(), self.layer())
-            }
-            Self::Environment(name) => write!(f, "{name} (environment)"),
-            Self::Flag(name) => write!(f, "{name} (flag)"),
+        match (self, self.path()) {
+            (_, Some(path)) => write!(f, "{} ({})", path.display(), self.layer()),
+            (Self::Environment(name) | Self::Flag(name), _) => write!(f, "{name} ({})", self.layer()),
+            _ => write!(f, "{}", self.layer()),
         }
     }
 }
@@ -90,6 +112,18 @@ pub enum ConfigError {
         /// The key.
         key: String,
         /// What is wrong with its value.
+        message: String,
+    },
+    /// Correct the rule, or its tests.
+    #[error("{place}: the {list} rule `{rule}` fails a test of its own: {message}")]
+    Rule {
+        /// Where it stands.
+        place: String,
+        /// `deny`, `ask` or `allow`.
+        list: String,
+        /// As written.
+        rule: String,
+        /// What fails.
         message: String,
     },
     /// Check the permissions.
@@ -118,6 +152,10 @@ pub struct Entry {
 pub struct Config {
     /// Every value of every layer that counts, weakest first.
     entries: Vec<Entry>,
+    /// The rules of every layer that counts, the strongest layer first.
+    rules: Rules,
+    /// What whoever runs the machine says.
+    managed: Managed,
     /// Unknown keys and the like, in words.
     pub warnings: Vec<String>,
     /// Keys of the project that wait for the user's trust.
@@ -137,6 +175,8 @@ pub struct Sources<'a> {
     pub flags: Vec<(String, Value, String)>,
     /// Whether the user trusts the project.
     pub trusted: bool,
+    /// What whoever runs the machine says; see [`Managed::load`].
+    pub managed: Managed,
 }
 
 impl Config {
@@ -157,6 +197,7 @@ impl Config {
             Origin::User(sources.places.config.join("config.toml")),
             Origin::Project(project.join("config.toml")),
             Origin::Local(project.join("config.local.toml")),
+            Origin::Saved(SavedRules::of(sources.places, sources.root).path().into()),
         ];
         for origin in files {
             config.add_file(origin, sources.trusted)?;
@@ -166,44 +207,74 @@ impl Config {
                 let origin = Origin::Environment(variable.name.into());
                 let value = keys::parse_text(variable.key, text)
                     .map_err(|message| value_error(&origin, variable.key, message))?;
-                config.add(variable.key, value, origin)?;
+                config.add(variable.key, value, origin, &[])?;
             }
         }
         for (key, value, flag) in sources.flags {
-            config.add(&key, value, Origin::Flag(flag))?;
+            config.add(&key, value, Origin::Flag(flag), &[])?;
+        }
+        config.tighten(sources.managed);
+        for list in [&mut config.rules.deny, &mut config.rules.ask, &mut config.rules.allow] {
+            rules::arrange(list);
         }
         Ok(config)
     }
 
+    /// Lay over it what whoever runs the machine says, which can only take away.
+    fn tighten(&mut self, managed: Managed) {
+        if managed.managed_rules_only {
+            // Denies and questions of others stay: dropping them would widen what may run.
+            self.rules.allow.clear();
+            self.entries.retain(|entry| entry.key != "allow");
+        }
+        if managed.disable_bypass {
+            let bypass = |entry: &Entry| {
+                entry.key == "permission_mode" && entry.value.as_str() == Some("bypassPermissions")
+            };
+            let places: Vec<&Origin> =
+                self.entries.iter().filter(|entry| bypass(entry)).map(|entry| &entry.origin).collect();
+            for place in places {
+                self.warnings.push(format!(
+                    "{place}: bypassPermissions is switched off by the policy of this machine"
+                ));
+            }
+            self.entries.retain(|entry| !bypass(entry));
+        }
+        self.rules.deny.extend(managed.rules.deny.iter().cloned());
+        self.rules.ask.extend(managed.rules.ask.iter().cloned());
+        self.rules.allow.extend(managed.rules.allow.iter().cloned());
+        self.entries.extend(managed.entries.iter().cloned());
+        self.managed = managed;
+    }
+
     fn add_file(&mut self, origin: Origin, trusted: bool) -> Result<(), ConfigError> {
-        let (Origin::System(path) | Origin::User(path) | Origin::Project(path) | Origin::Local(path)) =
-            &origin
-        else {
-            return Ok(());
-        };
+        let Some(path) = origin.path() else { return Ok(()) };
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(());
             }
-            Err(source) => return Err(ConfigError::Io { path: path.clone(), source }),
+            Err(source) => return Err(ConfigError::Io { path: path.into(), source }),
         };
         let table: Table = text.parse().map_err(|error: toml::de::Error| ConfigError::Syntax {
-            path: path.clone(),
+            path: path.into(),
             message: error.to_string().trim_end().to_owned(),
         })?;
+        let lines = rules::lines(&text);
         for (key, value) in flatten(&table) {
             let restricts = keys::restricts(&key, &value);
             if origin.is_of_project() && !trusted && !restricts && keys::find(&key).is_some() {
                 self.inert.push(key);
                 continue;
             }
-            self.add(&key, value, origin.clone())?;
+            let lines = lines.get(&key).map_or(&[][..], Vec::as_slice);
+            self.add(&key, value, origin.clone(), lines)?;
         }
         Ok(())
     }
 
-    fn add(&mut self, key: &str, value: Value, origin: Origin) -> Result<(), ConfigError> {
+    /// Add a value. `lines` are those of its items, where they are rules and the file is known.
+    fn add(&mut self, key: &str, value: Value, origin: Origin, lines: &[usize]) -> Result<(), ConfigError> {
         let Some(known) = keys::find(key) else {
             let hint = match keys::nearest(key) {
                 Some(near) => format!("; did you mean `{near}`?"),
@@ -212,9 +283,67 @@ impl Config {
             self.warnings.push(format!("{origin}: unknown key `{key}`{hint}"));
             return Ok(());
         };
-        let value = keys::check(known, value).map_err(|message| value_error(&origin, key, message))?;
+        let mut value = keys::check(known, value).map_err(|message| value_error(&origin, key, message))?;
+        if known.kind == Kind::Rules {
+            value = self.add_rules(key, value, &origin, lines)?;
+        }
         self.entries.push(Entry { key: key.into(), value, origin });
         Ok(())
+    }
+
+    /// Take in the rules of one list, and give back those that count.
+    fn add_rules(
+        &mut self,
+        list: &str,
+        value: Value,
+        origin: &Origin,
+        lines: &[usize],
+    ) -> Result<Value, ConfigError> {
+        let mut kept = Vec::new();
+        let Value::Array(items) = value else { return Ok(Value::Array(kept)) };
+        for (number, item) in items.into_iter().enumerate() {
+            let mut rule = rules::read(&item).map_err(|message| value_error(origin, list, message))?;
+            rule.layer = rules::layer(origin);
+            rule.origin = rules::place(origin, lines.get(number).copied());
+            let checked = rules::examine(list, &rule);
+            for why in &checked.odd {
+                self.warnings.push(format!("{}: the {list} rule `{}`: {why}", rule.origin, rule.text));
+            }
+            if let Some(message) = checked.failed.into_iter().next() {
+                if !origin.is_of_project() {
+                    return Err(ConfigError::Rule {
+                        place: rule.origin,
+                        list: list.into(),
+                        rule: rule.text,
+                        message,
+                    });
+                }
+                // Whoever wrote it meant something else than it says: what it takes away stays, what it gives does not.
+                let effect = if list == "allow" { ", so it allows nothing" } else { "" };
+                self.warnings.push(format!(
+                    "{}: the {list} rule `{}` fails a test of its own{effect}: {message}",
+                    rule.origin, rule.text
+                ));
+                if list == "allow" {
+                    continue;
+                }
+            }
+            rules::list_of(&mut self.rules, list).push(rule);
+            kept.push(item);
+        }
+        Ok(Value::Array(kept))
+    }
+
+    /// The rules of every layer that counts, each with its origin, the strongest layer first.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// What whoever runs the machine says.
+    #[must_use]
+    pub fn managed(&self) -> &Managed {
+        &self.managed
     }
 
     /// The value that counts, and where it comes from. For list keys see [`Config::all`].
@@ -236,7 +365,8 @@ impl Config {
         names.dedup();
         let mut effective = Vec::new();
         for name in names {
-            if keys::find(name).is_some_and(|key| key.kind == Kind::List) {
+            let lists = keys::find(name).is_none_or(|key| matches!(key.kind, Kind::List | Kind::Rules));
+            if lists && self.get(name).is_some_and(|entry| entry.value.is_array()) {
                 for entry in self.all(name) {
                     for item in entry.value.as_array().into_iter().flatten() {
                         effective.push(Entry { value: item.clone(), ..entry.clone() });

@@ -13,6 +13,7 @@ mod control;
 pub mod files;
 pub mod ground;
 pub mod instructions;
+pub mod managed;
 pub mod meaning;
 pub mod permission;
 pub mod route;

@@ -5,11 +5,15 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use loci_policy::{Context, Decision, Files, Kind, Mode, Rules, Verdict};
+use loci_policy::{Context, Decision, Files, Kind, Layer, Mode, Rule, Rules, Verdict};
 use loci_protocol::PermissionMode;
+use serde::Serialize;
 use serde_json::Value;
 
+use crate::config::{ConfigError, SavedRules};
+use crate::managed::Managed;
 use crate::tools::Access;
 
 /// The rules of a session and what its user approved.
@@ -17,14 +21,77 @@ use crate::tools::Access;
 pub struct Permissions {
     rules: Rules,
     context: Context,
+    managed: Arc<Managed>,
+    /// Where approved rules are saved; without, they last as long as the session.
+    saved: Option<SavedRules>,
     approved: HashSet<String>,
+}
+
+/// The switches that decide beside the rules, for [`Permissions::policy_hash`].
+#[derive(Serialize)]
+struct InForce<'a> {
+    mode: &'a str,
+    rules: &'a Rules,
+    managed_rules_only: bool,
+    disable_bypass: bool,
+    offline: bool,
+    network: &'a Option<Vec<String>>,
+    never_leaves: &'a [String],
 }
 
 impl Permissions {
     /// No approvals yet.
     #[must_use]
     pub fn new(rules: Rules, context: Context) -> Self {
-        Self { rules, context, approved: HashSet::new() }
+        Self { rules, context, managed: Arc::default(), saved: None, approved: HashSet::new() }
+    }
+
+    /// Under what whoever runs the machine says.
+    #[must_use]
+    pub fn under(mut self, managed: Arc<Managed>) -> Self {
+        self.managed = managed;
+        self
+    }
+
+    /// Rules that the user approves go there.
+    #[must_use]
+    pub fn saving_to(mut self, saved: SavedRules) -> Self {
+        self.saved = Some(saved);
+        self
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// blake3, in hexadecimal digits, of every rule and switch that decides in this mode. What was approved in the session
+    /// is part of it.
+    #[must_use]
+    pub fn policy_hash(&self, mode: PermissionMode) -> String {
+        let mode = self.mode(mode);
+        let in_force = InForce {
+            mode: mode.name(),
+            rules: &self.rules,
+            managed_rules_only: self.managed.managed_rules_only,
+            disable_bypass: self.managed.disable_bypass,
+            offline: self.managed.offline,
+            network: &self.managed.network,
+            never_leaves: &self.managed.never_leaves,
+        };
+        // Texts, lists and truths always have a form in JSON.
+        let text = serde_json::to_string(&in_force).unwrap_or_default();
+        blake3::hash(text.as_bytes()).to_hex().to_string()
+    }
+
+    /// The mode that counts where the machine's policy leaves one out.
+    fn mode(&self, mode: PermissionMode) -> PermissionMode {
+        if self.managed.disable_bypass && mode == PermissionMode::BypassPermissions {
+            PermissionMode::Default
+        } else {
+            mode
+        }
     }
 
     /// Decide a call by everything it would touch. A call that touches nothing is allowed.
@@ -40,7 +107,9 @@ impl Permissions {
             network: Vec::new(),
             repository: false,
         };
-        let mut parts = Vec::new();
+        let mode = self.mode(mode);
+        let (mut parts, mut rules, mut network) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut repository, mut unsaveable) = (false, self.managed.managed_rules_only);
         for (number, access) in accesses.iter().filter(|access| !access.tool.is_empty()).enumerate() {
             let decision = loci_policy::decide(
                 &self.rules,
@@ -50,16 +119,20 @@ impl Permissions {
                 &access.input,
                 &DiskFiles,
             );
-            for part in &decision.parts {
-                if !parts.contains(part) {
-                    parts.push(part.clone());
-                }
-            }
+            add_new(&mut parts, &decision.parts);
+            add_new(&mut rules, &decision.rules);
+            add_new(&mut network, &decision.network);
+            repository |= decision.repository;
+            // What one part of the call can never be allowed by, no rule allows for the whole.
+            unsaveable |= decision.decision == Verdict::Ask && decision.rules.is_empty();
             if number == 0 || decision.decision > strictest.decision {
                 strictest = decision;
             }
         }
         strictest.parts = parts;
+        strictest.rules = if unsaveable { Vec::new() } else { rules };
+        strictest.network = self.managed.narrow_hosts(network);
+        strictest.repository = repository;
         if strictest.decision == Verdict::Ask && self.approved.contains(&key(tool, input)) {
             strictest.decision = Verdict::Allow;
             strictest.why = "approved for this session".into();
@@ -67,9 +140,48 @@ impl Permissions {
         strictest
     }
 
-    /// Remember that just this call may run for the rest of the session.
-    pub fn approve(&mut self, tool: &str, input: &Value) {
+    /// Remember for the rest of the session that just this call may run, and what the rules that were shown with the
+    /// question say: each sub-command literally, in whatever order and company.
+    pub fn approve(&mut self, tool: &str, input: &Value, shown: &[String]) {
         self.approved.insert(key(tool, input));
+        self.add(shown, "approved in this session");
+    }
+
+    /// Save the rules that were shown with a question, for this project. True when they are written.
+    ///
+    /// # Errors
+    /// When the file cannot be written; they then hold for the session.
+    pub fn save(&mut self, shown: &[String]) -> Result<bool, ConfigError> {
+        if shown.is_empty() || self.managed.managed_rules_only {
+            return Ok(false);
+        }
+        let Some(saved) = &self.saved else {
+            self.add(shown, "approved in this session");
+            return Ok(false);
+        };
+        let (written, place) = (saved.add(shown), saved.path().display().to_string());
+        self.add(shown, &place);
+        written.map(|_| true)
+    }
+
+    fn add(&mut self, shown: &[String], origin: &str) {
+        if self.managed.managed_rules_only {
+            return;
+        }
+        for text in shown {
+            if !self.rules.allow.iter().any(|rule| rule.text == *text) {
+                let rule = Rule { layer: Layer::Local, origin: origin.into(), ..text.as_str().into() };
+                self.rules.allow.push(rule);
+            }
+        }
+    }
+}
+
+fn add_new(all: &mut Vec<String>, more: &[String]) {
+    for one in more {
+        if !all.contains(one) {
+            all.push(one.clone());
+        }
     }
 }
 
@@ -182,7 +294,7 @@ mod tests {
         };
         let call = json!({"command": "make x", "timeout": 5});
         assert_eq!(decide(&permissions, call.clone()), Verdict::Ask);
-        permissions.approve("bash", &call);
+        permissions.approve("bash", &call, &[]);
         assert_eq!(decide(&permissions, json!({"timeout": 5, "command": "make x"})), Verdict::Allow);
         assert_eq!(decide(&permissions, json!({"command": "make x"})), Verdict::Ask);
         assert_eq!(decide(&permissions, json!({"command": "make x y", "timeout": 5})), Verdict::Ask);

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::archive::Older;
-use crate::config::{Places, Settings};
+use crate::config::{Places, SavedRules, Settings};
 use crate::context::{Budget, Context as Window, Meter, head, maps};
 use crate::control::Control;
 use crate::instructions;
@@ -280,6 +280,7 @@ impl Session {
             }
         };
 
+        let saved = SavedRules::of(&places, &root);
         let project = Places::project_key(&root);
         let journal = Journal::open(&places.journal(), &root, &project, &id, Limits::default())
             .map_err(SessionError::Journal)?;
@@ -379,7 +380,7 @@ impl Session {
             refreshing: None,
             filler,
             prompts: 0,
-            permissions: Permissions::new(settings.rules, context),
+            permissions: Permissions::new(settings.rules, context).under(settings.managed).saving_to(saved),
             control,
             todos: Arc::new(Mutex::new(restored.todos)),
             older: Some(older),

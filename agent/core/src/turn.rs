@@ -2,6 +2,7 @@
 //! Uses the session's state, the provider's stream, the policy and the tools.
 //! Never lets a claim stand for an effect: what changed comes from outcomes.
 
+mod approval;
 pub(crate) mod arguments;
 pub(crate) mod breaker;
 pub(crate) mod calls;

@@ -87,6 +87,9 @@ pub enum Event {
         /// The literal rules that [`crate::Approval::Rule`] would save; empty when it may not be saved.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         rules: Vec<String>,
+        /// Hosts that the command may reach once it runs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        network: Vec<String>,
         /// Why it asks.
         why: String,
     },

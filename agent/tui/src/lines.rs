@@ -2,11 +2,14 @@
 //! Uses `style` and `text`.
 //! Never prints, and never decides which stream a channel is.
 
+mod approval;
+
 use loci_protocol::{Event, Level, Question, ToolReport, TurnReport, TurnStatus};
 
 use crate::context::{context_lines, number};
 use crate::style::{Line, Style};
 use crate::text::{clip, one_line, visible};
+use approval::Asked;
 
 /// At most this many lines of a diff are shown once it is applied; the rest is counted. A screenful: who wants all of it
 /// has `git diff`.
@@ -119,9 +122,18 @@ impl Transcript {
                 vec![self.dim(&format!("• {}", one_line(text, self.width.saturating_sub(2))))]
             }
             Event::ToolFinished(report) => self.tool_finished(report),
-            Event::ApprovalRequested { summary, details, diff, rule, why, .. } => {
-                self.approval(summary, details, diff.as_deref(), rule.as_deref(), why)
-            }
+            Event::ApprovalRequested {
+                summary, details, diff, rule, origin, rules, network, why, ..
+            } => self.approval(&Asked {
+                summary,
+                details,
+                diff: diff.as_deref(),
+                rule: rule.as_deref(),
+                origin: origin.as_deref(),
+                rules,
+                network,
+                why,
+            }),
             Event::QuestionAsked(question) => self.question(question),
             Event::Notice { level, message, hint } => {
                 let (word, style) = match level {
@@ -185,39 +197,6 @@ impl Transcript {
         if let Some(diff) = &report.diff {
             lines.extend(self.diff(diff, DIFF_LINES));
         }
-        lines
-    }
-
-    fn approval(
-        &self,
-        summary: &str,
-        details: &[String],
-        diff: Option<&str>,
-        rule: Option<&str>,
-        why: &str,
-    ) -> Vec<Line> {
-        // Everything that would run is shown whole: what is cut off cannot be approved.
-        let mut lines =
-            vec![Line::new("? ", Style::Warning).with(visible(summary).replace('\n', " ⏎ "), Style::Bold)];
-        for detail in details.iter().filter(|detail| detail.as_str() != summary) {
-            lines.extend(visible(detail).lines().map(|row| Line::new(format!("    {row}"), Style::Plain)));
-        }
-        if let Some(diff) = diff {
-            lines.extend(self.diff(diff, usize::MAX));
-        }
-        let reason = match rule {
-            Some(rule) => format!("  {} (rule {})", visible(why), visible(rule)),
-            None => format!("  {}", visible(why)),
-        };
-        lines.push(Line::new(reason, Style::Dim));
-        lines.push(
-            Line::new("  [y]", Style::Tip)
-                .with(" once   ", Style::Plain)
-                .with("[s]", Style::Tip)
-                .with(" for this session   ", Style::Plain)
-                .with("[n]", Style::Tip)
-                .with(" no; words after it are the reason", Style::Plain),
-        );
         lines
     }
 

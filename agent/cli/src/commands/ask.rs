@@ -216,7 +216,7 @@ impl<'a> Once<'a> {
                     if let Some(approval) = input::approval(&line) {
                         return approval;
                     }
-                    self.project.printer.note("answer y, s or n");
+                    self.project.printer.note("answer y, s, r or n");
                 }
                 None => {
                     if !std::mem::replace(&mut self.hinted, true) {

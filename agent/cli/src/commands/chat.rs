@@ -201,7 +201,7 @@ impl Chat<'_> {
         match &self.wait {
             Wait::Approval(id) => {
                 let Some(approval) = input::approval(line) else {
-                    self.project.printer.text("answer y, s or n: ")?;
+                    self.project.printer.text("answer y, s, r or n: ")?;
                     return Ok(Next::Go);
                 };
                 conversation.send(Op::Approve { id: id.clone(), approval }).await;

@@ -91,7 +91,7 @@ fn a_conversation_with_an_edit_and_undo() {
     terminal.expect("-        sum / 10");
     terminal.expect("[y]");
     terminal.press("what?\r");
-    terminal.expect("answer y, s or n");
+    terminal.expect("answer y, s, r or n");
     terminal.press("y\r");
     terminal.expect("Halved it.");
     terminal.expect("› ");

@@ -39,6 +39,9 @@ pub const PLACES: &[&str] = &[
     "LOCI_SYSTEM_CONFIG_DIR",
 ];
 
+/// The folder of managed policy. No variable names it: what binds a user must not be theirs to move.
+pub const MANAGED: &str = "/etc/loci/policy.d";
+
 /// A snapshot of the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
@@ -80,6 +83,8 @@ pub struct Places {
     pub home: PathBuf,
     /// Configuration for every user of the machine: `/etc/loci`.
     pub system: PathBuf,
+    /// What whoever runs the machine says: [`MANAGED`], whatever the variables say.
+    pub managed: PathBuf,
     /// `$XDG_CONFIG_HOME/loci`.
     pub config: PathBuf,
     /// `$XDG_DATA_HOME/loci`.
@@ -103,6 +108,7 @@ impl Places {
             |name: &str, below: &str| absolute(name).unwrap_or_else(|| home.join(below)).join("loci");
         Self {
             system: absolute("LOCI_SYSTEM_CONFIG_DIR").unwrap_or_else(|| PathBuf::from("/etc/loci")),
+            managed: MANAGED.into(),
             config: folder("XDG_CONFIG_HOME", ".config"),
             data: folder("XDG_DATA_HOME", ".local/share"),
             cache: folder("XDG_CACHE_HOME", ".cache"),
@@ -117,6 +123,7 @@ impl Places {
         Self {
             home: folder.join("home"),
             system: folder.join("etc"),
+            managed: folder.join("policy.d"),
             config: folder.join("config"),
             data: folder.join("data"),
             cache: folder.join("cache"),
@@ -143,6 +150,12 @@ impl Places {
     #[must_use]
     pub fn sessions(&self, root: &std::path::Path) -> PathBuf {
         self.data.join("sessions").join(Self::project_key(root))
+    }
+
+    /// Where what the user decided about a project is kept.
+    #[must_use]
+    pub fn project(&self, root: &std::path::Path) -> PathBuf {
+        self.data.join("projects").join(Self::project_key(root))
     }
 
     /// Where the index of a project is kept.

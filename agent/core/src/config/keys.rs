@@ -18,6 +18,8 @@ pub enum Kind {
     Flag,
     /// Texts; the layers' lists are joined.
     List,
+    /// Rules, each a text or a table; the layers' lists are joined.
+    Rules,
     /// The name of a permission mode.
     Mode,
 }
@@ -46,9 +48,9 @@ pub const KEYS: &[Key] = &[
         "the model: a name of the catalogue, a .gguf file, PROVIDER or PROVIDER/MODEL",
     ),
     key("permission_mode", Kind::Mode, Some("default"), "how calls are approved"),
-    key("allow", Kind::List, None, "rules for calls that go ahead"),
-    key("ask", Kind::List, None, "rules for calls that ask each time"),
-    key("deny", Kind::List, None, "rules for calls that are never made"),
+    key("allow", Kind::Rules, None, "rules for calls that go ahead"),
+    key("ask", Kind::Rules, None, "rules for calls that ask each time"),
+    key("deny", Kind::Rules, None, "rules for calls that are never made"),
     key("additional_directories", Kind::List, None, "further folders to work in"),
     key("offline", Kind::Flag, Some("false"), "use no network at all"),
     key("max_turns", Kind::Integer(1, 100_000), Some("50"), "steps of the model for one prompt"),
@@ -158,8 +160,9 @@ pub(super) fn check(key: &Key, value: Value) -> Result<Value, String> {
         }
         (Kind::List, Value::Array(items)) if items.iter().all(Value::is_str) => Ok(value),
         // A flag gives one item at a time.
-        (Kind::List, Value::String(_)) => Ok(Value::Array(vec![value])),
+        (Kind::List | Kind::Rules, Value::String(_)) => Ok(Value::Array(vec![value])),
         (Kind::List, _) => Err("must be a list of texts".into()),
+        (Kind::Rules, _) => super::rules::check(&value).map(|()| value),
         (Kind::Mode, Value::String(name)) if PermissionMode::from_name(name).is_some() => Ok(value),
         (Kind::Mode, _) => {
             let names: Vec<&str> = PermissionMode::ALL.iter().map(|mode| mode.name()).collect();
@@ -179,7 +182,7 @@ pub(super) fn parse_text(name: &str, text: &str) -> Result<Value, String> {
 fn parse_kind(kind: Kind, text: &str) -> Result<Value, String> {
     match kind {
         Kind::Text | Kind::Mode => Ok(Value::String(text.into())),
-        Kind::List => Ok(Value::Array(vec![Value::String(text.into())])),
+        Kind::List | Kind::Rules => Ok(Value::Array(vec![Value::String(text.into())])),
         Kind::Flag => match text {
             "1" | "true" | "yes" | "on" => Ok(Value::Boolean(true)),
             "0" | "false" | "no" | "off" => Ok(Value::Boolean(false)),

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use loci_inference::provider::Sampling;
 use loci_policy::Rules;
@@ -11,6 +12,7 @@ use loci_protocol::PermissionMode;
 use toml::Value;
 
 use super::Config;
+use crate::managed::Managed;
 use crate::tools::ProjectTask;
 
 /// Everything that can be configured.
@@ -48,6 +50,8 @@ pub struct Settings {
     pub tasks: Vec<ProjectTask>,
     /// OpenAI-compatible servers, by name.
     pub providers: BTreeMap<String, RemoteProvider>,
+    /// What whoever runs the machine says.
+    pub managed: Arc<Managed>,
 }
 
 /// What tells meanings apart in searches.
@@ -94,6 +98,7 @@ impl Default for Settings {
             snapshot_bytes: 4 << 30,
             tasks: Vec::new(),
             providers: BTreeMap::new(),
+            managed: Arc::default(),
         }
     }
 }
@@ -103,6 +108,7 @@ impl Settings {
     #[must_use]
     pub fn of(config: &Config, root: &Path, home: &Path) -> Self {
         let default = Self::default();
+        let managed = config.managed();
         let text = |key: &str| config.get(key).and_then(|entry| entry.value.as_str()).map(ToOwned::to_owned);
         let integer = |key: &str| config.get(key).and_then(|entry| entry.value.as_integer());
         let size = |key: &str| integer(key).and_then(|number| usize::try_from(number).ok());
@@ -119,7 +125,6 @@ impl Settings {
             }
             items
         };
-        let rules = |key: &str| list(key).into_iter().map(Into::into).collect();
         let base = default.sampling;
         let sampling = Sampling {
             temperature: number("temperature").unwrap_or(base.temperature),
@@ -146,8 +151,9 @@ impl Settings {
             model: text("model"),
             permission_mode: text("permission_mode")
                 .and_then(|name| PermissionMode::from_name(&name))
+                .filter(|mode| !(managed.disable_bypass && *mode == PermissionMode::BypassPermissions))
                 .unwrap_or_default(),
-            rules: Rules { deny: rules("deny"), ask: rules("ask"), allow: rules("allow") },
+            rules: config.rules().clone(),
             additional_directories: list("additional_directories")
                 .iter()
                 .map(|written| absolute(written, root, home))
@@ -155,6 +161,7 @@ impl Settings {
             offline: config
                 .all("offline")
                 .any(|entry| entry.value.as_bool() == Some(true) && entry.origin.is_of_project())
+                || managed.offline
                 || config.get("offline").and_then(|entry| entry.value.as_bool()).unwrap_or(false),
             max_turns: integer("max_turns")
                 .and_then(|number| u32::try_from(number).ok())
@@ -170,6 +177,8 @@ impl Settings {
             embeddings: match config.get("embeddings").and_then(|entry| entry.value.as_str()) {
                 Some("off") => Embeddings::Off,
                 Some("static") | None => default.embeddings,
+                // A model like any other, and none that has a name and a hash to be allowed by.
+                Some(_) if managed.models.is_some() => default.embeddings,
                 Some(path) => Embeddings::Model(absolute(path, root, home)),
             },
             max_file_bytes: integer("max_file_bytes")
@@ -180,6 +189,7 @@ impl Settings {
                 .map_or(default.snapshot_bytes, |number| number.saturating_mul(1 << 20)),
             tasks,
             providers,
+            managed: Arc::new(managed.clone()),
         }
     }
 }

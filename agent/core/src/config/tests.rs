@@ -43,6 +43,7 @@ impl Tree {
                 .map(|(key, value)| ((*key).to_owned(), Value::String((*value).into()), format!("--{key}")))
                 .collect(),
             trusted,
+            managed: Managed::default(),
         })
     }
 }
@@ -73,7 +74,7 @@ fn later_layers_win_and_lists_join() {
 
     let config = tree.load(true, &[], &[("deny", "WebFetch"), ("deny", "Read(.env)")]).unwrap();
     let settings = Settings::of(&config, &tree.root, &tree.places.home);
-    assert_eq!(texts(&settings.rules.deny), ["Bash(rm *)", "Read(.env)", "WebFetch"]);
+    assert_eq!(texts(&settings.rules.deny), ["WebFetch", "Read(.env)", "Bash(rm *)"]);
     assert_eq!(texts(&settings.rules.allow), ["Bash(ls)"]);
     assert_eq!(settings.max_turns, 6);
     assert_eq!(settings.tasks[0].command, "make check");

@@ -363,8 +363,9 @@ async fn without_a_user_an_ask_is_a_denial_with_a_hint() {
         {"expect": {"last_contains": ["nobody is there"]}, "events": [{"text": "I could not."}]},
     ]);
     let run = stage.run(script, &["change it"]).await;
-    assert!(run.notices().contains("--allow 'Edit("), "{}", run.notices());
-    assert!(run.notices().contains("--permission-mode acceptEdits"));
+    // A rule that asks wants somebody there: no other rule and no mode takes their place.
+    assert!(run.notices().contains("(rule Edit)"), "{}", run.notices());
+    assert!(run.notices().contains("it needs somebody to say yes"), "{}", run.notices());
     assert_eq!(run.report().changed.len(), 0);
     assert_eq!(std::fs::read_to_string(stage.root().join("a.txt")).unwrap(), "alpha\nbeta\n");
 }

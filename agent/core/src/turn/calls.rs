@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use loci_inference::provider::ToolCall;
 use loci_policy::Verdict as Permission;
-use loci_protocol::{Approval, Event, Level, PermissionMode, ToolReport};
+use loci_protocol::{Event, Level, ToolReport};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use super::approval::reason;
 use super::breaker::Verdict;
 use super::{Stop, Turn, arguments};
 use crate::context::Plan;
 use crate::context::handle::Handle;
-use crate::control::{AskUser, Reply};
+use crate::control::AskUser;
 use crate::session::Session;
 use crate::session::journal::CallJournal;
 use crate::session::log::{LoggedOutcome, Record};
@@ -114,102 +115,29 @@ impl Session {
             Err(message) => return Err(Box::new(refused(call, Outcome::failed(message)))),
         };
         let decision = self.permissions.decide(self.control.mode(), tool.name(), &input, &accesses);
-        let why = match &decision.rule {
-            Some(rule) => format!("{} (rule {rule})", decision.why),
-            None => decision.why.clone(),
-        };
         let why = match decision.decision {
-            Permission::Allow => why,
+            Permission::Allow => reason(&decision),
             Permission::Deny => {
-                let outcome = denied(format!("denied by the permission rules: {why}"), NOT_AGAIN);
-                return Err(Box::new(refused(call, outcome)));
+                let said = format!("denied by the permission rules: {}", reason(&decision));
+                return Err(Box::new(refused(call, denied(said, NOT_AGAIN))));
             }
             Permission::Ask if !self.control.interactive => {
-                self.explain_denial(tool.name(), &accesses, &why);
+                self.explain_denial(tool.name(), &decision);
+                let why = reason(&decision);
                 let reason =
                     format!("denied: it needs the user's approval ({why}), and nobody is there to give it");
                 let outcome = denied(reason, "Do not try it another way; say what you would have done.");
                 return Err(Box::new(refused(call, outcome)));
             }
             Permission::Ask => {
-                match self.ask_approval(turn, &call, tool.as_ref(), &input, &context, decision, &why).await {
-                    Ok(approved) => approved,
+                match self.ask_approval(turn, &call.id, tool.as_ref(), &input, &context, decision).await {
+                    Ok(approved) => approved.why,
                     Err(outcome) => return Err(Box::new(refused(call, *outcome))),
                 }
             }
         };
         let changes = tool.changes(&input);
         Ok(Ready { call, tool, input, changes, why })
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "an approval shows everything about a call")]
-    async fn ask_approval(
-        &mut self,
-        turn: &Turn,
-        call: &ToolCall,
-        tool: &dyn Tool,
-        input: &Value,
-        context: &ToolContext,
-        decision: loci_policy::Decision,
-        why: &str,
-    ) -> Result<String, Box<Outcome>> {
-        let diff = tool.preview(input, context);
-        let summary = tool.summary(input);
-        let asked = |id| Event::ApprovalRequested {
-            id,
-            call_id: call.id.clone(),
-            tool: tool.name().into(),
-            summary,
-            details: decision.parts,
-            diff,
-            rule: decision.rule,
-            origin: decision.origin,
-            rules: decision.rules,
-            why: decision.why,
-        };
-        match self.control.wait("approval", &turn.cancel, asked).await {
-            Some(Reply::Approval(Approval::Once)) => Ok(format!("approved once by the user ({why})")),
-            Some(Reply::Approval(Approval::Session | Approval::Rule)) => {
-                self.permissions.approve(tool.name(), input);
-                Ok(format!("approved for the session by the user ({why})"))
-            }
-            Some(Reply::Approval(Approval::Deny { reason })) if reason.trim().is_empty() => {
-                Err(Box::new(denied("denied by the user".into(), NOT_AGAIN)))
-            }
-            Some(Reply::Approval(Approval::Deny { reason })) => {
-                Err(Box::new(denied(format!("denied by the user, who says: {}", reason.trim()), "")))
-            }
-            Some(Reply::Answer(_)) => Err(Box::new(denied("denied by the user".into(), NOT_AGAIN))),
-            None => Err(Box::new(Outcome::failed("not run: the turn was cancelled"))),
-        }
-    }
-
-    /// Say once per call what would have let it run.
-    fn explain_denial(&self, tool: &str, accesses: &[crate::tools::Access], why: &str) {
-        let rules: Vec<String> = accesses
-            .iter()
-            .filter(|access| !access.tool.is_empty())
-            .map(|access| {
-                let spec = ["command", "file_path", "path", "pattern"]
-                    .iter()
-                    .find_map(|key| access.input.get(*key).and_then(Value::as_str));
-                match spec {
-                    Some(spec) if !spec.contains(['\n', '\'']) => {
-                        format!("--allow '{}({spec})'", access.tool)
-                    }
-                    _ => format!("--allow {}", access.tool),
-                }
-            })
-            .collect();
-        let edits = accesses.iter().any(|access| matches!(access.tool, "Edit" | "Write"));
-        let mode = if edits { PermissionMode::AcceptEdits } else { PermissionMode::BypassPermissions };
-        let hint = match rules.first() {
-            Some(rule) => format!("allow it with {rule}, or choose --permission-mode {}", mode.name()),
-            None => format!("choose --permission-mode {}", mode.name()),
-        };
-        let message =
-            format!("{tool} was denied, since it needs an approval and nobody is there to give it: {why}");
-        self.control.notice(Level::Warning, message, Some(hint));
     }
 
     fn announce(&self, call: &ToolCall, input: &Value, summary: &str) {
@@ -419,10 +347,10 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// What the model must not do about a denial.
-const NOT_AGAIN: &str = "Do not try it another way.";
+pub(super) const NOT_AGAIN: &str = "Do not try it another way.";
 
 /// A call that may not run: the reason is for both, the advice for the model alone.
-fn denied(reason: String, advice: &str) -> Outcome {
+pub(super) fn denied(reason: String, advice: &str) -> Outcome {
     Outcome {
         denied: true,
         summary: reason.clone(),

@@ -119,6 +119,7 @@ fn what_asks_the_user() {
             rule: Some("Bash(rm *)".into()),
             origin: None,
             rules: vec![],
+            network: vec![],
             why: "a rule asks".into(),
         },
         Event::QuestionAsked(Question {
