@@ -10,7 +10,7 @@ use super::Turn;
 use super::calls::{NOT_AGAIN, denied};
 use crate::control::Reply;
 use crate::session::Session;
-use crate::tools::{Outcome, Tool, ToolContext};
+use crate::tools::{Access, Outcome, Tool, ToolContext};
 
 /// A question that is other than the one before is put so often; who changes files that fast should stop first.
 const QUESTIONS: usize = 3;
@@ -136,23 +136,23 @@ impl Session {
     }
 
     /// Nobody is there to ask: say what would have let the call run, word by word.
-    pub(super) fn explain_denial(&self, tool: &str, decision: &Decision) {
+    pub(super) fn explain_denial(&self, tool: &str, accesses: &[Access], decision: &Decision) {
         let why = reason(decision);
         let message =
             format!("{tool} was denied, since it needs an approval and nobody is there to give it: {why}");
+        let edits = accesses.iter().any(|access| matches!(access.tool, "Edit" | "Write"));
+        // What a rule asks for, and what is protected, no mode lets through either.
+        let mode = (edits && decision.rule.is_none())
+            .then(|| format!("every edit with --permission-mode {}", PermissionMode::AcceptEdits.name()));
         let flags: Vec<String> =
             decision.rules.iter().map(|rule| format!("--allow {}", quoted(rule))).collect();
-        let hint = if flags.is_empty() {
+        let just = (!flags.is_empty()).then(|| format!("just this with {}", flags.join(" ")));
+        let ways: Vec<String> = just.into_iter().chain(mode).collect();
+        let hint = if ways.is_empty() {
             // What no rule allows has no short way round.
             "no rule allows it: it needs somebody to say yes, in a conversation".to_owned()
         } else {
-            format!("allow just this with {}", flags.join(" "))
-        };
-        let hint = match decision.rules.iter().all(|rule| rule.starts_with("Edit(")) {
-            true if !flags.is_empty() => {
-                format!("{hint}, or every edit with --permission-mode {}", PermissionMode::AcceptEdits.name())
-            }
-            _ => hint,
+            format!("allow {}", ways.join(", or "))
         };
         self.control.notice(Level::Warning, message, Some(hint));
     }

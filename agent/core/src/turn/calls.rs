@@ -122,7 +122,7 @@ impl Session {
                 return Err(Box::new(refused(call, denied(said, NOT_AGAIN))));
             }
             Permission::Ask if !self.control.interactive => {
-                self.explain_denial(tool.name(), &decision);
+                self.explain_denial(tool.name(), &accesses, &decision);
                 let why = reason(&decision);
                 let reason =
                     format!("denied: it needs the user's approval ({why}), and nobody is there to give it");

@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(rows[1..3], ["    ls", "    rm -rf src"]);
         let long = format!("$ echo {}END", "x".repeat(500));
         let rows = shown(&command(&long, &[], &[]), 40);
-        assert!(rows.iter().all(|row| row.chars().count() <= 64), "{rows:?}");
+        assert!(rows[..rows.len() - 1].iter().all(|row| row.chars().count() <= 40), "{rows:?}");
         let joined: String = rows.iter().map(|row| row.trim_start_matches(['?', ' '])).collect();
         assert!(joined.contains(&format!("{}END", "x".repeat(500))), "{joined}");
     }
