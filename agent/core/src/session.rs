@@ -304,6 +304,9 @@ impl Session {
             home: places.home.clone(),
             additional: settings.additional_directories.clone(),
             config_dirs: vec![root.join(".loci"), places.config.clone(), places.data.clone()],
+            trusted,
+            offline: settings.offline,
+            ..Context::default()
         };
         let specs: Vec<ToolSpec> = tools.iter().map(|tool| crate::tools::spec(tool.as_ref())).collect();
         let window = match settings.context_length {

@@ -2,11 +2,16 @@
 //! Uses `shell` for the reading, the rooms below for what programs are known to do, `path_check` for files.
 //! Never allows what it cannot read (S4).
 
+mod account;
 mod files;
 mod harmless;
+mod network;
+mod opaque;
 mod options;
+mod permit;
 mod programs;
 mod removal;
+mod repository;
 mod risky;
 mod walk;
 mod workspace_edits;
@@ -16,15 +21,19 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
+pub(crate) use account::account;
+
 use crate::Mode;
-use crate::finding::{Finding, Verdicts};
+use crate::finding::{Finding, Level, Verdicts};
+use crate::fold as spelling;
 use crate::hidden::{contains_hidden, escape};
-use crate::path_check::{Touch, by_list, judge as judge_path, restricted};
+use crate::path_check::{Touch, by_list, restricted};
 use crate::place::World;
 use crate::rule::{List, RuleSet, Spec};
-use crate::shell::{DEPTH, Direction, Event, Reading, Redirect, Simple, Word, line, line_as, read};
+use crate::scopes::OFFLINE;
+use crate::shell::{DEPTH, Direction, Event, Reading, Simple, Word, line, line_as, read};
 use files::FileArgument;
-use harmless::{Harmless, Here, bare_name, is_sink, is_stream};
+use harmless::{Here, is_sink};
 use walk::Walk;
 use wrappers::{basename, peel, runs_others, starts};
 
@@ -53,20 +62,58 @@ pub(crate) fn judge(
     verdicts: &mut Verdicts,
     parts: &mut Vec<String>,
 ) {
-    let about_files = |spec: &Spec| matches!(spec, Spec::Path(_) | Spec::Broken(_));
-    let restricted = rules.restrictions().any(|(list, rule)| {
-        let files = about_files(&rule.spec)
-            || (rule.spec == Spec::All && (rule.names("Edit", list) || rule.names("Read", list)));
-        files || (rule.names("Bash", list) && !matches!(rule.spec, Spec::Ignored(_)))
-    });
-    let restricts_files = rules
-        .restrictions()
-        .any(|(list, rule)| rule.names("Edit", list) || rule.names("Read", list) || about_files(&rule.spec));
-    let mut judge = Judge { world, rules, mode, verdicts, parts, restricted, restricts_files };
-    judge.whole(command);
+    Judge::new(world, rules, mode, verdicts, parts).whole(command);
 }
 
-impl Judge<'_, '_> {
+/// Whether the only rule of a set is about this command line: for a restriction any part is enough, for a permission
+/// every part must be covered.
+pub(crate) fn covered(world: &World, alone: &RuleSet, list: List, command: &str) -> bool {
+    let mut verdicts = Verdicts::new();
+    if list != List::Allow {
+        judge(world, alone, Mode::Default, command, &mut verdicts, &mut Vec::new());
+        let finding = verdicts.finish("").finding;
+        return finding.rule.is_some();
+    }
+    let reading = read(command, 0);
+    let mut parts = Vec::new();
+    let judge = Judge::new(world, alone, Mode::Default, &mut verdicts, &mut parts);
+    let bases = [world.context.cwd.clone()];
+    let here = Here { world, bases: &bases };
+    let covers = |simple: &Simple| {
+        let mut words = simple.words.as_slice();
+        loop {
+            if words.is_empty() || judge.permit_by_rule(&here, words).is_some() {
+                return !words.is_empty();
+            }
+            match peel(words) {
+                Some(peeled) => words = peeled.inner,
+                None => return false,
+            }
+        }
+    };
+    reading.opaque.is_empty() && reading.commands().next().is_some() && reading.commands().all(covers)
+}
+
+impl<'call, 'out> Judge<'call, 'out> {
+    fn new(
+        world: &'call World<'call>,
+        rules: &'call RuleSet,
+        mode: Mode,
+        verdicts: &'out mut Verdicts,
+        parts: &'out mut Vec<String>,
+    ) -> Self {
+        let about_files = |spec: &Spec| matches!(spec, Spec::Path(_) | Spec::Broken(_));
+        let restricted = rules.restrictions().any(|(list, rule)| {
+            let files = about_files(&rule.spec)
+                || (rule.spec == Spec::All && (rule.names("Edit", list) || rule.names("Read", list)));
+            files || (rule.names("Bash", list) && !matches!(rule.spec, Spec::Ignored(_)))
+        });
+        let restricts_files = rules.restrictions().any(|(list, rule)| {
+            rule.names("Edit", list) || rule.names("Read", list) || about_files(&rule.spec)
+        });
+        Self { world, rules, mode, verdicts, parts, restricted, restricts_files }
+    }
+
     fn whole(&mut self, command: &str) {
         if command.len() > LONGEST {
             self.parts.push(format!("(a command of {} bytes)", command.len()));
@@ -88,6 +135,11 @@ impl Judge<'_, '_> {
                     self.verdicts.add(by_list(list, rule))
                 }
                 _ => {}
+            }
+            if let Some(why) = &rule.fails
+                && rule.names("Bash", list)
+            {
+                self.verdicts.add(Finding::firm(why.clone()).by(&rule.source));
             }
         }
         let reading = read(command, 0);
@@ -169,16 +221,23 @@ impl Judge<'_, '_> {
             let words = &simple.words[start..];
             if rules_on_commands {
                 let mut texts = vec![line(words)];
-                if words.iter().any(|word| word.written.is_some()) {
+                if words.iter().any(|word| word.quoted || word.written.is_some()) {
                     texts.push(render(words, |word| &word.text));
                     texts.push(render(words, Word::raw));
                 }
                 self.match_commands(&texts);
                 let name = basename(&words[0].text);
                 if name.len() < words[0].text.len() {
-                    let named = line_as(name, words);
-                    self.match_commands(&[named]);
+                    self.match_commands(&[line_as(name, words)]);
                 }
+                if self.world.context.file_system.folds() {
+                    let name = spelling::text(name, self.world.context.file_system);
+                    self.match_commands(&[line_as(&name, words)]);
+                }
+            }
+            self.verdicts.repository |= repository::writes(&here, words);
+            if self.world.context.offline && network::needs(words) {
+                self.verdicts.add(Finding::new(Level::Deny, OFFLINE).changing());
             }
             if let Some(why) = removal::of_everything(&here, words) {
                 self.verdicts.add(Finding::firm(why).changing());
@@ -283,130 +342,6 @@ impl Judge<'_, '_> {
             }
         }
     }
-
-    /// What allows the command.
-    fn permit(&mut self, simple: &Simple, starts: &[usize], bases: &[PathBuf]) {
-        let here = Here { world: self.world, bases };
-        let mut seen: HashSet<(bool, bool, &str)> = HashSet::new();
-        for Redirect { direction, target } in &simple.redirects {
-            if seen.insert((*direction == Direction::Read, *direction == Direction::Write, target.raw())) {
-                self.redirect(&here, *direction, target);
-            }
-        }
-        let Some(first) = simple.words.first() else { return };
-        if first.dynamic || first.glob || first.tilde {
-            let why = format!("which program `{}` is, is not known", escape(first.raw()));
-            let finding = if self.restricted { Finding::firm(why) } else { Finding::ask(why) };
-            self.verdicts.add(finding.changing());
-            return;
-        }
-        // Inside a wrapper a word that is not known may be the program that a rule is about.
-        let hidden = starts
-            .iter()
-            .skip(1)
-            .take(2)
-            .map(|&start| &simple.words[start])
-            .find(|word| word.known().is_none());
-        if let Some(word) = hidden
-            && self.restricted
-        {
-            let why = format!("which program `{}` is, is not known", escape(word.raw()));
-            self.verdicts.add(Finding::firm(why).changing());
-        }
-        if let Some(why) = unreadable(simple, starts) {
-            let finding = if self.restricted { Finding::firm(why) } else { Finding::ask(why) };
-            self.verdicts.add(finding.changing());
-            return;
-        }
-        let finding = self.permit_words(&here, &simple.words, false);
-        self.verdicts.add(finding);
-    }
-
-    fn permit_words(&self, here: &Here, words: &[Word], extended: bool) -> Finding {
-        let known = here.judge(words);
-        if known == Harmless::Yes && !extended {
-            return Finding::allow("it only reads, inside the working directories");
-        }
-        if let Some(finding) = self.permit_by_rule(here, words) {
-            return finding;
-        }
-        if let Some(peeled) = peel(words) {
-            return self.permit_words(here, peeled.inner, extended || peeled.extended);
-        }
-        if self.mode == Mode::AcceptEdits && !extended && workspace_edits::accepts(here, words) {
-            return Finding::allow("edits inside the working directories are accepted").changing();
-        }
-        match known {
-            Harmless::Yes => Finding::ask("what it reads comes from its input"),
-            Harmless::Elsewhere(why) => Finding::ask(escape(&why)),
-            Harmless::No(why) => Finding::ask(escape(&why)).changing(),
-        }
-    }
-
-    fn permit_by_rule(&self, here: &Here, words: &[Word]) -> Option<Finding> {
-        let name = bare_name(&words[0].text);
-        let (mut texts, mut risk) = (Vec::new(), None);
-        for rule in self.rules.allow.iter().filter(|rule| rule.names("Bash", List::Allow)) {
-            let pattern = match &rule.spec {
-                Spec::All => None,
-                Spec::Command(pattern) => Some(pattern),
-                _ => continue,
-            };
-            if texts.is_empty() {
-                texts.push(line(words));
-                texts.push(render(words, Word::raw));
-                if let Some(name) = name.filter(|name| name.len() < words[0].text.len()) {
-                    texts.push(line_as(name, words));
-                }
-                risk = risky_argument(here, words);
-            }
-            let covers = match pattern {
-                None => true,
-                Some(pattern) => texts.iter().any(|text| pattern.matches(text)),
-            };
-            if !covers {
-                continue;
-            }
-            // What an argument makes the program run is only covered when the rule spells the argument out.
-            let spelled = |risk: &String| pattern.is_some_and(|pattern| pattern.spells(risk));
-            if risk.as_ref().is_none_or(spelled) {
-                return Some(Finding::allow("a rule allows it").by(&rule.source).changing());
-            }
-        }
-        None
-    }
-
-    fn redirect(&mut self, here: &Here, direction: Direction, target: &Word) {
-        if target.pipe {
-            return;
-        }
-        if target.dynamic || target.glob || here.bases.is_empty() || is_other_home(target) {
-            let why = format!("where `{}` leads is not known", escape(target.raw()));
-            let finding = if self.restricts_files { Finding::firm(why) } else { Finding::ask(why) };
-            self.verdicts.add(finding.changing());
-            return;
-        }
-        if target.text.starts_with("/dev/tcp/") || target.text.starts_with("/dev/udp/") {
-            self.verdicts.add(Finding::firm("it opens a network connection").changing());
-            return;
-        }
-        for place in here.places(&target.text, target.tilde) {
-            if direction != Direction::Write && !is_stream(&target.text) {
-                let finding = judge_path(self.world, self.rules, self.mode, "Read", Touch::Read, &place);
-                self.verdicts.add(finding);
-            }
-            if direction != Direction::Read && !is_sink(&target.text) {
-                self.parts.push(format!("> {}", escape(&place.shown())));
-                let finding = judge_path(self.world, self.rules, self.mode, "Edit", Touch::Write, &place);
-                self.verdicts.add(finding);
-            }
-        }
-    }
-}
-
-/// `~user`, `~+`, `~-`
-fn is_other_home(word: &Word) -> bool {
-    word.tilde && word.text != "~" && !word.text.starts_with("~/")
 }
 
 fn redirected(direction: Direction, target: &Word) -> FileArgument<'_> {
@@ -419,139 +354,6 @@ fn redirected(direction: Direction, target: &Word) -> FileArgument<'_> {
         certain: true,
         descends: false,
     }
-}
-
-/// Why no rule covers the command: it runs what cannot be seen (S4).
-fn unreadable(simple: &Simple, starts: &[usize]) -> Option<String> {
-    for &start in starts {
-        let words = &simple.words[start..];
-        let program = basename(&words[0].text);
-        let arguments = &words[1..];
-        let bare = |word: &&Word| !word.text.starts_with('-');
-        match program {
-            "eval" | "source" | "." | "alias" | "unalias" | "trap" | "enable" | "hash" | "exec" | "bind"
-            | "complete" | "compgen" | "shopt" | "mapfile" | "readarray"
-                if start == 0 || matches!(program, "eval" | "source" | "exec") =>
-            {
-                return Some(format!("`{program}` runs or changes what cannot be seen"));
-            }
-            "set"
-                if start == 0
-                    && arguments
-                        .iter()
-                        .any(|word| word.text.starts_with(['-', '+']) && word.text.contains('x')) =>
-            {
-                return Some("tracing expands a variable".into());
-            }
-            "test" | "[" | "[[" if arguments.iter().any(|word| matches!(word.text.as_str(), "-v" | "-R")) => {
-                return Some("a test that evaluates a name".into());
-            }
-            "sh" | "bash" | "zsh" | "dash" | "ksh" | "mksh" | "ash" | "fish" | "rbash" => {
-                let command = arguments.iter().position(|word| {
-                    word.text.starts_with('-') && !word.text.starts_with("--") && word.text.contains('c')
-                });
-                match command.map(|position| arguments.get(position + 1)) {
-                    Some(Some(line)) if line.dynamic || !read(&line.text, 1).opaque.is_empty() => {
-                        return Some("what the shell would run cannot be read".into());
-                    }
-                    Some(Some(_)) => {}
-                    _ if simple.fed
-                        && (!arguments.iter().any(|word| bare(&word)) || reads_input(arguments)) =>
-                    {
-                        return Some("the shell would run its input".into());
-                    }
-                    _ => {}
-                }
-            }
-            _ if is_interpreter(program) && simple.fed => {
-                let given = arguments
-                    .iter()
-                    .any(|word| matches!(word.text.as_str(), "-c" | "-e" | "-m" | "-p" | "-E"));
-                if !given && (!arguments.iter().any(|word| bare(&word)) || reads_input(arguments)) {
-                    return Some(format!("`{program}` would run its input"));
-                }
-            }
-            _ => {}
-        }
-    }
-    None
-}
-
-fn reads_input(arguments: &[Word]) -> bool {
-    arguments
-        .iter()
-        .any(|word| matches!(word.text.as_str(), "-" | "-s" | "/dev/stdin" | "/dev/fd/0" | "/proc/self/fd/0"))
-}
-
-fn is_interpreter(program: &str) -> bool {
-    let family = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    matches!(
-        family,
-        "python"
-            | "pypy"
-            | "perl"
-            | "ruby"
-            | "node"
-            | "nodejs"
-            | "deno"
-            | "bun"
-            | "php"
-            | "lua"
-            | "luajit"
-            | "tclsh"
-            | "Rscript"
-            | "R"
-            | "julia"
-            | "osascript"
-            | "ghci"
-            | "irb"
-            | "scala"
-            | "groovy"
-            | "psql"
-            | "mysql"
-            | "sqlite"
-            | "at"
-            | "batch"
-            | "make"
-    )
-}
-
-/// An argument that a rule must spell out to cover it.
-fn risky_argument(here: &Here, words: &[Word]) -> Option<String> {
-    if let Some(risk) = risky::find(words) {
-        return Some(risk);
-    }
-    if basename(&words[0].text) == "git" && here.same_repository().is_err() {
-        return Some("\0another repository".into());
-    }
-    // A rule for a wrapper is no rule for everything.
-    let inner = starts(words)?.into_iter().nth(1)?;
-    let program = basename(&words[0].text);
-    matches!(
-        program,
-        "sudo"
-            | "doas"
-            | "env"
-            | "nohup"
-            | "timeout"
-            | "nice"
-            | "ionice"
-            | "setsid"
-            | "flock"
-            | "stdbuf"
-            | "time"
-            | "command"
-            | "builtin"
-            | "xargs"
-            | "watch"
-            | "parallel"
-            | "exec"
-            | "noglob"
-            | "chroot"
-            | "strace"
-            | "script"
-    )
-    .then(|| words[inner].text.clone())
 }
 
 /// The words as one line.

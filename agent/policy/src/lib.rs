@@ -3,15 +3,25 @@
 //! Never does I/O: what it must know of the file system comes through [`Files`].
 
 mod bash;
+mod context;
 mod finding;
+mod fold;
 mod glob;
 mod hidden;
 mod host;
+mod literal;
+mod own_tests;
 mod path_check;
 mod place;
 mod rule;
+mod scopes;
 mod shell;
 mod tools;
+
+pub mod batch;
+pub mod explain;
+
+pub use context::{Context, FileSystem, Fingerprint, Hook, Managed};
 
 use std::path::{Path, PathBuf};
 
@@ -153,21 +163,6 @@ pub enum Mode {
     DontAsk,
     /// Nothing asks, except explicit rules and the removal of `/` or the home directory.
     BypassPermissions,
-}
-
-/// Where the call would run.
-#[derive(Debug, Clone, Default)]
-pub struct Context {
-    /// The project root, absolute.
-    pub root: PathBuf,
-    /// The directory that relative paths start from, absolute.
-    pub cwd: PathBuf,
-    /// The user's home, absolute.
-    pub home: PathBuf,
-    /// Further working directories, absolute.
-    pub additional: Vec<PathBuf>,
-    /// Folders that hold our own configuration, absolute; never auto-allowed for writing.
-    pub config_dirs: Vec<PathBuf>,
 }
 
 /// What the engine may ask of the file system.

@@ -5,6 +5,7 @@
 use crate::Mode;
 use crate::finding::{Finding, Level};
 use crate::hidden::contains_hidden;
+use crate::literal;
 use crate::place::{Place, World};
 use crate::rule::{List, Rule, RuleSet, Spec};
 
@@ -37,12 +38,16 @@ pub(crate) fn judge(
     } else {
         match (touch, world.is_inside(place)) {
             (Touch::Read, true) => Finding::allow("it only reads, inside the working directories"),
-            (Touch::Read, false) => Finding::ask("the path is outside the working directories"),
+            (Touch::Read, false) => Finding::ask("the path is outside the working directories")
+                .lifted_by(literal::of_path("Read", place)),
             (Touch::Write, true) if mode == Mode::AcceptEdits => {
                 Finding::allow("edits inside the working directories are accepted")
             }
-            (Touch::Write, true) => Finding::ask("it changes a file"),
-            (Touch::Write, false) => Finding::ask("it changes a file outside the working directories"),
+            (Touch::Write, true) => {
+                Finding::ask("it changes a file").lifted_by(literal::of_path("Edit", place))
+            }
+            (Touch::Write, false) => Finding::ask("it changes a file outside the working directories")
+                .lifted_by(literal::of_path("Edit", place)),
         }
     };
     if write { finding.changing() } else { finding }
@@ -62,7 +67,7 @@ pub(crate) fn restricted(rules: &RuleSet, tool: &str, touch: Touch, place: &Plac
             Spec::Broken(why) => {
                 Some(Finding::firm(format!("a rule cannot be read: {why}")).by(&rule.source))
             }
-            _ => None,
+            _ => rule.fails.as_ref().map(|why| Finding::firm(why.clone()).by(&rule.source)),
         }
     });
     // A rule that cannot be read must not hide one that denies.

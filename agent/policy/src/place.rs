@@ -4,13 +4,15 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::{Context, Files, Kind};
+use crate::{Context, FileSystem, Files, Kind, fold as spelling};
 
 /// Where a written path leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     /// Every name of it: as written (absolute, folded), and with links followed.
     pub(crate) names: Vec<PathBuf>,
+    /// The same as the file system tells them apart; empty when it tells all apart.
+    pub(crate) folded: Vec<PathBuf>,
 }
 
 impl Place {
@@ -42,7 +44,12 @@ impl<'call> World<'call> {
             [files.resolve(&folded), folded]
         };
         let inside = std::iter::once(&context.root).chain(&context.additional).flat_map(both).collect();
-        let guarded = context.config_dirs.iter().flat_map(both).collect();
+        let mut guarded: Vec<PathBuf> = context.config_dirs.iter().flat_map(both).collect();
+        if context.file_system.folds() {
+            let folded: Vec<PathBuf> =
+                guarded.iter().map(|path| spelling::path(path, context.file_system)).collect();
+            guarded.extend(folded);
+        }
         Self { context, files, inside, guarded }
     }
 
@@ -61,7 +68,18 @@ impl<'call> World<'call> {
                 names.push(name);
             }
         }
-        Place { names }
+        self.place(names)
+    }
+
+    /// A place with these names.
+    pub(crate) fn place(&self, names: Vec<PathBuf>) -> Place {
+        let system = self.context.file_system;
+        let folded = if system.folds() {
+            names.iter().map(|name| spelling::path(name, system)).collect()
+        } else {
+            Vec::new()
+        };
+        Place { names, folded }
     }
 
     /// What the kernel makes of `link/..`: the parent of where the link leads.
@@ -102,12 +120,22 @@ impl<'call> World<'call> {
 
     /// Whether some name must not be written without a question.
     pub(crate) fn is_protected(&self, place: &Place) -> bool {
-        place.names.iter().any(|name| {
-            self.guarded.iter().any(|folder| name.starts_with(folder))
-                || name.components().any(|part| matches_any(part, PROTECTED_FOLDERS))
-                || name.file_name().is_some_and(|last| matches_any(Component::Normal(last), PROTECTED_FILES))
-                || SYSTEM_START_UP.iter().any(|start| name.starts_with(start))
-        })
+        place.names.iter().any(|name| self.is_protected_name(name))
+            || self.respelled(place).iter().any(|name| self.is_protected_name(name))
+    }
+
+    /// Other spellings of the names: of those that the disk takes for one, and of letters that some disk folds to ASCII.
+    fn respelled(&self, place: &Place) -> Vec<PathBuf> {
+        let odd = place.names.iter().filter(|name| !name.as_os_str().as_encoded_bytes().is_ascii());
+        let odd = odd.map(|name| spelling::path(name, FileSystem::ANY));
+        place.folded.iter().cloned().chain(odd).collect()
+    }
+
+    fn is_protected_name(&self, name: &Path) -> bool {
+        self.guarded.iter().any(|folder| name.starts_with(folder))
+            || name.components().any(|part| matches_any(part, PROTECTED_FOLDERS))
+            || name.file_name().is_some_and(|last| matches_any(Component::Normal(last), PROTECTED_FILES))
+            || SYSTEM_START_UP.iter().any(|start| name.starts_with(start))
     }
 
     /// Whether something protected may lie below: then a command that goes down the tree could reach it.
@@ -127,7 +155,9 @@ impl<'call> World<'call> {
     pub(crate) fn is_home_or_root(&self, place: &Place) -> bool {
         let home = fold(&self.context.home);
         let resolved = self.files.resolve(&home);
+        let folded = spelling::path(&home, self.context.file_system);
         place.names.iter().any(|name| home.starts_with(name) || resolved.starts_with(name))
+            || place.folded.iter().any(|name| folded.starts_with(name))
     }
 
     /// The start of a relative pattern: the project root, as given and resolved.

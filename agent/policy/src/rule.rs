@@ -3,12 +3,14 @@
 //! Never drops a deny or ask rule that it cannot read: such a rule asks.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::finding::Source;
 use crate::glob::{TextPattern, path_matches, text_matches};
 use crate::place::{Place, World, fold};
-use crate::{RuleProblem, Rules};
+use crate::{FileSystem, Layer, RuleProblem, Rules, fold as spelling, own_tests, scopes};
 
 /// The rules of a call, read.
 #[derive(Debug)]
@@ -21,10 +23,12 @@ pub(crate) struct RuleSet {
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rule {
-    /// As it was written.
-    pub(crate) source: String,
+    /// As it was written, and where.
+    pub(crate) source: Arc<Source>,
     pub(crate) tool: String,
     pub(crate) spec: Spec,
+    /// Why it does not do what its author thinks, if its own tests say so.
+    pub(crate) fails: Option<String>,
 }
 
 /// What a rule says beyond the tool.
@@ -64,8 +68,9 @@ pub(crate) fn is_reading(tool: &str) -> bool {
 
 impl RuleSet {
     pub(crate) fn new(rules: &Rules) -> Self {
-        let read =
-            |rules: &[crate::Rule], list| rules.iter().map(|rule| Rule::read(&rule.text, list)).collect();
+        let read = |rules: &[crate::Rule], list| -> Vec<Rule> {
+            rules.iter().map(|rule| Rule::of(rule, list)).collect()
+        };
         Self {
             deny: read(&rules.deny, List::Deny),
             ask: read(&rules.ask, List::Ask),
@@ -76,8 +81,19 @@ impl RuleSet {
     /// The same for one call.
     pub(crate) fn bound(rules: &Rules, world: &World) -> Self {
         let mut set = Self::new(rules);
+        let counts = |rule: &&crate::Rule| scopes::counts(rule, world.context);
+        set.allow = rules.allow.iter().filter(counts).map(|rule| Rule::of(rule, List::Allow)).collect();
+        set.deny.extend(world.context.parent_deny.iter().map(|rule| Rule::of(rule, List::Deny)));
+        set.bind(world);
+        // A permission that fails its own tests is none.
+        set.allow.retain(|rule| rule.fails.is_none());
+        set
+    }
+
+    /// Find out where every path pattern starts.
+    pub(crate) fn bind(&mut self, world: &World) {
         for (list, rules) in
-            [(List::Deny, &mut set.deny), (List::Ask, &mut set.ask), (List::Allow, &mut set.allow)]
+            [(List::Deny, &mut self.deny), (List::Ask, &mut self.ask), (List::Allow, &mut self.allow)]
         {
             for rule in rules {
                 if let Spec::Path(pattern) = &mut rule.spec {
@@ -85,7 +101,6 @@ impl RuleSet {
                 }
             }
         }
-        set
     }
 
     /// Deny and ask rules with the word for what they do.
@@ -94,18 +109,28 @@ impl RuleSet {
         deny.chain(self.ask.iter().map(|rule| (List::Ask, rule)))
     }
 
+    /// The list that a rule stands in.
+    pub(crate) fn list_of(&self, text: &str) -> Option<&'static str> {
+        let lists = [("deny", &self.deny), ("ask", &self.ask), ("allow", &self.allow)];
+        lists
+            .into_iter()
+            .find(|(_, rules)| rules.iter().any(|rule| rule.source.text == text))
+            .map(|(name, _)| name)
+    }
+
     /// Every rule that does not do what it seems to say.
     pub(crate) fn problems(&self) -> Vec<RuleProblem> {
         let lists = [("deny", &self.deny), ("ask", &self.ask), ("allow", &self.allow)];
         let mut problems = Vec::new();
         for (list, rules) in lists {
             for rule in rules {
-                if let Spec::Ignored(why) | Spec::Broken(why) = rule.spec {
-                    problems.push(RuleProblem {
-                        list: list.to_owned(),
-                        rule: rule.source.clone(),
-                        why: why.to_owned(),
-                    });
+                let why = match rule.spec {
+                    Spec::Ignored(why) | Spec::Broken(why) => Some(why.to_owned()),
+                    _ => rule.fails.clone(),
+                };
+                if let Some(why) = why {
+                    let rule = rule.source.text.clone();
+                    problems.push(RuleProblem { list: list.to_owned(), rule, why });
                 }
             }
         }
@@ -114,7 +139,18 @@ impl RuleSet {
 }
 
 impl Rule {
-    fn read(source: &str, list: List) -> Self {
+    fn of(rule: &crate::Rule, list: List) -> Self {
+        let mut read = Self::read(&rule.text, list);
+        let origin =
+            if rule.origin.is_empty() { layer_name(rule.layer).to_owned() } else { rule.origin.clone() };
+        let network = rule.network.clone();
+        read.source = Arc::new(Source { text: rule.text.clone(), origin, network });
+        read.fails = own_tests::failure(&read, rule, list);
+        read
+    }
+
+    /// Read the text of a rule.
+    pub(crate) fn read(source: &str, list: List) -> Self {
         let text = source.trim();
         let (tool, spec) = match text.split_once('(') {
             None => (text, None),
@@ -132,7 +168,8 @@ impl Rule {
                 Some(spec) => read_spec(tool, spec, list),
             },
         };
-        Self { source: source.to_owned(), tool: tool.to_owned(), spec }
+        let source = Source { text: source.to_owned(), origin: String::new(), network: Vec::new() };
+        Self { source: Arc::new(source), tool: tool.to_owned(), spec, fails: None }
     }
 
     /// Whether the rule is about this tool.
@@ -166,6 +203,16 @@ impl Rule {
             },
             _ => false,
         }
+    }
+}
+
+fn layer_name(layer: Layer) -> &'static str {
+    match layer {
+        Layer::User => "user",
+        Layer::Project => "project",
+        Layer::Local => "local",
+        Layer::CommandLine => "command line",
+        Layer::Managed => "managed",
     }
 }
 
@@ -266,6 +313,11 @@ impl CommandPattern {
         self.ways.iter().any(|way| way.matches(text))
     }
 
+    /// Whether it stands for just this text.
+    pub(crate) fn is_only(&self, text: &str) -> bool {
+        !self.prefix && self.ways.iter().all(|way| way.literal() == Some(text))
+    }
+
     /// Whether it stands for exactly one text, or has this argument as a word of its own.
     pub(crate) fn spells(&self, argument: &str) -> bool {
         let exact = !self.prefix && self.ways.iter().all(|way| !way.has_star());
@@ -309,6 +361,8 @@ pub(crate) struct PathPattern {
     /// The folders that it starts from: none before the pattern is bound to a call.
     bases: Vec<PathBuf>,
     components: Vec<String>,
+    /// The spellings that count as one, for patterns that restrict.
+    system: FileSystem,
 }
 
 impl PathPattern {
@@ -334,7 +388,12 @@ impl PathPattern {
             (Anchor::Anywhere, spec)
         };
         let components = rest.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned);
-        Ok(Self { anchor, bases: Vec::new(), components: components.collect() })
+        Ok(Self {
+            anchor,
+            bases: Vec::new(),
+            components: components.collect(),
+            system: FileSystem::default(),
+        })
     }
 
     /// Find out where the pattern starts in this call.
@@ -361,6 +420,15 @@ impl PathPattern {
         if self.anchor == Anchor::Anywhere {
             self.components.insert(0, "**".to_owned());
         }
+        if list != List::Allow && context.file_system.folds() {
+            self.system = context.file_system;
+            for base in &mut self.bases {
+                *base = spelling::path(base, self.system);
+            }
+            for component in &mut self.components {
+                *component = spelling::text(component, self.system);
+            }
+        }
     }
 
     /// Whether a name of a place matches.
@@ -384,11 +452,15 @@ impl PathPattern {
 
     /// For deny and ask any name is enough; for allow every name must match.
     pub(crate) fn matches(&self, list: List, place: &Place) -> bool {
-        let mut names = place.names.iter();
         match list {
-            List::Allow => names.all(|name| self.matches_name(name)),
-            List::Deny | List::Ask => names.any(|name| self.matches_name(name)),
+            List::Allow => place.names.iter().all(|name| self.matches_name(name)),
+            List::Deny | List::Ask => self.spellings(place).iter().any(|name| self.matches_name(name)),
         }
+    }
+
+    /// The names of a place in the spelling of the pattern.
+    fn spellings<'place>(&self, place: &'place Place) -> &'place [PathBuf] {
+        if self.system.folds() { &place.folded } else { &place.names }
     }
 
     /// Whether something below a folder could match. Errs towards yes.
@@ -400,7 +472,7 @@ impl PathPattern {
         let literal: PathBuf = self.components.iter().take_while(|part| !wild(part)).collect();
         self.bases.iter().any(|base| {
             let start = fold(&base.join(&literal));
-            place.names.iter().any(|name| start.starts_with(name) || name.starts_with(&start))
+            self.spellings(place).iter().any(|name| start.starts_with(name) || name.starts_with(&start))
         })
     }
 }

@@ -50,10 +50,17 @@ impl Word {
         self.written.as_deref().unwrap_or(&self.text)
     }
 
-    /// The word with quotes only where they matter.
+    /// The word with quotes only where they matter: two words that mean different things never look the same.
     fn bare(&self) -> Cow<'_, str> {
-        let special = [' ', '\t', '\n', ';', '|', '&', '(', ')', '<', '>', '\'', '"'];
-        if self.written.is_none() || (!self.text.is_empty() && !self.text.contains(special)) {
+        if self.dynamic || self.glob || self.tilde {
+            return Cow::Borrowed(self.raw());
+        }
+        let hard = [' ', '\t', '\n', ';', '|', '&', '(', ')', '<', '>', '\'', '"'];
+        let soft = ['$', '`', '*', '?', '[', '~', '#', '{', '!', '\\'];
+        let rewritten = self.quoted || self.written.as_ref().is_some_and(|written| *written != self.text);
+        let quotes =
+            rewritten && (self.text.is_empty() || self.text.contains(hard) || self.text.contains(soft));
+        if !quotes {
             return Cow::Borrowed(&self.text);
         }
         Cow::Owned(format!("'{}'", self.text.replace('\'', r"'\''")))

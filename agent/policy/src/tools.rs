@@ -3,15 +3,16 @@
 //! Never lets a mode override a deny rule, an explicit ask rule, or what is never allowed by itself.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::finding::{Finding, Level, Verdicts};
+use crate::finding::{Finding, Level, Outcome, Source, Verdicts};
 use crate::hidden::{contains_hidden, escape};
 use crate::path_check::{Touch, by_list, judge, restricted};
 use crate::place::{Place, World};
 use crate::rule::{List, RuleSet, Spec, is_editing, is_reading};
-use crate::{Context, Decision, Files, Mode, Rules, Verdict, bash, host};
+use crate::{Context, Decision, Files, Mode, Rules, Verdict, bash, host, literal, scopes};
 
 pub(crate) fn decide(
     rules: &Rules,
@@ -23,15 +24,22 @@ pub(crate) fn decide(
 ) -> Decision {
     let world = World::new(context, files);
     let rules = RuleSet::bound(rules, &world);
-    let mut call = Call {
-        world: &world,
-        rules: &rules,
-        mode,
-        tool,
-        input,
-        verdicts: Verdicts::new(),
-        parts: Vec::new(),
-    };
+    decide_bound(&world, &rules, mode, tool, input)
+}
+
+/// Decide with rules that are bound to the call.
+pub(crate) fn decide_bound(
+    world: &World,
+    rules: &RuleSet,
+    mode: Mode,
+    tool: &str,
+    input: &Value,
+) -> Decision {
+    let mode = scopes::mode(mode, world.context);
+    let mut call = Call { world, rules, mode, tool, input, verdicts: Verdicts::new(), parts: Vec::new() };
+    for finding in scopes::findings(world.context, tool) {
+        call.verdicts.add(finding);
+    }
     call.parameters();
     call.judge();
     let Call { verdicts, parts, .. } = call;
@@ -39,18 +47,19 @@ pub(crate) fn decide(
 }
 
 /// What the mode makes of what was found.
-fn under(mode: Mode, tool: &str, finding: Finding, parts: Vec<String>) -> Decision {
-    let Finding { level, rule, why, changes } = finding;
+pub(crate) fn under(mode: Mode, tool: &str, outcome: Outcome, parts: Vec<String>) -> Decision {
+    let Outcome { finding: Finding { level, rule, why, changes, .. }, literals, network, repository } =
+        outcome;
     let why = why.into_owned();
-    let decided = |decision, rule, why: String| Decision {
+    let decided = |decision, rule: Option<Arc<Source>>, why: String| Decision {
         decision,
-        rule,
+        rule: rule.as_ref().map(|rule| rule.text.clone()),
+        origin: rule.map(|rule| rule.origin.clone()),
         why,
-        parts: parts.clone(),
-        origin: None,
-        rules: Vec::new(),
-        network: Vec::new(),
-        repository: false,
+        parts,
+        rules: if decision == Verdict::Ask { literals } else { Vec::new() },
+        network,
+        repository,
     };
     if level == Level::Deny {
         return decided(Verdict::Deny, rule, why);
@@ -158,7 +167,9 @@ impl<'call> Call<'call> {
         if let Some(rest) = written.strip_prefix('~') {
             // Our tools take `~` as a name; somebody else's may take it as home. Both must be fine.
             let home = format!("{}{rest}", self.world.context.home.display());
-            place.names.extend(self.world.locate(Path::new("/"), &home).names);
+            let mut names = place.names;
+            names.extend(self.world.locate(Path::new("/"), &home).names);
+            place = self.world.place(names);
         }
         self.parts.push(escape(&place.shown()));
         self.verdicts.add(judge(self.world, self.rules, self.mode, self.tool, touch, &place));
@@ -215,7 +226,9 @@ impl<'call> Call<'call> {
         });
         self.verdicts.add(match (allowing, host) {
             (Some(rule), _) => Finding::allow("a rule allows it").by(&rule.source),
-            (None, Some(host)) => Finding::ask(format!("it sends a request to {host}")),
+            (None, Some(host)) => {
+                Finding::ask(format!("it sends a request to {host}")).lifted_by(literal::of_host(&host))
+            }
             (None, None) => Finding::ask("the host of the address cannot be read"),
         });
     }
@@ -230,6 +243,9 @@ impl<'call> Call<'call> {
                         .add(Finding::firm(format!("a rule cannot be read: {why}")).by(&rule.source));
                 }
                 _ => {}
+            }
+            if let Some(why) = &rule.fails {
+                self.verdicts.add(Finding::firm(why.clone()).by(&rule.source));
             }
         }
     }
@@ -250,7 +266,7 @@ impl<'call> Call<'call> {
                 Finding::ask("plan mode asks before tools that may change something").by(&rule.source)
             }
             Some(rule) => Finding::allow("a rule allows it").by(&rule.source),
-            None => Finding::ask("no rule allows it"),
+            None => Finding::ask("no rule allows it").lifted_by(literal::of_tool(self.tool)),
         });
     }
 }

@@ -342,3 +342,139 @@ fn whatever_bash_ran_is_found() {
     // Some commands name their program only when they run (`$X`): those ask.
     assert!(denied > asked * 3, "{denied} denied, {asked} asked");
 }
+
+#[test]
+fn rules_carry_tests_of_their_own() {
+    let read = |rule: Value| -> loci_policy::Rule { serde_json::from_value(rule).unwrap() };
+    let check = |list: &str, rule: Value, holds: bool| {
+        let mut rules = Rules::default();
+        match list {
+            "deny" => rules.deny.push(read(rule.clone())),
+            "ask" => rules.ask.push(read(rule.clone())),
+            _ => rules.allow.push(read(rule.clone())),
+        }
+        assert_eq!(rules.check().is_empty(), holds, "{list} {rule}: {:?}", rules.check());
+        rules
+    };
+    let tested =
+        |rule: &str, yes: &[&str], no: &[&str]| json!({ "rule": rule, "match": yes, "not_match": no });
+    for list in ["deny", "ask", "allow"] {
+        check(
+            list,
+            tested("Bash(git log:*)", &["git log", "git log -3", "git  'log'"], &["git logs", "git push"]),
+            true,
+        );
+        check(list, tested("Bash(git log:*)", &["git push"], &[]), false);
+        check(list, tested("Bash(git:*)", &["git status"], &["git push"]), false);
+        check(list, tested("Read(.env)", &[".env", "sub/.env", "/etc/.env"], &["env"]), list != "allow");
+        check(list, tested("Edit(src/**)", &["src/a/b.rs"], &["src", "lib/x", "src/../x"]), true);
+        check(list, tested("Read(~/notes/**)", &["~/notes/a"], &["notes/a"]), true);
+        check(
+            list,
+            tested("WebFetch(domain:*.x.org)", &["https://a.x.org/y"], &["https://x.org", "x.org"]),
+            true,
+        );
+        check(list, tested("mcp__git__*", &["mcp__git__log"], &["mcp__gitx__log"]), true);
+    }
+    check("deny", tested("Bash(rm:*)", &["ls; rm x", "sudo rm x"], &["ls", "echo rm"]), true);
+    check(
+        "allow",
+        tested(
+            "Bash(npm test)",
+            &["npm test && npm test", "timeout 5 npm test"],
+            &["npm test; rm x", "npm test > x; $X"],
+        ),
+        true,
+    );
+    check("allow", tested("Bash(find:*)", &["find / -name x"], &["find . -delete"]), true);
+    // One whose tests fail permits nothing, and what it restricts asks beyond what it denies.
+    let failing = check("allow", tested("Bash(npm:*)", &["yarn"], &[]), false);
+    assert_eq!(bash(&failing, Mode::Default, "npm test").decision, Verdict::Ask);
+    let failing = check("deny", tested("Bash(npm:*)", &["yarn"], &[]), false);
+    assert_eq!(bash(&failing, Mode::Default, "npm test").decision, Verdict::Deny);
+    for mode in [Mode::Default, Mode::BypassPermissions] {
+        let decision = bash(&failing, mode, "ls");
+        assert_eq!((decision.decision, decision.rule.as_deref()), (Verdict::Ask, Some("Bash(npm:*)")));
+    }
+    let failing = check("ask", tested("Read(.env)", &["x"], &[]), false);
+    let read = decide(
+        &failing,
+        Mode::BypassPermissions,
+        &context(),
+        "Read",
+        &json!({ "file_path": "README.md" }),
+        &tree(),
+    );
+    assert_eq!(read.decision, Verdict::Ask);
+}
+
+#[test]
+fn a_decision_says_where_its_rule_stands_and_what_it_opens() {
+    let read = |rule: Value| -> loci_policy::Rule { serde_json::from_value(rule).unwrap() };
+    let rules = Rules {
+        deny: vec![read(
+            json!({ "rule": "Bash(rm:*)", "origin": "/etc/loci/policy.d/a.toml", "layer": "managed" }),
+        )],
+        ask: vec!["Bash(git push:*)".into()],
+        allow: vec![
+            read(json!({ "rule": "Bash(cargo:*)", "network": ["crates.io", "*.crates.io"] })),
+            read(json!({ "rule": "Bash(npm ci)", "network": ["registry.npmjs.org"], "layer": "project" })),
+            "Bash(make:*)".into(),
+            "Bash(git:*)".into(),
+            "Edit(build/**)".into(),
+        ],
+    };
+    let check = |command: &str,
+                 verdict: Verdict,
+                 origin: Option<&str>,
+                 network: &[&str],
+                 repository: bool| {
+        let decision = bash(&rules, Mode::Default, command);
+        let found =
+            (decision.decision, decision.origin.as_deref(), decision.network.as_slice(), decision.repository);
+        let network: Vec<String> = network.iter().map(|host| (*host).to_owned()).collect();
+        assert_eq!(found, (verdict, origin, network.as_slice(), repository), "{command}: {}", decision.why);
+    };
+    use Verdict::{Allow, Ask, Deny};
+    let managed = Some("/etc/loci/policy.d/a.toml");
+    check("rm x", Deny, managed, &[], false);
+    check("git push", Ask, Some("user"), &[], true);
+    check("cargo fetch", Allow, Some("user"), &["*.crates.io", "crates.io"], false);
+    check("npm ci", Allow, Some("project"), &["registry.npmjs.org"], false);
+    check(
+        "npm ci && cargo fetch",
+        Allow,
+        Some("project"),
+        &["*.crates.io", "crates.io", "registry.npmjs.org"],
+        false,
+    );
+    check("ls && cargo fetch 2>&1 | tail -5", Allow, Some("user"), &["*.crates.io", "crates.io"], false);
+    check("timeout 60 cargo fetch > build/log", Allow, Some("user"), &["*.crates.io", "crates.io"], false);
+    // A part that may not reach anything keeps the whole from it.
+    check("make x && cargo fetch", Allow, Some("user"), &[], false);
+    check("cargo fetch; python3 x.py", Ask, None, &[], false);
+    check("ls", Allow, None, &[], false);
+    for (command, writes) in [
+        ("git commit -m x", true),
+        ("git add src && git status", true),
+        ("git status", false),
+        ("git log -3", false),
+        ("git branch", false),
+        ("git branch new", true),
+        ("git stash list", false),
+        ("git stash", true),
+        ("git tag --list", false),
+        ("git tag v1", true),
+        ("git restore --staged x", true),
+        ("git --no-pager commit", true),
+        ("git -C x commit", true),
+        ("timeout 5 git fetch", true),
+        ("sudo git gc", true),
+        ("git diff", false),
+        ("echo git commit", false),
+    ] {
+        assert_eq!(bash(&rules, Mode::Default, command).repository, writes, "{command}");
+    }
+    let bypassed = bash(&Rules::default(), Mode::BypassPermissions, "cargo fetch");
+    assert_eq!((bypassed.decision, bypassed.network.len()), (Allow, 0));
+}

@@ -28,7 +28,7 @@ fn every_command_is_listed() {
     check("case x in a) b\nesac", &["b"]);
     check(
         "echo $(a $(b) `c`) \"$(d)\" ${x:-$(e)}",
-        &["b", "c", "a $(b) `c`", "d", "e", "echo $(a $(b) `c`) '$(d)' ${x:-$(e)}"],
+        &["b", "c", "a $(b) `c`", "d", "e", "echo $(a $(b) `c`) \"$(d)\" ${x:-$(e)}"],
     );
     check("a <(b) >(c)", &["b", "c", "a <(b) >(c)"]);
     check("a <<E | b\n$(c)\nE\nd", &["a", "b", "c", "d"]);
@@ -38,7 +38,7 @@ fn every_command_is_listed() {
     check("x=1 y=2; a", &["a"]);
     check("LANG=C TZ=x a", &["a"]);
     check("x=$(a)", &["a"]);
-    check("[[ a == b && ( -f c || $d =~ ^(x|y)$ ) ]]", &["[[ a == b && ( -f c || $d =~ '^(x|y)$' )"]);
+    check("[[ a == b && ( -f c || $d =~ ^(x|y)$ ) ]]", &["[[ a == b && ( -f c || $d =~ ^(x|y)$ )"]);
     check("time -p a", &["a"]);
     check("if a\nthen\n b # c\nfi", &["a", "b"]);
     check("a#b #c", &["a#b"]);
@@ -48,10 +48,10 @@ fn every_command_is_listed() {
     check("{a,b} x{1,2}", &["a b x1 x2"]);
     check("{,rm} x{,y}", &["rm x xy"]);
     check("a{b,{c,d}}e", &["abe ace ade"]);
-    check("a {b} {} {,} \\{c,d}", &["a {b} {} {c,d}"]);
+    check("a {b} {} {,} \\{c,d}", &["a {b} {} '{c,d}'"]);
     check("echo 'a;b' \"c;d\" e\\;f", &["echo 'a;b' 'c;d' 'e;f'"]);
     check("$'\\x72\\155' $'a\\'b'", &["rm 'a'\\''b'"]);
-    check("\"$(echo \"a\")\"", &["echo a", "'$(echo \"a\")'"]);
+    check("\"$(echo \"a\")\"", &["echo a", "\"$(echo \"a\")\""]);
 }
 
 #[test]

@@ -1,24 +1,11 @@
-//! A file system that exists only in words.
+//! The tree that the tables speak of.
 
-use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use loci_policy::Context;
+use loci_policy::batch::Tree;
 
-use loci_policy::{Context, Files, Kind};
-
-pub(crate) struct Described {
-    entries: BTreeMap<PathBuf, Entry>,
-}
-
-enum Entry {
-    File,
-    Directory,
-    Link(PathBuf),
-}
-
-/// The tree that the tables speak of.
-pub(crate) fn tree() -> Described {
-    let mut tree = Described { entries: BTreeMap::new() };
-    for directory in [
+pub(crate) fn tree() -> Tree {
+    let mut tree = Tree::default();
+    for folder in [
         "src",
         "docs",
         "tests",
@@ -30,10 +17,10 @@ pub(crate) fn tree() -> Described {
         "vendor/lib/.git",
         "a b",
     ] {
-        tree.add(&format!("/srv/repo/{directory}"), Entry::Directory);
+        tree.folder(format!("/srv/repo/{folder}"));
     }
     for bare in ["objects", "refs"] {
-        tree.add(&format!("/srv/repo/fixtures/bare/{bare}"), Entry::Directory);
+        tree.folder(format!("/srv/repo/fixtures/bare/{bare}"));
     }
     for file in [
         "src/main.rs",
@@ -45,13 +32,13 @@ pub(crate) fn tree() -> Described {
         "fixtures/bare/HEAD",
         ".git/config",
     ] {
-        tree.add(&format!("/srv/repo/{file}"), Entry::File);
+        tree.file(format!("/srv/repo/{file}"));
     }
-    for directory in ["/srv/other", "/srv/extra/lib", "/srv/repo-evil", "/home/dev/.ssh", "/etc", "/tmp"] {
-        tree.add(directory, Entry::Directory);
+    for folder in ["/srv/other", "/srv/extra/lib", "/srv/repo-evil", "/home/dev/.ssh", "/etc", "/tmp"] {
+        tree.folder(folder);
     }
     for file in ["/etc/passwd", "/etc/shadow", "/home/dev/.bashrc", "/home/dev/.ssh/id_rsa"] {
-        tree.add(file, Entry::File);
+        tree.file(file);
     }
     for (link, target) in [
         ("/srv/repo/link-out", "/etc"),
@@ -62,7 +49,7 @@ pub(crate) fn tree() -> Described {
         ("/srv/repo/loop", "loop"),
         ("/srv/repo/up", ".."),
     ] {
-        tree.add(link, Entry::Link(target.into()));
+        tree.link(link, target);
     }
     tree
 }
@@ -74,51 +61,7 @@ pub(crate) fn context() -> Context {
         home: "/home/dev".into(),
         additional: vec!["/srv/extra".into()],
         config_dirs: vec!["/home/dev/.config/loci".into()],
-    }
-}
-
-impl Described {
-    fn add(&mut self, path: &str, entry: Entry) {
-        let path = PathBuf::from(path);
-        for folder in path.ancestors().skip(1) {
-            self.entries.entry(folder.to_owned()).or_insert(Entry::Directory);
-        }
-        self.entries.insert(path, entry);
-    }
-}
-
-impl Files for Described {
-    fn resolve(&self, path: &Path) -> PathBuf {
-        let mut left: Vec<PathBuf> =
-            path.components().rev().map(|part| PathBuf::from(part.as_os_str())).collect();
-        let mut here = PathBuf::new();
-        let mut followed = 0;
-        while let Some(part) = left.pop() {
-            match part.components().next() {
-                Some(Component::ParentDir) => {
-                    here.pop();
-                    continue;
-                }
-                Some(Component::CurDir) | None => continue,
-                Some(_) => here.push(&part),
-            }
-            if let Some(Entry::Link(target)) = self.entries.get(&here)
-                && followed < 40
-            {
-                followed += 1;
-                here.pop();
-                left.extend(target.components().rev().map(|part| PathBuf::from(part.as_os_str())));
-            }
-        }
-        here
-    }
-
-    fn kind(&self, path: &Path) -> Kind {
-        match self.entries.get(path) {
-            None => Kind::Missing,
-            Some(Entry::File) => Kind::File,
-            Some(Entry::Directory) => Kind::Directory,
-            Some(Entry::Link(_)) => Kind::Symlink,
-        }
+        trusted: true,
+        ..Context::default()
     }
 }
