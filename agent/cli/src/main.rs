@@ -22,6 +22,8 @@ use printer::{Detail, Printer};
 use project::Project;
 
 fn main() -> ExitCode {
+    // Before a second thread exists.
+    loci_core::sandboxing::enter_if_asked();
     let environment = Environment::of_process();
     let plain = environment.get("NO_COLOR").is_some() || environment.get("TERM") == Some("dumb");
     match Cli::try_parse() {

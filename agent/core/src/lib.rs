@@ -17,6 +17,7 @@ pub mod managed;
 pub mod meaning;
 pub mod permission;
 pub mod route;
+pub mod sandboxing;
 pub mod secrets;
 pub mod session;
 pub mod tasks;

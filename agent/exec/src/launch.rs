@@ -13,8 +13,9 @@ use tokio::process::Child;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::{Capture, Reader, create_spool};
+use crate::sandbox::{Level, Refusal};
 use crate::tree::{Input, Tree, spawn};
-use crate::{Command, Ended, ExecError, Output, Program, Size, environment};
+use crate::{Command, Ended, ExecError, Output, Program, Size, environment, sandbox};
 
 /// Between TERM and KILL: long enough for a test runner or a server to clean up.
 const GRACE: Duration = Duration::from_secs(2);
@@ -40,6 +41,8 @@ pub(crate) struct Running {
     tree: Tree,
     child: Child,
     reader: Reader,
+    /// After the tree, as it is the ground on which that stands.
+    _sandbox: Option<sandbox::Held>,
     timeout: Duration,
     begun: Instant,
 }
@@ -51,8 +54,8 @@ impl Running {
         let begun = Instant::now();
         check_folder(&command.cwd)?;
         let capture = open_capture(command)?;
-        let (child, tree, reader) = start(command, capture)?;
-        Ok(Self { tree, child, reader, timeout: command.timeout, begun })
+        let (child, tree, reader, held) = start(command, capture)?;
+        Ok(Self { tree, child, reader, _sandbox: held, timeout: command.timeout, begun })
     }
 
     /// What it writes, while it writes.
@@ -121,7 +124,9 @@ fn check_folder(path: &Path) -> Result<(), ExecError> {
     Err(ExecError::Folder { path: path.to_owned(), source })
 }
 
-fn start(command: &Command, capture: Capture) -> Result<(Child, Tree, Reader), ExecError> {
+type Started = (Child, Tree, Reader, Option<sandbox::Held>);
+
+fn start(command: &Command, capture: Capture) -> Result<Started, ExecError> {
     let shells = ["bash", "sh"].map(OsStr::new);
     let attempts: Vec<(&OsStr, Vec<&OsStr>)> = match &command.program {
         // `--` so that a line which begins with a dash is still a line.
@@ -137,17 +142,38 @@ fn start(command: &Command, capture: Capture) -> Result<(Child, Tree, Reader), E
         program: program.to_string_lossy().into_owned(),
         source,
     };
+    let refused = |refusal: Refusal| match refusal {
+        Refusal::Walls(why) => ExecError::Sandbox { why },
+        Refusal::Program(source) => failed(OsStr::new("the sandbox"), source),
+    };
     let mut last = failed(OsStr::new("nothing"), ErrorKind::InvalidInput.into());
     for (program, arguments) in attempts {
-        let mut process = prepare(program, &arguments, command);
+        let entry = match &command.sandbox {
+            Some(sandbox) => Some(sandbox::Entry::prepare(sandbox, &command.cwd, false).map_err(refused)?),
+            None => None,
+        };
+        let mut process = prepare(program, &arguments, command, entry.as_ref());
         let (source, input) = connect(&mut process, command.terminal)?;
+        let input = match &command.sandbox {
+            // The command takes the terminal, in a session of its own; a terminal can be taken only once.
+            Some(sandbox) if sandbox.level == Level::Full => Input::Nothing,
+            _ => input,
+        };
         let spawned = spawn(&mut process, input);
         // The ends that this process holds for it; with them open the output would never end.
         drop(process);
-        match spawned {
-            Ok((child, tree)) => {
+        let started = match spawned {
+            Ok((child, tree)) => match entry.map(sandbox::Entry::confirm).transpose() {
+                Ok(held) => Ok((child, tree, held)),
+                Err(Refusal::Program(source)) => Err(source),
+                Err(refusal) => return Err(refused(refusal)),
+            },
+            Err(source) => Err(source),
+        };
+        match started {
+            Ok((child, tree, held)) => {
                 let reader = Reader::start(source, capture).map_err(|source| failed(program, source))?;
-                return Ok((child, tree, reader));
+                return Ok((child, tree, reader, held));
             }
             Err(source) => {
                 let missing = source.kind() == ErrorKind::NotFound;
@@ -194,10 +220,22 @@ fn open_terminal(_size: Size) -> std::io::Result<(Box<dyn Read + Send>, [Stdio; 
     Err(ErrorKind::Unsupported.into())
 }
 
-fn prepare(program: &OsStr, arguments: &[&OsStr], command: &Command) -> tokio::process::Command {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
-    let mut process = tokio::process::Command::new(program);
-    process.args(arguments).current_dir(&command.cwd).kill_on_drop(true);
+fn prepare(
+    program: &OsStr,
+    arguments: &[&OsStr],
+    command: &Command,
+    entry: Option<&sandbox::Entry>,
+) -> tokio::process::Command {
+    let mut process = match (entry, &command.sandbox) {
+        (Some(entry), Some(sandbox)) => entry.command(sandbox, program, arguments).into(),
+        _ => {
+            #[expect(clippy::disallowed_methods, reason = "this is the one place that may")]
+            let mut process = tokio::process::Command::new(program);
+            process.args(arguments);
+            process
+        }
+    };
+    process.current_dir(&command.cwd).kill_on_drop(true);
     // Programs trust `PWD` over the real folder when both name the same place.
     process.env("PWD", &command.cwd);
     for name in environment::REMOVED {

@@ -131,6 +131,12 @@ pub enum ExecError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What was to hold the command in could not be set up; run it without, if the user agrees.
+    #[error("the sandbox could not be set up: {why}")]
+    Sandbox {
+        /// What failed.
+        why: String,
+    },
     /// The spool file failed.
     #[error("{}: {source}", path.display())]
     Spool {

@@ -2,7 +2,23 @@
 //! Uses the operating system's own means, through a helper that is this same program started again.
 //! Never starts a command with less than it was asked for.
 
-use std::path::PathBuf;
+#[cfg(target_os = "linux")]
+mod entry;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+mod placeholders;
+#[cfg(target_os = "linux")]
+mod request;
+
+#[cfg(not(target_os = "linux"))]
+mod nowhere;
+#[cfg(target_os = "linux")]
+pub(crate) use entry::{Entry, Held};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use nowhere::{Entry, Held};
+
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -79,4 +95,101 @@ pub enum Network {
     Proxy(PathBuf),
     /// Everything.
     Open,
+}
+
+/// Why a command did not start in its sandbox.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The sandbox could not be set up; why.
+    Walls(String),
+    /// It stands, and the program could not be started.
+    Program(std::io::Error),
+}
+
+/// Become the helper if that is what this process was started for, and never come back then. The first thing in `main`,
+/// before a second thread exists.
+pub fn enter_if_asked() {
+    #[cfg(target_os = "linux")]
+    linux::enter_if_asked();
+}
+
+/// Where other file systems are mounted below a folder: an overlay of it would not show them.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn mounts_below(folder: &Path) -> Vec<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let mut found: Vec<PathBuf> = table
+        .split(|&byte| byte == b'\n')
+        .filter_map(|line| line.split(|&byte| byte == b' ').nth(4))
+        .map(|field| PathBuf::from(std::ffi::OsString::from_vec(unescape(field))))
+        .filter(|path| path != folder && path.starts_with(folder))
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Blanks and the like stand in the table of mounts as three octal digits after a backslash.
+#[cfg(target_os = "linux")]
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.get(..3).filter(|_| first == b'\\').and_then(|digits| {
+            digits
+                .iter()
+                .try_fold(0u32, |sum, digit| char::from(*digit).to_digit(8).map(|digit| sum * 8 + digit))
+        });
+        match code.and_then(|code| u8::try_from(code).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[3..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    bytes
+}
+
+impl Profile {
+    /// Make every path one without links on the way. What is a link itself stays, and what it leads to is taken in as well.
+    ///
+    /// # Errors
+    /// When the root or the overlay is not there.
+    #[cfg(target_os = "linux")]
+    fn resolve(&mut self) -> std::io::Result<()> {
+        self.root = self.root.canonicalize()?;
+        if let Some(overlay) = &mut self.overlay {
+            overlay.upper = overlay.upper.canonicalize()?;
+            overlay.work = overlay.work.canonicalize()?;
+        }
+        self.writable = self.writable.iter().filter_map(|path| path.canonicalize().ok()).collect();
+        for paths in [&mut self.read_only, &mut self.hidden] {
+            let mut resolved = Vec::new();
+            for path in paths.iter() {
+                resolved.push(resolve_way(path));
+                if path.is_symlink() {
+                    resolved.extend(path.canonicalize().ok());
+                }
+            }
+            resolved.sort();
+            resolved.dedup();
+            *paths = resolved;
+        }
+        Ok(())
+    }
+}
+
+/// The path with the part above its last component resolved as far as it is there.
+#[cfg(target_os = "linux")]
+fn resolve_way(path: &Path) -> PathBuf {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return path.to_owned() };
+    match folder.canonicalize() {
+        Ok(folder) => folder.join(name),
+        Err(_) => resolve_way(folder).join(name),
+    }
 }
