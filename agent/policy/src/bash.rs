@@ -226,6 +226,9 @@ impl<'call, 'out> Judge<'call, 'out> {
                     texts.push(render(words, Word::raw));
                 }
                 self.match_commands(&texts);
+                for behind in wrappers::behind_options(words) {
+                    self.match_commands(&[line_as(basename(&words[0].text), &words[behind - 1..])]);
+                }
                 let name = basename(&words[0].text);
                 if name.len() < words[0].text.len() {
                     self.match_commands(&[line_as(name, words)]);
@@ -260,10 +263,10 @@ impl<'call, 'out> Judge<'call, 'out> {
             let text = word.text.strip_prefix('!').unwrap_or(&word.text);
             let text = match text.split_once("=!") {
                 Some((name, alias)) if !name.contains(' ') => alias,
-                _ => text,
+                _ => opaque::option_value(text),
             };
             if !word.quoted && !word.text.contains('!')
-                || !text.contains([' ', '\t', '\n', ';', '&', '|', '$', '`', '/'])
+                || !text.contains(|c: char| " \t\n;&|$`/{('\"\\<>".contains(c))
             {
                 continue;
             }
@@ -314,7 +317,7 @@ impl<'call, 'out> Judge<'call, 'out> {
                     self.verdicts.add(if file.certain {
                         finding
                     } else {
-                        Finding { level: crate::finding::Level::Firm, ..finding }
+                        Finding { level: Level::Firm, ..finding }
                     });
                 } else if file.glob || (file.descends && self.world.is_folder(&place)) {
                     self.restrict_below(tool, &place);

@@ -29,6 +29,14 @@ pub(crate) fn of(address: &str) -> Option<String> {
     labels_hold.then_some(host)
 }
 
+/// The host that a lenient program could find in an address that has none for us; for rules that deny or ask.
+pub(crate) fn perhaps(address: &str) -> Option<String> {
+    let (_, rest) = address.split_once(':')?;
+    let authority = rest.trim_start_matches(['/', '\\']).split(['/', '\\', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?.split(':').next()?;
+    of(&format!("http://{host}"))
+}
+
 /// Whether a host is the one of a rule: `x` exactly, `*.x` at any depth below.
 pub(crate) fn matches(pattern: &str, host: &str) -> bool {
     match pattern.strip_prefix("*.") {
@@ -67,6 +75,19 @@ mod tests {
         check("https://docs.rs:99x/", None);
         check("https://a..b/", None);
         check("docs.rs", None);
+    }
+
+    #[test]
+    fn a_denied_host_is_found_behind_whatever_hides_it() {
+        let check = |address: &str, expect: Option<&str>| {
+            assert_eq!(perhaps(address).as_deref(), expect, "{address}")
+        };
+        check("https://user:word@evil.com/x", Some("evil.com"));
+        check("https://a@b@EVIL.com:99999/x", Some("evil.com"));
+        check("https:\\\\evil.com\\x", Some("evil.com"));
+        check("ftp://evil.com./", Some("evil.com"));
+        check("evil.com", None);
+        check("https://", None);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //! Uses the rules, the mode and the place.
 //! Never allows writing to a protected place (S10).
 
+use std::path::PathBuf;
+
 use crate::Mode;
 use crate::finding::{Finding, Level};
 use crate::hidden::contains_hidden;
@@ -82,13 +84,18 @@ pub(crate) fn by_list(list: List, rule: &Rule) -> Finding {
     }
 }
 
+/// The rule that allows the path; a link and where it leads may have one each.
 fn allowing<'rules>(rules: &'rules RuleSet, tool: &str, place: &Place) -> Option<&'rules Rule> {
-    rules.allow.iter().find(|rule| {
-        rule.names(tool, List::Allow)
-            && match &rule.spec {
-                Spec::All => true,
-                Spec::Path(pattern) => pattern.matches(List::Allow, place),
-                _ => false,
-            }
-    })
+    let covering = |name: &PathBuf| {
+        rules.allow.iter().find(|rule| {
+            rule.names(tool, List::Allow)
+                && match &rule.spec {
+                    Spec::All => true,
+                    Spec::Path(pattern) => pattern.matches_name(name),
+                    _ => false,
+                }
+        })
+    };
+    let rules: Option<Vec<&Rule>> = place.names.iter().map(covering).collect();
+    rules?.first().copied()
 }

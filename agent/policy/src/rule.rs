@@ -432,7 +432,7 @@ impl PathPattern {
     }
 
     /// Whether a name of a place matches.
-    fn matches_name(&self, name: &Path) -> bool {
+    pub(crate) fn matches_name(&self, name: &Path) -> bool {
         // Most patterns are a bare name, and most paths do not have it.
         if let [any, literal] = self.components.as_slice()
             && any == "**"

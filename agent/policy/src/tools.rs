@@ -207,10 +207,14 @@ impl<'call> Call<'call> {
             self.verdicts.add(Finding::firm("the address has hidden characters"));
         }
         let host = host::of(address);
+        let perhaps = if host.is_none() { host::perhaps(address) } else { None };
         for (list, rule) in self.rules.restrictions() {
             let Spec::Domain(pattern) = &rule.spec else { continue };
             match &host {
                 Some(host) if host::matches(pattern, host) => self.verdicts.add(by_list(list, rule)),
+                None if perhaps.as_ref().is_some_and(|host| host::matches(pattern, host)) => {
+                    self.verdicts.add(by_list(list, rule));
+                }
                 // It may be the host of the rule, written in a way that we do not read.
                 None => self
                     .verdicts

@@ -3,8 +3,14 @@
 
 #[path = "contract/described.rs"]
 mod described;
+#[path = "contract/held_out.rs"]
+mod held_out;
+#[path = "contract/programs.rs"]
+mod programs;
 #[path = "contract/properties.rs"]
 mod properties;
+#[path = "contract/real_bash.rs"]
+mod real_bash;
 #[path = "contract/speed.rs"]
 mod speed;
 
@@ -19,6 +25,11 @@ fn rules(deny: &[&str], ask: &[&str], allow: &[&str]) -> Rules {
 
 fn bash(rules: &Rules, mode: Mode, command: &str) -> Decision {
     decide(rules, mode, &context(), "Bash", &json!({ "command": command }), &tree())
+}
+
+/// For whoever looks on: figures, and what was skipped.
+fn say(line: &str) {
+    std::io::Write::write_all(&mut std::io::stderr(), format!("{line}\n").as_bytes()).unwrap_or_default();
 }
 
 fn mode(name: &str) -> Mode {
@@ -227,7 +238,7 @@ fn other_tools() {
     check(&some, "WebFetch", url("https://docs.rs/x"), Ask);
     check(&some, "WebFetch", url("https://evil.com./x"), Deny);
     check(&some, "WebFetch", url("https://EVIL.com:443/x"), Deny);
-    check(&some, "WebFetch", url("https://a.docs.rs@evil.com/"), Ask);
+    check(&some, "WebFetch", url("https://a.docs.rs@evil.com/"), Deny);
     check(&some, "WebFetch", json!({}), Ask);
     check(&rules(&[], &[], &["WebFetch"]), "WebFetch", url("https://x.org"), Allow);
     check(&rules(&[], &[], &["WebFetch"]), "WebFetch", url("file:///etc/passwd"), Ask);

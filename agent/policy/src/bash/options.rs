@@ -63,13 +63,16 @@ impl Row {
             if self.sharp && (word.splits || word.glob || (word.dynamic && !text.starts_with('-'))) {
                 return Err(format!("`{}` could become an option", word.raw()));
             }
+            if word.glob && text.starts_with('-') {
+                return Err(format!("`{}` is not known to be harmless", word.raw()));
+            }
             if text == "--" {
                 sorted.operands.extend(words);
                 break;
             }
             if let Some(long) = text.strip_prefix("--") {
                 self.long(long, word, &mut words, &mut sorted)?;
-            } else if text.len() > 1 && text.starts_with('-') && !word.glob {
+            } else if text.len() > 1 && text.starts_with('-') {
                 self.cluster(&text[1..], word, &mut words, &mut sorted)?;
             } else {
                 sorted.operands.push(word);

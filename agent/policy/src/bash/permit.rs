@@ -47,12 +47,17 @@ impl Judge<'_, '_> {
             let why = format!("which program `{}` is, is not known", escape(word.raw()));
             self.verdicts.add(Finding::firm(why).changing());
         }
-        if let Some(why) = unreadable(simple, starts) {
+        if let Some(why) = unreadable(simple, starts, 0) {
             let finding = if self.restricted { Finding::firm(why) } else { Finding::ask(why) };
             self.verdicts.add(finding.changing());
             return;
         }
         let mut finding = self.permit_words(&here, &simple.words, false);
+        // A script in another language that runs commands: which ones, the rules cannot see.
+        let runs = || starts.iter().any(|&start| risky::runs_commands(&simple.words[start..]));
+        if self.restricted && finding.level == Level::Ask && runs() {
+            finding.level = Level::Firm;
+        }
         if finding.level == Level::Ask && self.verdicts.takes_literals() && self.is_plain_part(simple, bases)
         {
             finding.literal = literal::of_command(&simple.words);
@@ -73,6 +78,9 @@ impl Judge<'_, '_> {
             return Finding::allow("it only reads, inside the working directories");
         }
         if let Some(finding) = self.permit_by_rule(here, words) {
+            if extended && risky::has_such_options(words) {
+                return Finding::ask("an option that runs or writes could come from its input").changing();
+            }
             return finding;
         }
         if let Some(peeled) = peel(words) {

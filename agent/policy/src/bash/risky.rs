@@ -105,6 +105,38 @@ pub(super) fn find(words: &[Word]) -> Option<String> {
     by_program(program, arguments)
 }
 
+/// Whether a `>` in a program of `awk` may be more than a comparison: one that writes stands in a statement with `print`.
+fn writes(program: &str) -> bool {
+    let mut before = "";
+    program.split('>').any(|piece| {
+        let statement = before.rsplit(['{', '}', ';']).next().unwrap_or(before);
+        let first = std::mem::replace(&mut before, piece).is_empty();
+        // A string, an expression or a comment could hold what looks like the end of a statement.
+        !first && (statement.contains("print") || statement.contains(['"', '/', '#', '\n', '\\']))
+    })
+}
+
+/// Whether a script of `sed` or `awk` may run commands.
+pub(super) fn runs_commands(words: &[Word]) -> bool {
+    let Some((first, arguments)) = words.split_first() else { return false };
+    let mut texts = arguments.iter().map(|word| word.text.as_str());
+    match basename(&first.text) {
+        "sed" | "gsed" => {
+            texts.any(|text| text.contains('e') && !is_plain_sed(text) && !text.starts_with("--"))
+        }
+        "awk" | "gawk" | "mawk" | "nawk" => {
+            texts.any(|text| text.contains("system") || text.contains("getline") || text.contains(['|', '@']))
+        }
+        _ => false,
+    }
+}
+
+/// Whether the program has options that run or write.
+pub(super) fn has_such_options(words: &[Word]) -> bool {
+    let program = words.first().map_or("", |first| basename(&first.text));
+    ROWS.iter().any(|row| row.programs.split(' ').any(|name| name == program))
+}
+
 fn option_name(text: &str) -> &str {
     if text.starts_with('-') { text.split('=').next().unwrap_or(text) } else { text }
 }
@@ -155,7 +187,8 @@ fn by_program(program: &str, arguments: &[Word]) -> Option<String> {
                 word.dynamic
                     || word.text.contains("system")
                     || word.text.contains("getline")
-                    || word.text.contains(['|', '>', '@'])
+                    || word.text.contains(['|', '@'])
+                    || writes(&word.text)
             })
             .map(|word| word.text.clone()),
         "git" => git(arguments),

@@ -200,6 +200,27 @@ fn openers(program: &str) -> Option<&'static [&'static str]> {
     }
 }
 
+/// Options before a command's own first word that are looked behind: `git -C x -c a=b push`.
+const OPTIONS: usize = 12;
+
+/// Where the first word of a command's own may stand behind its options: `push` in `git -C x push`. Which options have a value
+/// is not known, so the word after one is both.
+pub(super) fn behind_options(words: &[Word]) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut option = false;
+    for (position, word) in words.iter().enumerate().skip(1).take(OPTIONS) {
+        let is_option = word.text.starts_with(['-', '+']);
+        if !is_option && position > 1 {
+            found.push(position);
+        }
+        if !is_option && !option {
+            break;
+        }
+        option = is_option;
+    }
+    found
+}
+
 /// What a wrapper runs that allow rules may look through.
 pub(super) struct Peeled<'words> {
     pub(super) inner: &'words [Word],

@@ -150,6 +150,12 @@ impl Reader<'_> {
             }
             words.push(self.word()?.word());
         }
+        // What these compare they evaluate, as arithmetic does.
+        let evaluates = |text: &str| matches!(text, "-eq" | "-ne" | "-lt" | "-le" | "-gt" | "-ge");
+        let number = |word: &Word| is_integer(word) || matches!(word.text.as_str(), "$#" | "$?");
+        self.reading.computes |= words
+            .windows(3)
+            .any(|three| evaluates(&three[1].text) && !(number(&three[0]) && number(&three[2])));
         let raw = self.text[begin..self.at].to_owned();
         let mut simple = Simple { words, raw, ..Simple::default() };
         loop {

@@ -79,6 +79,8 @@ pub(super) fn sets_variables(program: &str) -> bool {
             | "local"
             | "let"
             | "read"
+            | "unset"
+            | "wait"
             | "mapfile"
             | "readarray"
             | "getopts"

@@ -67,6 +67,7 @@ impl Reader<'_> {
             && sets_variables(&first.text)
         {
             self.reading.assigns = true;
+            self.names_are_plain(&simple.words);
         }
         // A program may read any variable: `npm` does so with `npm_config_script_shell`, and `make` with all of them.
         if !simple.words.is_empty()
@@ -80,6 +81,20 @@ impl Reader<'_> {
         simple.raw = self.text[begin..self.at].trim().to_owned();
         self.reading.events.push(Event::Command(Box::new(simple)));
         Ok(())
+    }
+
+    /// Programs of the shell that are given the name of a variable evaluate a subscript in it.
+    fn names_are_plain(&mut self, words: &[Word]) {
+        let Some((first, arguments)) = words.split_first() else { return };
+        if first.text == "printf" && !arguments.first().is_some_and(|word| word.text.starts_with("-v")) {
+            return;
+        }
+        if arguments.iter().any(|word| word.text.contains('[') && word.text.contains(['$', '`'])) {
+            self.reading.doubt("a subscript that is computed");
+        }
+        let integer = |word: &Word| word.text.starts_with('-') && word.text.contains('i');
+        self.reading.computes |= first.text == "let"
+            || arguments.iter().any(|word| (word.dynamic && word.text.starts_with('$')) || integer(word));
     }
 
     /// Remember that a variable gets a value that arithmetic could run.
