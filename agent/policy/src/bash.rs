@@ -31,6 +31,7 @@ use crate::path_check::{Touch, by_list, restricted};
 use crate::place::World;
 use crate::rule::{List, RuleSet, Spec};
 use crate::scopes::OFFLINE;
+use crate::second;
 use crate::shell::{DEPTH, Direction, Event, Reading, Simple, Word, line, line_as, read};
 use files::FileArgument;
 use harmless::{Here, is_sink};
@@ -165,6 +166,19 @@ impl<'call, 'out> Judge<'call, 'out> {
                 }
                 other => walk.scope(other),
             }
+        }
+        self.read_again(command, &reading);
+    }
+
+    /// Nothing is allowed that another reader reads differently.
+    fn read_again(&mut self, command: &str, reading: &Reading) {
+        let allowed = match self.verdicts.level() {
+            Level::Allow => true,
+            Level::Ask => self.mode == Mode::BypassPermissions && self.restricted,
+            Level::Firm | Level::Deny => false,
+        };
+        if allowed && let Err(why) = second::agrees(command, reading) {
+            self.verdicts.add(Finding::firm(format!("two readings of it differ: {why}")).changing());
         }
     }
 

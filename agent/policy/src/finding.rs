@@ -157,6 +157,11 @@ impl Verdicts {
         !self.unliftable && self.literals.len() < MOST_LITERALS
     }
 
+    /// The strictest level so far.
+    pub(crate) fn level(&self) -> Level {
+        self.worst.as_ref().map_or(Level::Allow, |worst| worst.level)
+    }
+
     pub(crate) fn finish(self, otherwise: &'static str) -> Outcome {
         let mut finding = self.worst.unwrap_or_else(|| Finding::allow(otherwise));
         finding.changes = self.changes;

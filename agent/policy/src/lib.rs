@@ -15,6 +15,7 @@ mod path_check;
 mod place;
 mod rule;
 mod scopes;
+mod second;
 mod shell;
 mod tools;
 

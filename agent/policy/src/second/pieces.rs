@@ -1,0 +1,232 @@
+//! Owns the splitting of a long text into pieces that are read by themselves, and the reading of the plainest ones.
+//! Uses nothing.
+//! Never splits inside quotes, parentheses, braces, compound commands or here-documents.
+
+use super::tree::{Command, Found};
+use super::words::{Read, Value};
+
+/// What is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    /// `"`
+    Quote,
+    /// `(`
+    Parenthesis,
+    /// `${`
+    Brace,
+    /// A back-quote.
+    Tick,
+}
+
+/// The pieces of a text, separators left out; `None` when something does not close.
+pub(super) fn split(text: &str) -> Option<Vec<&str>> {
+    let mut splitter = Splitter {
+        text,
+        at: 0,
+        begin: 0,
+        open: Vec::new(),
+        compound: 0,
+        documents: Vec::new(),
+        pieces: Vec::new(),
+    };
+    splitter.run()?;
+    Some(splitter.pieces)
+}
+
+struct Splitter<'text> {
+    text: &'text str,
+    at: usize,
+    /// Where the piece at hand begins.
+    begin: usize,
+    open: Vec<Open>,
+    /// Compound commands that are open.
+    compound: usize,
+    /// Delimiters of here-documents that begin on this line, and whether tabs before them do not count.
+    documents: Vec<(String, bool)>,
+    pieces: Vec<&'text str>,
+}
+
+impl<'text> Splitter<'text> {
+    fn run(&mut self) -> Option<()> {
+        let bytes = self.text.as_bytes();
+        let mut command = true;
+        while let Some(&byte) = bytes.get(self.at) {
+            let next = bytes.get(self.at + 1).copied();
+            if command && self.open.is_empty() && !byte.is_ascii_whitespace() {
+                let begin = self.at;
+                command = self.keyword();
+                if self.at > begin {
+                    continue;
+                }
+            }
+            match (self.open.last(), byte) {
+                (_, b'\\') => {
+                    self.at += 1 + self.text[self.at + 1..].chars().next().map_or(0, char::len_utf8)
+                }
+                (Some(Open::Tick), b'`') | (Some(Open::Quote), b'"') => {
+                    self.open.pop();
+                    self.at += 1;
+                }
+                (_, b'`') => self.push(Open::Tick, 1),
+                (_, b'$') if next == Some(b'(') => self.push(Open::Parenthesis, 2),
+                (_, b'$') if next == Some(b'{') => self.push(Open::Brace, 2),
+                (Some(Open::Brace), b'}') => {
+                    self.open.pop();
+                    self.at += 1;
+                }
+                (Some(Open::Quote), _) => self.at += 1,
+                (_, b'"') => self.push(Open::Quote, 1),
+                (_, b'\'') => self.at += 2 + self.text[self.at + 1..].find('\'')?,
+                (_, b'(') => self.push(Open::Parenthesis, 1),
+                (Some(Open::Parenthesis), b')') => {
+                    self.open.pop();
+                    self.at += 1;
+                }
+                (Some(Open::Parenthesis), b'#') if self.after_blank() => self.comment(),
+                (None, b'#') if self.after_blank() => self.comment(),
+                (None, b'<') if next == Some(b'<') => self.document()?,
+                (None, b'\n') => {
+                    let documents = std::mem::take(&mut self.documents);
+                    if documents.is_empty() {
+                        self.cut(1);
+                    } else {
+                        self.at += 1;
+                        for (delimiter, tabs) in documents {
+                            self.body(&delimiter, tabs)?;
+                        }
+                        self.cut(0);
+                    }
+                    command = true;
+                }
+                (None, b';') => {
+                    self.cut(if matches!(next, Some(b';' | b'&')) { 2 } else { 1 });
+                    command = true;
+                }
+                (None, b'|') => {
+                    self.cut(if matches!(next, Some(b'|' | b'&')) { 2 } else { 1 });
+                    command = true;
+                }
+                (None, b'&') if next == Some(b'>') || matches!(self.before(), Some(b'>' | b'<')) => {
+                    self.at += 1
+                }
+                (None, b'&') => {
+                    self.cut(if next == Some(b'&') { 2 } else { 1 });
+                    command = true;
+                }
+                _ => self.at += 1,
+            }
+        }
+        if !self.open.is_empty() || self.compound > 0 || !self.documents.is_empty() {
+            return None;
+        }
+        self.cut(0);
+        Some(())
+    }
+
+    fn before(&self) -> Option<u8> {
+        self.at.checked_sub(1).map(|before| self.text.as_bytes()[before])
+    }
+
+    fn after_blank(&self) -> bool {
+        self.before().is_none_or(|byte| b" \t\n;|&(".contains(&byte))
+    }
+
+    fn push(&mut self, open: Open, length: usize) {
+        self.open.push(open);
+        self.at += length;
+    }
+
+    fn comment(&mut self) {
+        self.at += self.text[self.at..].find('\n').unwrap_or(self.text.len() - self.at);
+    }
+
+    /// End the piece at hand, unless a compound command goes on. A separator with a document behind it stays in it.
+    fn cut(&mut self, separator: usize) {
+        let end = self.at;
+        self.at += separator;
+        if self.compound > 0 || !self.documents.is_empty() {
+            return;
+        }
+        let piece = self.text[self.begin..end].trim_matches([' ', '\t', '\n']);
+        if !piece.is_empty() {
+            self.pieces.push(piece);
+        }
+        self.begin = self.at;
+    }
+
+    /// At the start of a command: words of the grammar open and close. True when one was taken that a command follows.
+    fn keyword(&mut self) -> bool {
+        let rest = &self.text[self.at..];
+        let length = rest
+            .find(|c: char| c.is_ascii_whitespace() || ";|&()<>\"'\\$`".contains(c))
+            .unwrap_or(rest.len());
+        let word = &rest[..length];
+        match word {
+            "if" | "while" | "until" | "{" | "for" | "case" | "select" => self.compound += 1,
+            "fi" | "done" | "}" | "esac" => self.compound = self.compound.saturating_sub(1),
+            "then" | "do" | "else" | "elif" | "!" | "time" => {}
+            _ => return false,
+        }
+        self.at += length;
+        // What follows these is a name or a separator.
+        !matches!(word, "for" | "case" | "select" | "fi" | "done" | "}" | "esac")
+    }
+
+    /// `<<`, and the delimiter behind it.
+    fn document(&mut self) -> Option<()> {
+        let rest = &self.text[self.at..];
+        if rest.starts_with("<<<") {
+            self.at += 3;
+            return Some(());
+        }
+        let tabs = rest.starts_with("<<-");
+        let skip = if tabs { 3 } else { 2 };
+        let written = rest[skip..].trim_start_matches([' ', '\t']);
+        let length =
+            written.find(|c: char| c.is_ascii_whitespace() || ";|&()<>".contains(c)).unwrap_or(written.len());
+        let delimiter: String = written[..length].chars().filter(|c| !"'\"\\".contains(*c)).collect();
+        if delimiter.is_empty() {
+            return None;
+        }
+        self.at += rest.len() - written.len() + length;
+        self.documents.push((delimiter, tabs));
+        Some(())
+    }
+
+    /// The lines of a here-document, up to and with its delimiter.
+    fn body(&mut self, delimiter: &str, tabs: bool) -> Option<()> {
+        loop {
+            let rest = &self.text[self.at..];
+            if rest.is_empty() {
+                return None;
+            }
+            let length = rest.find('\n').unwrap_or(rest.len());
+            let line = &rest[..length];
+            let line = if tabs { line.trim_start_matches('\t') } else { line };
+            self.at += length;
+            if line == delimiter {
+                return Some(());
+            }
+            self.at = (self.at + 1).min(self.text.len());
+        }
+    }
+}
+
+/// A piece of nothing but letters, digits, harmless signs and blanks reads the same to everybody: it is not parsed.
+pub(super) fn plain(piece: &str) -> Option<Found> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:,@%+^ \t".contains(&byte);
+    if !piece.bytes().all(is_plain) {
+        return None;
+    }
+    let mut words: Vec<Read> = Vec::new();
+    for word in piece.split_ascii_whitespace() {
+        words.push(Read { raw: word.to_owned(), value: Value::Text(word.to_owned()) });
+    }
+    let grammar = [
+        "if", "then", "elif", "else", "fi", "for", "in", "while", "until", "do", "done", "case", "esac",
+        "select", "function", "coproc", "time", "declare", "typeset", "export", "readonly", "local", "unset",
+    ];
+    let first = words.first()?;
+    (!grammar.contains(&first.raw.as_str()))
+        .then(|| Found { commands: vec![Command { words, ..Command::default() }], redirects: Vec::new() })
+}

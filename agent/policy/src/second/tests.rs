@@ -1,0 +1,108 @@
+use super::*;
+use crate::shell::read;
+
+fn check(text: &str, agree: bool) {
+    let reading = read(text, 0);
+    let second = agrees(text, &reading);
+    assert_eq!(second.is_ok(), agree, "{text:?}: {second:?}");
+}
+
+#[test]
+fn commands_of_every_day_read_the_same() {
+    for text in [
+        "",
+        "ls",
+        "ls -la src | head -5",
+        "a && b || c; d &",
+        "cat 'a b' \"c d\" e\\ f",
+        "echo \"$X\" ${Y:-z} $(pwd) `pwd`",
+        "for i in 1 2; do echo $i; done",
+        "if [ -f x ]; then cat x; elif [[ -n $y ]]; then ls; else pwd; fi",
+        "while true; do ls; done",
+        "case $x in a) ls;; *) pwd;; esac",
+        "(cd src && ls)",
+        "{ ls; pwd; }",
+        "ls > out 2>&1 < in",
+        "ls 2>/dev/null >> out",
+        "cat <<EOF\na $X\nEOF",
+        "cat <<'EOF' | wc -l\n$(rm x)\nEOF\nls",
+        "cat <<-EOF > out\n\tx\n\tEOF",
+        "cat <<< \"text\"",
+        "X=1 ls",
+        "x=1; y=$(pwd); echo $x",
+        "! grep -q a b",
+        "time ls",
+        "time -p ls -l",
+        "echo {a,b}c {1..3} d",
+        "diff <(sort a) <(sort b)",
+        "echo $((1 + 2))",
+        "git commit -m \"a `b` c\"",
+        "find . \\( -name a -o -name b \\) -print",
+        "echo a\\\n b",
+        "ls # a; b",
+        "ls\n# c\npwd",
+        "[ \"$a\" = b ] && ls",
+        "[[ $x =~ ^(a|b)$ ]] && ls",
+        "echo $'a b'",
+        "> out",
+        "> out ls -l",
+        "ls &> out",
+        "ls >| out",
+        "for ((i=0; i<3; i++)); do ls; done",
+        "((1 + 2)) && ls",
+        "export X=1",
+        "unset X",
+        "a | b |& c",
+        "echo a=b == =~",
+    ] {
+        check(text, true);
+    }
+}
+
+/// A reading that lacks or adds something is found out.
+#[test]
+fn a_wrong_reading_is_noticed() {
+    for (text, other) in [
+        ("ls; rm x", "ls"),
+        ("ls", "ls; rm x"),
+        ("echo $(rm x)", "echo x"),
+        ("ls a b", "ls 'a b'"),
+        ("ls 'a b'", "ls a b"),
+        ("ls > out", "ls"),
+        ("ls > out", "ls < out"),
+        ("ls > out", "ls > other"),
+        ("X=1 ls", "ls"),
+        ("X=1 ls", "Y=1 ls"),
+        ("ls $X", "ls '$X'"),
+        ("ls a\\b", "ls a\\\\b"),
+        ("[ -f a ]", "[ -f b ]"),
+        ("cat <<E\n$(a)\nE", "cat <<'E'\n$(a)\nE"),
+        ("a {b,c} d", "a b c e"),
+    ] {
+        for (text, other) in [(text, other), (other, text)] {
+            assert!(agrees(text, &read(other, 0)).is_err(), "{text:?} {other:?}");
+            let long = |text: &str| format!("{}{text}", "ls; ".repeat(WHOLE / 4));
+            assert!(agrees(&long(text), &read(&long(other), 0)).is_err(), "{text:?} {other:?}");
+        }
+    }
+}
+
+#[test]
+fn long_texts_are_read_in_pieces() {
+    let check = |text: &str, expect: &[&str]| {
+        assert_eq!(pieces::split(text).unwrap_or_default(), expect, "{text:?}");
+    };
+    check("a; b && c || d | e |& f & g\nh", &["a", "b", "c", "d", "e", "f", "g", "h"]);
+    check("a 'b;c' \"d;e\" f\\;g; h", &["a 'b;c' \"d;e\" f\\;g", "h"]);
+    check("a $(b; c) `d; e` ${f:-;}; g", &["a $(b; c) `d; e` ${f:-;}", "g"]);
+    check("a > b 2>&1; c &> d", &["a > b 2>&1", "c &> d"]);
+    check("for i in a b; do c; d; done; e", &["for i in a b; do c; d; done", "e"]);
+    check("if a; then b; fi | c", &["if a; then b; fi", "c"]);
+    check("case x in a) b;; esac; c", &["case x in a) b;; esac", "c"]);
+    check("{ a; b; }; c", &["{ a; b; }", "c"]);
+    check("a <<E; b\nc; d\nE\ne", &["a <<E; b\nc; d\nE", "e"]);
+    check("a # b; c\nd", &["a # b; c", "d"]);
+    check("a '", &[]);
+    check("a $(b", &[]);
+    check("if a; then b", &[]);
+}
