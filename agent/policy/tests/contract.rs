@@ -5,6 +5,8 @@
 mod described;
 #[path = "contract/held_out.rs"]
 mod held_out;
+#[path = "contract/invariants.rs"]
+mod invariants;
 #[path = "contract/programs.rs"]
 mod programs;
 #[path = "contract/properties.rs"]

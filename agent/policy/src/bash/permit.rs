@@ -77,7 +77,9 @@ impl Judge<'_, '_> {
         if known == Harmless::Yes && !extended {
             return Finding::allow("it only reads, inside the working directories");
         }
-        if let Some(finding) = self.permit_by_rule(here, words) {
+        if let Some(mut finding) = self.permit_by_rule(here, words) {
+            // A rule that lets it read elsewhere does not make it one that changes anything.
+            finding.changes &= matches!(known, Harmless::No(_));
             if extended && risky::has_such_options(words) {
                 return Finding::ask("an option that runs or writes could come from its input").changing();
             }
