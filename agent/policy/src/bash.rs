@@ -177,8 +177,13 @@ impl<'call, 'out> Judge<'call, 'out> {
             Level::Ask => self.mode == Mode::BypassPermissions && self.restricted,
             Level::Firm | Level::Deny => false,
         };
-        if allowed && let Err(why) = second::agrees(command, reading) {
-            self.verdicts.add(Finding::firm(format!("two readings of it differ: {why}")).changing());
+        // A rule that would be saved for the question must allow it, too.
+        let answerable = self.verdicts.level() == Level::Ask && self.verdicts.has_literals();
+        if (allowed || answerable)
+            && let Err(why) = second::agrees(command, reading)
+        {
+            let why = format!("two readings of it differ: {why}");
+            self.verdicts.add(if allowed { Finding::firm(why).changing() } else { Finding::ask(why) });
         }
     }
 

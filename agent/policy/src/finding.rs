@@ -152,6 +152,11 @@ impl Verdicts {
         }
     }
 
+    /// Whether literal rules would answer the question.
+    pub(crate) fn has_literals(&self) -> bool {
+        !self.unliftable && !self.literals.is_empty()
+    }
+
     /// Whether a literal rule is still worth building.
     pub(crate) fn takes_literals(&self) -> bool {
         !self.unliftable && self.literals.len() < MOST_LITERALS
