@@ -236,16 +236,7 @@ fn prepare(
         }
     };
     process.current_dir(&command.cwd).kill_on_drop(true);
-    // Programs trust `PWD` over the real folder when both name the same place.
-    process.env("PWD", &command.cwd);
-    for name in environment::REMOVED {
-        process.env_remove(name);
-    }
-    process.envs(environment::SET.iter().copied());
-    if command.terminal.is_some() {
-        process.envs(environment::SET_WITH_TERMINAL.iter().copied());
-    }
-    process.envs(command.env.iter().map(|(name, value)| (name, value)));
+    environment::give(&mut process, command);
     process
 }
 

@@ -36,6 +36,8 @@ pub struct Command {
     pub spool_bytes: u64,
     /// Variables to set; they win over the ones that every command gets.
     pub env: Vec<(OsString, OsString)>,
+    /// Variables of ours that it gets although their names or values look like secrets.
+    pub keep_env: Vec<String>,
     /// A terminal of this size as its input and output, on which nobody types: every read ends. Without, its output is a
     /// pipe and its input is empty.
     pub terminal: Option<Size>,

@@ -8,6 +8,8 @@ mod entry;
 mod linux;
 #[cfg(target_os = "linux")]
 mod placeholders;
+mod places;
+mod probe;
 #[cfg(target_os = "linux")]
 mod request;
 
@@ -17,6 +19,9 @@ mod nowhere;
 pub(crate) use entry::{Entry, Held};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use nowhere::{Entry, Held};
+
+pub use places::secret_places;
+pub use probe::{Probe, landlock_version, probe, probe_in};
 
 use std::path::{Path, PathBuf};
 

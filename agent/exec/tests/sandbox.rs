@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use loci_exec::sandbox::{Level, Network, Profile, Sandbox};
-use loci_exec::{Command, Ended, ExecError, Output, Program, run};
+use loci_exec::sandbox::{Level, Network, Overlay, Profile, Sandbox};
+use loci_exec::{Command, Ended, ExecError, Output, Program, Size, run};
 use tokio_util::sync::CancellationToken;
 
 #[cfg(not(target_os = "linux"))]
@@ -21,18 +21,35 @@ fn main() {
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
     loci_exec::sandbox::enter_if_asked();
+    for (name, value) in [("SANDBOX_TEST_TOKEN", "hunter2"), ("SANDBOX_TEST_PLAIN", "plain")] {
+        #[expect(unsafe_code, reason = "what children would inherit")]
+        // SAFETY: nothing has started a second thread yet.
+        unsafe {
+            std::env::set_var(name, value);
+        }
+    }
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let tests: &[Test] = &[
         ("the_ways_to_end_are_told_apart", the_ways_to_end_are_told_apart),
         ("what_cannot_start_is_a_typed_error", what_cannot_start_is_a_typed_error),
         ("only_what_is_allowed_is_written", only_what_is_allowed_is_written),
+        ("an_overlay_takes_all_writes", an_overlay_takes_all_writes),
+        ("nothing_outlives_its_command", nothing_outlives_its_command),
+        ("a_terminal_is_taken_by_the_command", a_terminal_is_taken_by_the_command),
+        ("secrets_of_the_environment_stay_outside", secrets_of_the_environment_stay_outside),
     ];
+    let probe = loci_exec::sandbox::probe("/proc/self/exe".as_ref());
+    println!("this machine gives: {probe:?}");
     let mut failed = 0;
     for (name, test) in tests {
         for level in [Level::Full, Level::Restricted] {
             let name = format!("{name}::{}", level.name());
             if !wanted.is_empty() && !wanted.iter().any(|word| name.contains(word.as_str())) {
+                continue;
+            }
+            if level > probe.level {
+                println!("test {name} ... skipped: this machine does not give that level");
                 continue;
             }
             let ok = std::panic::catch_unwind(|| test(level)).is_ok();
@@ -88,6 +105,7 @@ impl World {
             spool: None,
             spool_bytes: 0,
             env: Vec::new(),
+            keep_env: Vec::new(),
             terminal: None,
             sandbox: Some(Sandbox { helper: "/proc/self/exe".into(), level, profile }),
         }
@@ -166,4 +184,150 @@ fn only_what_is_allowed_is_written(level: Level) {
     assert!(!world.path("repo/.loci").exists(), "nothing is left of what covered it");
     let output = start(world.shell(level, "cat ../secret; echo \"[$(ls ..)]\"")).unwrap();
     assert!(!text(&output).contains("hunter2"), "{}", text(&output));
+}
+
+fn an_overlay_takes_all_writes(level: Level) {
+    let world = World::new();
+    for name in ["upper", "work"] {
+        std::fs::create_dir(world.path(name)).unwrap();
+    }
+    for (path, text) in
+        [("src/a", "old"), ("src/gone", "x"), ("keep", "k"), (".git/config", "c"), ("sub/.loci/c", "c")]
+    {
+        let path = world.path("repo").join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let mut profile = world.profile();
+    profile.overlay = Some(Overlay { upper: world.path("upper"), work: world.path("work") });
+    profile.read_only.push(world.path("repo/sub/.loci"));
+    let line = "echo new > src/a; rm src/gone; mkdir made; echo m > made/f; mv keep kept; \
+                echo x > .git/config; echo x > .loci/y; echo x > sub/.loci/c; mv sub bus; echo s > sub/s; \
+                cat src/a made/f kept .git/config sub/.loci/c; ls src";
+    let command = world.with(profile, level, line);
+    if level == Level::Restricted {
+        let error = start(command).expect_err("an overlay needs mounts");
+        assert!(matches!(error, ExecError::Sandbox { .. }), "{error}");
+        return;
+    }
+    let output = start(command).unwrap();
+    let told = text(&output);
+    for word in ["new", "m\n", "k", "cca\n"] {
+        assert!(told.contains(word), "{word:?} in {told}");
+    }
+    // The tree is as it was, and the upper folder holds the difference and nothing else.
+    let listed = |folder: &str| {
+        let mut found = Vec::new();
+        let mut open = vec![world.path(folder)];
+        while let Some(folder) = open.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_dir() {
+                    open.push(entry.path());
+                }
+                found.push(entry.path());
+            }
+        }
+        let top = world.path(folder);
+        let mut found: Vec<String> =
+            found.iter().map(|path| path.strip_prefix(&top).unwrap().display().to_string()).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(
+        listed("repo"),
+        [".git", ".git/config", "keep", "src", "src/a", "src/gone", "sub", "sub/.loci", "sub/.loci/c"]
+    );
+    assert_eq!(std::fs::read_to_string(world.path("repo/src/a")).unwrap(), "old");
+    assert_eq!(
+        listed("upper"),
+        ["keep", "kept", "made", "made/f", "src", "src/a", "src/gone", "sub", "sub/s"],
+        "{told}"
+    );
+    use std::os::unix::fs::FileTypeExt;
+    for path in ["upper/keep", "upper/src/gone"] {
+        assert!(world.path(path).symlink_metadata().unwrap().file_type().is_char_device(), "{path}");
+    }
+}
+
+/// Processes whose command line holds this word.
+fn alive(word: &str) -> usize {
+    let mut count = 0;
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let dead = stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X']));
+        let line = String::from_utf8_lossy(&line).into_owned();
+        count += usize::from(line.starts_with("sleep") && line.contains(word) && !dead);
+    }
+    count
+}
+
+fn nothing_outlives_its_command(level: Level) {
+    let world = World::new();
+    // A number of seconds that no other test sleeps.
+    let seconds = 100_000 + u64::from(std::process::id()) * 2 + u64::from(level == Level::Full);
+    let word = seconds.to_string();
+    let daemons = format!(
+        "trap '' TERM HUP INT; sleep {word} & (setsid sleep {word} &) ; \
+         (setsid bash -c \"trap '' TERM; (exec -a sleep sleep {word} & exec -a sleep sleep {word})\" &) ; \
+         for i in $(seq 500); do [ $(cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o 'sleep {word}' | wc -l) -ge 4 ] && break; sleep 0.01; done"
+    );
+    let seen = |output: &Output| assert_eq!(output.total, 0, "{}", text(output));
+    let output = start(world.shell(level, &daemons)).unwrap();
+    seen(&output);
+    assert_eq!((output.ended, alive(&word)), (Ended::Code(0), 0), "after its end");
+
+    let line = format!("{daemons}; while :; do sleep 1; done");
+    let command = Command { timeout: Duration::from_secs(1), ..world.shell(level, &line) };
+    assert_eq!((start(command).unwrap().ended, alive(&word)), (Ended::TimedOut, 0), "after its time");
+
+    block_on(async {
+        let cancel = CancellationToken::new();
+        let running = tokio::spawn(run(world.shell(level, &line), cancel.clone()));
+        for _ in 0..2000 {
+            if alive(&word) >= 4 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(alive(&word), 4, "the control: they do come up");
+        cancel.cancel();
+        assert_eq!(running.await.unwrap().unwrap().ended, Ended::Cancelled);
+        assert_eq!(alive(&word), 0, "after a cancel");
+
+        let running = tokio::spawn(run(world.shell(level, &line), CancellationToken::new()));
+        for _ in 0..2000 {
+            if alive(&word) >= 4 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(alive(&word), 4, "the control: they do come up");
+        running.abort();
+        let _ = running.await;
+        assert_eq!(alive(&word), 0, "after the future was dropped");
+    });
+}
+
+fn a_terminal_is_taken_by_the_command(level: Level) {
+    let world = World::new();
+    let line = "tty >/dev/null || [ -t 0 ] && [ -t 1 ] && echo terminal; echo over >/dev/tty; echo err >/dev/stderr; \
+                sleep 0.1 & wait $!; echo $?; [ \"$(ps -o tpgid= -p $$ 2>/dev/null | tr -d ' ')\" != -1 ] && echo controls";
+    let terminal = Some(Size { rows: 24, columns: 80 });
+    let output = start(Command { terminal, ..world.shell(level, line) }).unwrap();
+    let told = text(&output).replace('\r', "");
+    assert_eq!(told, "terminal\nover\nerr\n0\ncontrols\n");
+}
+
+fn secrets_of_the_environment_stay_outside(level: Level) {
+    let world = World::new();
+    let line = "echo \"${SANDBOX_TEST_TOKEN-none} ${SANDBOX_TEST_PLAIN-none} ${OWN_TOKEN-none}\"; \
+                cat /proc/self/environ | tr '\\0' '\\n' | grep -c hunter2";
+    let env = vec![("OWN_TOKEN".into(), "given".into())];
+    let output = start(Command { env, ..world.shell(level, line) }).unwrap();
+    assert_eq!(text(&output), "none plain given\n0\n");
+    // The control: it was there to be had.
+    let keep_env = vec!["SANDBOX_TEST_TOKEN".to_owned()];
+    let output = start(Command { keep_env, ..world.shell(level, line) }).unwrap();
+    assert_eq!(text(&output), "hunter2 plain none\n1\n");
 }

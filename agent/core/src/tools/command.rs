@@ -43,6 +43,7 @@ pub(crate) async fn execute(
         spool,
         spool_bytes: SPOOL_BYTES,
         env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        keep_env: Vec::new(),
         terminal: None,
         sandbox: None,
     };

@@ -140,11 +140,15 @@ fn read_refusal(said: &[u8]) -> Refusal {
 }
 
 /// A folder for scratch files that only the user can enter, removed when dropped.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> std::io::Result<Self> {
-        let base = std::env::temp_dir().canonicalize()?;
+        Self::below(&std::env::temp_dir())
+    }
+
+    pub(super) fn below(folder: &Path) -> std::io::Result<Self> {
+        let base = folder.canonicalize()?;
         for attempt in 0u32.. {
             let path = base.join(format!("loci-scratch-{}-{attempt}", std::process::id()));
             let mut builder = std::fs::DirBuilder::new();
@@ -156,6 +160,10 @@ impl Scratch {
             }
         }
         Err(ErrorKind::AlreadyExists.into())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -48,6 +48,11 @@ impl Failure {
     }
 }
 
+/// The version of Landlock that the kernel has; 0: none.
+pub(super) fn landlock_version() -> u32 {
+    landlock::abi()
+}
+
 /// Become the helper if that is what this process was started for; come back otherwise.
 pub(super) fn enter_if_asked() {
     let mut arguments = std::env::args_os();

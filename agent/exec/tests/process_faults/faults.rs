@@ -309,6 +309,7 @@ async fn a_session_that_began_outside_the_container_is_no_obstacle() {
             spool: None,
             spool_bytes: 0,
             env: Vec::new(),
+            keep_env: Vec::new(),
             terminal: None,
             sandbox: None,
         }

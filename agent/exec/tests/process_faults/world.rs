@@ -19,6 +19,7 @@ pub(crate) fn shell(cwd: &Path, line: &str) -> Command {
         spool: None,
         spool_bytes: 0,
         env: Vec::new(),
+        keep_env: Vec::new(),
         terminal: None,
         sandbox: None,
     }

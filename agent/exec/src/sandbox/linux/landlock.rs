@@ -60,7 +60,7 @@ const FLOOR_ALONE: u32 = 3;
 pub(super) const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 /// The version that the kernel has; 0: none.
-pub(in crate::sandbox) fn abi() -> u32 {
+pub(super) fn abi() -> u32 {
     sys::landlock_abi()
 }
 
@@ -84,7 +84,8 @@ pub(super) fn enter_with_mounts(profile: &Profile) -> Result<(), Failure> {
 /// Without mounts: the only wall around files, so what is protected or hidden must be left out of what is allowed.
 pub(super) fn enter_alone(profile: &Profile, temporary: &Path) -> Result<(), Failure> {
     let ruleset = Ruleset::new(profile, FLOOR_ALONE)?;
-    let mut hidden: BTreeSet<PathBuf> = profile.hidden.iter().cloned().collect();
+    let mut hidden: BTreeSet<PathBuf> =
+        profile.hidden.iter().filter(|path| path.symlink_metadata().is_ok()).cloned().collect();
     // Other programs keep their sockets and scratch files there, and devices are not files.
     hidden.extend(["/dev", "/tmp", "/var/tmp", "/run/user"].map(PathBuf::from));
     ruleset.allow_around(Path::new("/"), &hidden, READ)?;

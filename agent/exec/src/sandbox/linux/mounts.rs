@@ -49,7 +49,8 @@ enum Kind {
 struct Cover {
     path: PathBuf,
     kind: Kind,
-    mount: OwnedFd,
+    /// Nothing: what is to be seen there by then, held in its place.
+    mount: Option<OwnedFd>,
     is_folder: bool,
 }
 
@@ -71,7 +72,7 @@ pub(super) fn build(profile: &Profile) -> Result<(), Failure> {
             let cover = Cover {
                 path: path.into(),
                 kind: Kind::ReadOnly,
-                mount: tree(&place, "").map_err(Failure::at(path))?,
+                mount: Some(tree(&place, "").map_err(Failure::at(path))?),
                 is_folder: is_folder(&place)?,
             };
             run.push(cover);
@@ -102,7 +103,8 @@ pub(super) fn build(profile: &Profile) -> Result<(), Failure> {
     for cover in &covers {
         put_cover(cover)?;
         if cover.kind == Kind::Hidden && cover.is_folder {
-            closed.push(rustix::io::dup(&cover.mount).map_err(Failure::at(cover.path.display()))?);
+            let mount = cover.mount.as_ref().map(rustix::io::dup).transpose();
+            closed.extend(mount.map_err(Failure::at(cover.path.display()))?);
         }
     }
     for mount in closed {
@@ -139,14 +141,15 @@ fn covers(profile: &Profile, blank: &Blank) -> Result<Vec<Cover>, Failure> {
         let place = open(path).map_err(failed(path))?;
         let mount = tree(&place, "").map_err(failed(path))?;
         sys::mount_attributes(&mount, HARMLESS, 0).map_err(failed(path))?;
-        Ok(Cover { path: path.to_owned(), kind: Kind::Writable, mount, is_folder: is_folder(&place)? })
+        let is_folder = is_folder(&place)?;
+        Ok(Cover { path: path.to_owned(), kind: Kind::Writable, mount: Some(mount), is_folder })
     };
     match &profile.overlay {
         None => covers.push(writable(&profile.root)?),
         Some(overlay) => covers.push(Cover {
             path: profile.root.clone(),
             kind: Kind::Writable,
-            mount: overlaid(&profile.root, overlay)?,
+            mount: Some(overlaid(&profile.root, overlay)?),
             is_folder: true,
         }),
     }
@@ -173,7 +176,7 @@ fn covers(profile: &Profile, blank: &Blank) -> Result<Vec<Cover>, Failure> {
                     covers.push(Cover {
                         path: path.clone(),
                         kind,
-                        mount: blank.file().map_err(failed(path))?,
+                        mount: Some(blank.file().map_err(failed(path))?),
                         is_folder: false,
                     });
                     continue;
@@ -188,44 +191,33 @@ fn covers(profile: &Profile, blank: &Blank) -> Result<Vec<Cover>, Failure> {
             if kind == Kind::ReadOnly {
                 sys::mount_attributes(&mount, READ_ONLY | HARMLESS, 0).map_err(failed(path))?;
             }
-            covers.push(Cover { path: path.clone(), kind, mount, is_folder });
+            covers.push(Cover { path: path.clone(), kind, mount: Some(mount), is_folder });
         }
     }
-    pin_ancestors(profile, &mut covers)?;
+    pin_ancestors(profile, &mut covers);
     covers.sort_by_key(|cover| (cover.path.components().count(), cover.kind));
     Ok(covers)
 }
 
 /// A protected place moves along when a folder above it is renamed, and another could take its name. A folder that is a mount
 /// point cannot be renamed, so every folder between something writable and something protected becomes one.
-fn pin_ancestors(profile: &Profile, covers: &mut Vec<Cover>) -> Result<(), Failure> {
+fn pin_ancestors(profile: &Profile, covers: &mut Vec<Cover>) {
     let tops: Vec<&PathBuf> = std::iter::once(&profile.root).chain(&profile.writable).collect();
-    let mut pins: Vec<PathBuf> = Vec::new();
-    for path in profile.read_only.iter().chain(&profile.hidden) {
+    let protected: Vec<PathBuf> =
+        covers.iter().filter(|cover| cover.kind != Kind::Writable).map(|cover| cover.path.clone()).collect();
+    for path in protected {
         for folder in path.ancestors().skip(1) {
             let below = tops.iter().any(|top| folder != top.as_path() && folder.starts_with(top));
-            if below
-                && !pins.iter().any(|pin| pin == folder)
-                && covers.iter().all(|cover| cover.path != folder)
-            {
-                pins.push(folder.to_owned());
+            if below && covers.iter().all(|cover| cover.path != folder) {
+                covers.push(Cover {
+                    path: folder.to_owned(),
+                    kind: Kind::Writable,
+                    mount: None,
+                    is_folder: true,
+                });
             }
         }
     }
-    for path in pins {
-        let Ok(place) = open(&path) else { continue };
-        if profile.overlay.is_some() && path.starts_with(&profile.root) {
-            // A bind of the real folder would let writes through to it, past the overlay.
-            return Err(Failure(format!(
-                "{}: a protected place this deep cannot be held below an overlay",
-                path.display()
-            )));
-        }
-        let mount = tree(&place, "").map_err(Failure::at(path.display()))?;
-        sys::mount_attributes(&mount, HARMLESS, 0).map_err(Failure::at(path.display()))?;
-        covers.push(Cover { path, kind: Kind::Writable, mount, is_folder: true });
-    }
-    Ok(())
 }
 
 /// The root with its writes going elsewhere.
@@ -328,7 +320,10 @@ fn put_cover(cover: &Cover) -> Result<(), Failure> {
         }
         Err(error) => return Err(failed(error)),
     };
-    attach(&cover.mount, &place).map_err(failed)
+    match &cover.mount {
+        Some(mount) => attach(mount, &place).map_err(failed),
+        None => tree(&place, "").and_then(|mount| attach(mount, &place)).map_err(failed),
+    }
 }
 
 /// The folders above a path.
