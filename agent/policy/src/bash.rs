@@ -38,6 +38,8 @@ use harmless::{Here, is_sink};
 use walk::Walk;
 use wrappers::{basename, peel, runs_others, starts};
 
+const NOWHERE: &str = "the current directory is not known";
+
 /// Longer commands are not read; bash itself refuses most of them as one argument.
 const LONGEST: usize = 1 << 20;
 
@@ -236,6 +238,7 @@ impl<'call, 'out> Judge<'call, 'out> {
         if rules_on_commands {
             self.match_commands(&[&simple.raw]);
         }
+        let mut from_input = false;
         for &start in starts {
             let words = &simple.words[start..];
             if rules_on_commands {
@@ -264,6 +267,11 @@ impl<'call, 'out> Judge<'call, 'out> {
             if let Some(why) = removal::of_everything(&here, words) {
                 self.verdicts.add(Finding::firm(why).changing());
             }
+            if self.restricts_files && from_input && files::is_known(words) {
+                self.verdicts
+                    .add(Finding::firm("a rule is about files, and which ones these are, its input says"));
+            }
+            from_input |= matches!(basename(&words[0].text), "xargs" | "parallel");
             let mut seen = HashSet::new();
             for file in files::of(words) {
                 if seen.insert((file.text.clone(), file.touch == Touch::Write, file.certain)) {
@@ -319,7 +327,14 @@ impl<'call, 'out> Judge<'call, 'out> {
     /// Deny and ask rules about files, and protected places.
     fn restrict_file(&mut self, here: &Here, file: &FileArgument) {
         let writes = file.certain && file.touch == Touch::Write;
-        if file.dynamic || !(self.restricts_files || writes) {
+        if !(self.restricts_files || writes) {
+            return;
+        }
+        if file.dynamic {
+            if self.restricts_files && file.certain {
+                self.verdicts
+                    .add(Finding::firm("a rule is about files, and which one this is, is not known"));
+            }
             return;
         }
         let tool = if file.touch == Touch::Write { "Edit" } else { "Read" };
@@ -328,7 +343,17 @@ impl<'call, 'out> Judge<'call, 'out> {
             _ => &file.text,
         };
         let text = if text.is_empty() { "/" } else { text };
-        for place in here.places(text, file.tilde) {
+        let mut places = here.places(text, file.tilde);
+        if places.is_empty() {
+            // Somewhere, then: as good as the directory of the call for rules on names, and not good enough for others.
+            places.push(self.world.locate(&self.world.context.cwd, text));
+            if file.certain {
+                let finding =
+                    if self.restricts_files { Finding::firm(NOWHERE) } else { Finding::ask(NOWHERE) };
+                self.verdicts.add(if writes { finding.changing() } else { finding });
+            }
+        }
+        for place in places {
             if self.restricts_files {
                 if !file.glob
                     && let Some(finding) = restricted(self.rules, tool, file.touch, &place)

@@ -26,7 +26,28 @@ pub(super) struct FileArgument<'words> {
 pub(super) fn of(words: &[Word]) -> Vec<FileArgument<'_>> {
     let Some((first, arguments)) = words.split_first() else { return Vec::new() };
     let program = basename(&first.text);
-    let operands = || arguments.iter().filter(|word| !word.text.starts_with('-'));
+    // The first operand of these is a pattern or a script, unless an option has it.
+    let scripted = matches!(
+        program,
+        "grep"
+            | "egrep"
+            | "fgrep"
+            | "rg"
+            | "ag"
+            | "ack"
+            | "sed"
+            | "gsed"
+            | "awk"
+            | "gawk"
+            | "mawk"
+            | "nawk"
+            | "jq"
+            | "yq"
+    ) && !arguments.iter().any(|word| match word.text.strip_prefix("--") {
+        Some(long) => long.starts_with(['e', 'f', 'r', 's']),
+        None => word.text.starts_with('-') && word.text.contains(['e', 'f']),
+    });
+    let operands = || arguments.iter().filter(|word| !word.text.starts_with('-')).skip(usize::from(scripted));
     let has = |letters: &str, long: &str| {
         arguments.iter().any(|word| {
             let text = word.text.as_str();
@@ -51,8 +72,13 @@ pub(super) fn of(words: &[Word]) -> Vec<FileArgument<'_>> {
         | "." | "open" | "xdg-open" | "awk" | "gawk" | "mawk" | "column" | "expand" | "iconv" | "look" => {
             each(Touch::Read, false)
         }
-        "grep" | "egrep" | "fgrep" => each(Touch::Read, has("rR", "--recursive")),
-        "rg" | "ag" | "ack" | "diff" | "tar" | "zip" | "scp" => each(Touch::Read, true),
+        "grep" | "egrep" | "fgrep" if has("rR", "--recursive") || has("R", "--dereference-recursive") => {
+            or_here(each(Touch::Read, true))
+        }
+        "grep" | "egrep" | "fgrep" => each(Touch::Read, false),
+        "rg" | "ag" | "ack" => or_here(each(Touch::Read, true)),
+        "diff" | "tar" | "zip" | "scp" => each(Touch::Read, true),
+        "git" if arguments.iter().any(|word| word.text == "grep") => or_here(Vec::new()),
         "sed" | "gsed" if has("i", "--in-place") => each(Touch::Write, false),
         "sed" | "gsed" => each(Touch::Read, false),
         "rm" | "rmdir" | "unlink" | "shred" | "chmod" | "chown" | "chgrp" | "mv" => each(Touch::Write, true),
@@ -85,6 +111,7 @@ pub(super) fn of(words: &[Word]) -> Vec<FileArgument<'_>> {
             }
             _ => continue,
         };
+        let value = value.strip_prefix('@').unwrap_or(value);
         if value.is_empty() {
             continue;
         }
@@ -113,12 +140,35 @@ pub(super) fn of(words: &[Word]) -> Vec<FileArgument<'_>> {
     found
 }
 
+/// Whether what the program does with a file is known.
+pub(super) fn is_known(words: &[Word]) -> bool {
+    let file = Word { text: "file".into(), ..Word::default() };
+    let with: Vec<Word> = words.iter().take(1).chain([&file, &file]).cloned().collect();
+    of(&with).iter().any(|file| file.certain)
+}
+
+/// Programs that search the current directory when they are given none.
+fn or_here(found: Vec<FileArgument<'_>>) -> Vec<FileArgument<'_>> {
+    if !found.is_empty() {
+        return found;
+    }
+    vec![FileArgument {
+        text: Cow::Borrowed("."),
+        tilde: false,
+        glob: false,
+        dynamic: false,
+        touch: Touch::Read,
+        certain: true,
+        descends: true,
+    }]
+}
+
 fn argument(word: &Word, touch: Touch, certain: bool, descends: bool) -> FileArgument<'_> {
     FileArgument {
         text: Cow::Borrowed(&word.text),
         tilde: word.tilde,
         glob: word.glob,
-        dynamic: word.dynamic,
+        dynamic: word.dynamic && !word.pipe,
         touch,
         certain,
         descends,
