@@ -120,8 +120,14 @@ impl<'text> Reader<'text> {
             if self.closes(closers) {
                 return Ok(());
             }
+            let first = self.reading.events.len();
             self.and_or()?;
             self.blanks();
+            if self.byte() == Some(b'&') {
+                // In the background it runs in a shell of its own.
+                self.reading.events.insert(first, Event::Enter(Scope::Subshell));
+                self.reading.events.push(Event::Leave);
+            }
             match self.byte() {
                 Some(b';') if self.looking_at(";;") || self.looking_at(";&") => return Ok(()),
                 Some(b';' | b'&') => self.at += 1,

@@ -107,7 +107,7 @@ fn some_rules(numbers: &mut Numbers) -> Rules {
 #[test]
 fn a_restriction_never_widens_whatever_its_layer() {
     let mut numbers = Numbers::new(8);
-    let (benign, hostile) = material();
+    let (benign, hostile) = material(&Rules::default());
     for round in 0..800 {
         let command = if round % 2 == 0 { &benign } else { &hostile };
         let command = &command[numbers.below(command.len())];
@@ -137,7 +137,7 @@ fn a_restriction_never_widens_whatever_its_layer() {
 #[test]
 fn a_whole_is_allowed_only_if_its_parts_are() {
     let mut numbers = Numbers::new(9);
-    let (benign, hostile) = material();
+    let (benign, hostile) = material(&Rules::default());
     let none = Rules::default();
     // A directory that one part changes is another place for the next, and a comment or a here-document takes in what follows.
     let joins = ["#", "<<", "cd ", "\n"];
@@ -173,7 +173,7 @@ fn a_whole_is_allowed_only_if_its_parts_are() {
 #[test]
 fn saved_rules_allow_what_was_shown_and_nothing_else() {
     let mut numbers = Numbers::new(10);
-    let (benign, hostile) = material();
+    let (benign, hostile) = material(&Rules::default());
     let ask = |rules: &Rules, command: &str| -> Decision { bash(rules, Mode::Default, command) };
     let none = Rules::default();
     let (mut held, mut tried) = (0, 0);

@@ -117,8 +117,8 @@ fn bash_agrees_on_five_thousand_generated_programs() {
     bash_agrees_on_generated_programs(4, 5_000);
 }
 
-/// Commands to begin with: benign ones that are allowed as they stand, and hostile ones to take pieces from.
-pub(crate) fn material() -> (Vec<String>, Vec<String>) {
+/// Commands to begin with: benign ones that these rules allow as they stand, and hostile ones to take pieces from.
+pub(crate) fn material(rules: &Rules) -> (Vec<String>, Vec<String>) {
     let (mut benign, mut hostile) = (Vec::new(), Vec::new());
     let held_out = include_str!("../cases/held_out.jsonl").lines().filter_map(|line| {
         let case: Value = serde_json::from_str(line).unwrap();
@@ -130,7 +130,7 @@ pub(crate) fn material() -> (Vec<String>, Vec<String>) {
         Some(command.strip_prefix('%').map_or_else(|| command.to_owned(), crate::unescape))
     });
     for command in held_out.chain(tables).filter(|command| !command.contains('\0') && command.len() < 300) {
-        match bash(&Rules::default(), Mode::Default, &command).decision {
+        match bash(rules, Mode::Default, &command).decision {
             Verdict::Allow => benign.push(command),
             _ => hostile.push(command),
         }
@@ -349,23 +349,22 @@ pub(crate) fn mutated(numbers: &mut Numbers, benign: &[String], hostile: &[Strin
     text
 }
 
-/// What a program does that was allowed without any rule: an execution that would not have been allowed by itself, or a
+/// What a program does that was allowed: an execution that would not have been allowed by itself, or a
 /// changed file. Nothing when it kept its word.
-fn broken_word(ran: &Ran) -> Option<String> {
+fn broken_word(ran: &Ran, rules: &Rules) -> Option<String> {
     if ran.changed {
         return Some("it changed a file".into());
     }
     for execution in &ran.executed {
         let [cwd, program, arguments @ ..] = execution.as_slice() else { continue };
-        let program = program.strip_prefix("/usr/bin/").unwrap_or(program);
+        let program = program.strip_prefix("/usr/bin/").or(program.strip_prefix('?')).unwrap_or(program);
         let quoted = |text: &String| format!("'{}'", text.replace('\'', r"'\''"));
-        let words: Vec<String> =
-            std::iter::once(program.to_owned()).chain(arguments.iter().map(quoted)).collect();
+        let words: Vec<String> = std::iter::once(&program.to_owned()).chain(arguments).map(quoted).collect();
         let mut context = context();
         context.cwd = cwd.into();
         let command = words.join(" ");
         let input = json!({ "command": command });
-        let alone = decide(&Rules::default(), Mode::Default, &context, "Bash", &input, &tree());
+        let alone = decide(rules, Mode::Default, &context, "Bash", &input, &tree());
         if alone.decision != Verdict::Allow {
             return Some(format!("in {cwd} it ran {command}: {}", alone.why));
         }
@@ -373,15 +372,16 @@ fn broken_word(ran: &Ran) -> Option<String> {
     None
 }
 
-/// Mutations of benign commands: what the engine allows of them is run, and does nothing but read.
-fn bash_agrees_on_what_is_allowed(seed: u64, count: usize) {
+/// Mutations of benign commands: what the engine allows of them is run, and each program that bash then executes is one
+/// that the engine allows by itself; without rules that is one that only reads.
+fn bash_agrees_on_what_is_allowed(seed: u64, count: usize, rules: &Rules) {
     let mut numbers = Numbers::new(seed);
-    let (benign, hostile) = material();
+    let (benign, hostile) = material(rules);
     let (mut allowed, mut tried) = (BTreeSet::new(), 0);
     while allowed.len() < count {
         tried += 1;
         let text = mutated(&mut numbers, &benign, &hostile);
-        if !text.contains('\0') && bash(&Rules::default(), Mode::Default, &text).decision == Verdict::Allow {
+        if !text.contains('\0') && bash(rules, Mode::Default, &text).decision == Verdict::Allow {
             allowed.insert(text);
         }
     }
@@ -399,7 +399,7 @@ fn bash_agrees_on_what_is_allowed(seed: u64, count: usize) {
     let found: Vec<String> = programs
         .iter()
         .zip(&ran)
-        .filter_map(|(program, ran)| Some(format!("{program:?}\n    {}", broken_word(ran)?)))
+        .filter_map(|(program, ran)| Some(format!("{program:?}\n    {}", broken_word(ran, rules)?)))
         .collect();
     say(&format!(
         "{count} of {tried} mutations are allowed; bash made {executions} executions of them, {} broke their word",
@@ -409,16 +409,40 @@ fn bash_agrees_on_what_is_allowed(seed: u64, count: usize) {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// Rules as developers write them, and rules that deny something to a command that may do all else.
+fn rule_sets() -> [Rules; 3] {
+    let everyday = [
+        "Bash(cargo test:*)",
+        "Bash(npm run:*)",
+        "Bash(git commit:*)",
+        "Bash(git add:*)",
+        "Bash(make:*)",
+        "Bash(grep:*)",
+        "Bash(xargs cat)",
+        "Bash(sed:*)",
+        "Bash(awk:*)",
+        "Bash(jq:*)",
+        "Bash(find:*)",
+        "Bash(rm build/*)",
+    ];
+    let denied = ["Bash(rm:*)", "Bash(curl:*)", "Bash(git push:*)", "Read(.env)", "Edit(docs/**)"];
+    [Rules::default(), rules(&[], &[], &everyday), rules(&denied, &[], &["Bash"])]
+}
+
 #[test]
 fn bash_agrees_on_a_sample_of_what_is_allowed() {
-    bash_agrees_on_what_is_allowed(5, 150);
+    for (rules, count) in rule_sets().iter().zip([100, 50, 50]) {
+        bash_agrees_on_what_is_allowed(5, count, rules);
+    }
 }
 
 /// `cargo test --release -p loci-policy -- --ignored --nocapture bash_agrees`
 #[test]
 #[ignore = "some minutes of bash"]
 fn bash_agrees_on_ten_thousand_mutations_that_are_allowed() {
-    bash_agrees_on_what_is_allowed(6, 10_000);
+    for (rules, count) in rule_sets().iter().zip([5_000, 2_500, 2_500]) {
+        bash_agrees_on_what_is_allowed(6, count, rules);
+    }
 }
 
 /// The harness sees what it is there to see.
@@ -426,7 +450,7 @@ fn bash_agrees_on_ten_thousand_mutations_that_are_allowed() {
 fn the_namespace_records_what_runs_and_what_changes() {
     let programs = ["ls; rm x", "echo a > new", "nosuch y", "cat <(curl z)", "echo fine"].map(str::to_owned);
     let Some(ran) = run(&programs, "", "ls rm curl cat") else { return };
-    let broken: Vec<bool> = ran.iter().map(|ran| broken_word(ran).is_some()).collect();
+    let broken: Vec<bool> = ran.iter().map(|ran| broken_word(ran, &Rules::default()).is_some()).collect();
     assert_eq!(broken, [true, true, true, true, false]);
     assert_eq!(ran[0].executed[1], ["/srv/repo", "/usr/bin/rm", "x"]);
     assert!(ran[1].changed && !ran[0].changed);
