@@ -97,6 +97,15 @@ pub(crate) fn path_matches(pattern: &[&str], path: &[&str]) -> bool {
 
 /// Whether one component matches: `*`, `?`, `[a-z]`, `[!a]`, `\` before a character that stands for itself.
 pub(crate) fn component_matches(pattern: &str, name: &str) -> bool {
+    let special = ['*', '?', '[', '\\'];
+    if !pattern.contains(special) {
+        return pattern == name;
+    }
+    if let Some(end) = pattern.strip_prefix('*')
+        && !end.contains(special)
+    {
+        return name.ends_with(end);
+    }
     let pattern: Vec<char> = pattern.chars().collect();
     let name: Vec<char> = name.chars().collect();
     let (mut p, mut n) = (0, 0);

@@ -2,6 +2,8 @@
 //! Uses [`Files`] for links.
 //! Never compares paths as strings: containment is by component.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use crate::{Context, FileSystem, Files, Kind, fold as spelling};
@@ -35,7 +37,12 @@ pub(crate) struct World<'call> {
     inside: Vec<PathBuf>,
     /// Folders of our own configuration, as given and resolved.
     guarded: Vec<PathBuf>,
+    /// Folders whose links were followed: the files of a command stand in few of them.
+    resolved: RefCell<HashMap<PathBuf, PathBuf>>,
 }
+
+/// Longer paths are not followed folder by folder: that would nest as deep as they do.
+const MOST_FOLDERS: usize = 32;
 
 impl<'call> World<'call> {
     pub(crate) fn new(context: &'call Context, files: &'call dyn Files) -> Self {
@@ -50,25 +57,52 @@ impl<'call> World<'call> {
                 guarded.iter().map(|path| spelling::path(path, context.file_system)).collect();
             guarded.extend(folded);
         }
-        Self { context, files, inside, guarded }
+        Self { context, files, inside, guarded, resolved: RefCell::default() }
     }
 
     /// Where a path leads that was written with `base` as the current directory.
     pub(crate) fn locate(&self, base: &Path, written: &str) -> Place {
         let joined = base.join(written);
-        let folded = fold(&joined);
-        let target = if joined.components().any(|component| component == Component::ParentDir) {
-            self.walk(&joined)
+        let (folded, target) = if is_straight(written) {
+            let target = self.resolve(&joined);
+            (joined, target)
+        } else if joined.components().any(|component| component == Component::ParentDir) {
+            (fold(&joined), self.walk(&joined))
         } else {
-            self.files.resolve(&folded)
+            let folded = fold(&joined);
+            let target = self.resolve(&folded);
+            (folded, target)
         };
         let mut names = vec![folded];
         for name in [Some(target), self.through_proc(&names[0])].into_iter().flatten() {
-            if !names.contains(&name) {
+            if !names.iter().any(|known| known.as_os_str() == name.as_os_str()) {
                 names.push(name);
             }
         }
         self.place(names)
+    }
+
+    /// The path with every link followed; each folder is looked at once.
+    fn resolve(&self, path: &Path) -> PathBuf {
+        let few =
+            path.as_os_str().as_encoded_bytes().iter().filter(|byte| **byte == b'/').count() < MOST_FOLDERS;
+        match (path.parent(), path.file_name()) {
+            (Some(folder), Some(name)) if few => {
+                let mut whole = self.folder(folder);
+                whole.push(name);
+                if self.files.kind(&whole) == Kind::Symlink { self.files.resolve(&whole) } else { whole }
+            }
+            _ => self.files.resolve(path),
+        }
+    }
+
+    fn folder(&self, path: &Path) -> PathBuf {
+        if let Some(known) = self.resolved.borrow().get(path) {
+            return known.clone();
+        }
+        let found = self.resolve(path);
+        self.resolved.borrow_mut().insert(path.to_owned(), found.clone());
+        found
     }
 
     /// A place with these names.
@@ -216,6 +250,12 @@ const SYSTEM_START_UP: &[&str] = &[
 fn matches_any(part: Component, names: &[&str]) -> bool {
     let Component::Normal(part) = part else { return false };
     names.iter().any(|name| part.eq_ignore_ascii_case(name))
+}
+
+/// Whether a written path has no `.`, `..`, or empty part, so that folding leaves it as it is.
+fn is_straight(written: &str) -> bool {
+    let mut parts = written.strip_prefix('/').unwrap_or(written).split('/');
+    parts.all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// The path without `.` and `..`, links not followed.

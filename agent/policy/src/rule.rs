@@ -360,6 +360,8 @@ pub(crate) struct PathPattern {
     anchor: Anchor,
     /// The folders that it starts from: none before the pattern is bound to a call.
     bases: Vec<PathBuf>,
+    /// The same as text without a slash at the end, for comparing.
+    starts: Vec<String>,
     components: Vec<String>,
     /// The spellings that count as one, for patterns that restrict.
     system: FileSystem,
@@ -391,6 +393,7 @@ impl PathPattern {
         Ok(Self {
             anchor,
             bases: Vec::new(),
+            starts: Vec::new(),
             components: components.collect(),
             system: FileSystem::default(),
         })
@@ -429,25 +432,33 @@ impl PathPattern {
                 *component = spelling::text(component, self.system);
             }
         }
+        let text = |base: &PathBuf| base.to_string_lossy().trim_end_matches('/').to_owned();
+        self.starts = self.bases.iter().map(text).collect();
     }
 
     /// Whether a name of a place matches.
     pub(crate) fn matches_name(&self, name: &Path) -> bool {
-        // Most patterns are a bare name, and most paths do not have it.
-        if let [any, literal] = self.components.as_slice()
-            && any == "**"
-            && !literal.contains(['*', '?', '[', '\\'])
-            && !name.components().any(|part| part.as_os_str() == literal.as_str())
-        {
-            return false;
+        let text = name.to_string_lossy();
+        let text = text.trim_end_matches('/');
+        self.starts.iter().any(|start| match text.strip_prefix(start.as_str()) {
+            Some("") => self.matches_rest(""),
+            Some(rest) => rest.strip_prefix('/').is_some_and(|rest| self.matches_rest(rest)),
+            None => false,
+        })
+    }
+
+    /// Whether the part of a name below the start matches. Long commands have thousands of names, and most patterns
+    /// begin or end with a literal that none of them has.
+    fn matches_rest(&self, rest: &str) -> bool {
+        let literal = |part: &str| !part.contains(['*', '?', '[', '\\']);
+        match self.components.as_slice() {
+            [any, name] if any == "**" && literal(name) => return rest.split('/').any(|part| part == name),
+            [first, ..] if literal(first) && rest.split('/').next() != Some(first) => return false,
+            _ => {}
         }
         let components: Vec<&str> = self.components.iter().map(String::as_str).collect();
-        self.bases.iter().any(|base| {
-            let Ok(rest) = name.strip_prefix(base) else { return false };
-            let texts: Vec<_> = rest.components().map(|part| part.as_os_str().to_string_lossy()).collect();
-            let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-            path_matches(&components, &texts)
-        })
+        let parts: Vec<&str> = if rest.is_empty() { Vec::new() } else { rest.split('/').collect() };
+        path_matches(&components, &parts)
     }
 
     /// For deny and ask any name is enough; for allow every name must match.

@@ -24,48 +24,69 @@ const WHOLE: usize = 512;
 /// The first difference, for people.
 pub(crate) fn agrees(text: &str, reading: &Reading) -> Result<(), Disagreement> {
     let whole = if text.len() <= WHOLE {
-        tree::read(text).and_then(|found| compare(&[&found], reading))
+        tree::read(text).and_then(|found| compare(&[Piece::Read(&found)], reading))
     } else {
         Err("it is long")
     };
     // The grammar errs on some lists that it reads well part by part.
     whole.or_else(|_| {
+        let texts = pieces::split(text).ok_or("it cannot be split")?;
         let mut known: HashMap<&str, Found> = HashMap::new();
-        let pieces = pieces::split(text).ok_or("it cannot be split")?;
-        for piece in &pieces {
-            if !known.contains_key(piece) {
-                known.insert(piece, pieces::plain(piece).map_or_else(|| tree::read(piece), Ok)?);
+        for piece in &texts {
+            if !pieces::is_plain(piece) && !known.contains_key(piece) {
+                known.insert(piece, pieces::simple(piece).map_or_else(|| tree::read(piece), Ok)?);
             }
         }
-        let all: Vec<&Found> = pieces.iter().filter_map(|piece| known.get(piece)).collect();
-        compare(&all, reading)
+        let pieces: Vec<Piece> =
+            texts.into_iter().map(|text| known.get(text).map_or(Piece::Plain(text), Piece::Read)).collect();
+        compare(&pieces, reading)
     })
 }
 
-fn compare(pieces: &[&Found], reading: &Reading) -> Result<(), Disagreement> {
+/// A part of a text, as the second reader has it.
+enum Piece<'text> {
+    /// One command of words that stand for themselves, between blanks.
+    Plain(&'text str),
+    Read(&'text Found),
+}
+
+fn compare(pieces: &[Piece], reading: &Reading) -> Result<(), Disagreement> {
     let mut ours =
         reading.commands().filter(|simple| !simple.words.is_empty() || !simple.assignments.is_empty());
-    for theirs in pieces.iter().flat_map(|found| &found.commands) {
-        let ours = ours.next().ok_or("a reader finds more commands than the other")?;
-        same_command(ours, theirs)?;
+    let mut theirs: Vec<(bool, &str)> = Vec::new();
+    for piece in pieces {
+        match piece {
+            Piece::Plain(text) => {
+                let ours = ours.next().ok_or(COMMANDS)?;
+                let same = ours.assignments.is_empty()
+                    && ours.words.iter().map(|word| word.raw()).eq(text.split_ascii_whitespace());
+                if !same {
+                    return Err(WORDS);
+                }
+            }
+            Piece::Read(found) => {
+                for theirs in &found.commands {
+                    same_command(ours.next().ok_or(COMMANDS)?, theirs)?;
+                }
+                theirs.extend(found.redirects.iter().map(|one| (one.reads, one.target.as_str())));
+            }
+        }
     }
     if ours.next().is_some() {
-        return Err("a reader finds more commands than the other");
+        return Err(COMMANDS);
     }
     let mut redirects: Vec<(bool, &str)> = reading
         .commands()
         .flat_map(|simple| &simple.redirects)
         .map(|redirect| (redirect.direction == Direction::Read, redirect.target.raw()))
         .collect();
-    let mut theirs: Vec<(bool, &str)> = pieces
-        .iter()
-        .flat_map(|found| &found.redirects)
-        .map(|redirect| (redirect.reads, redirect.target.as_str()))
-        .collect();
     redirects.sort_unstable();
     theirs.sort_unstable();
     if redirects == theirs { Ok(()) } else { Err("two readers find different redirects") }
 }
+
+const COMMANDS: Disagreement = "a reader finds more commands than the other";
+const WORDS: Disagreement = "two readers find different words";
 
 fn same_command(ours: &Simple, theirs: &Command) -> Result<(), Disagreement> {
     if let Some(test) = &theirs.test {
@@ -85,7 +106,7 @@ fn same_command(ours: &Simple, theirs: &Command) -> Result<(), Disagreement> {
         (Some(first), Some(last)) => {
             let behind = theirs.words.len() - last - 1;
             if ours.words.len() < first + behind {
-                return Err("two readers find different words");
+                return Err(WORDS);
             }
             let (before, after) = (&theirs.words[..first], &theirs.words[last + 1..]);
             let start = ours.words.len() - behind;
@@ -95,7 +116,7 @@ fn same_command(ours: &Simple, theirs: &Command) -> Result<(), Disagreement> {
         _ => {}
     }
     if ours.words.len() != theirs.words.len() {
-        return Err("two readers find different words");
+        return Err(WORDS);
     }
     same_words(&ours.words, &theirs.words)
 }
@@ -112,7 +133,7 @@ fn same_words(ours: &[crate::shell::Word], theirs: &[words::Read]) -> Result<(),
                 Value::Braces => false,
             }
     });
-    if same { Ok(()) } else { Err("two readers find different words") }
+    if same { Ok(()) } else { Err(WORDS) }
 }
 
 #[cfg(test)]

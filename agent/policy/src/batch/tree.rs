@@ -2,7 +2,8 @@
 //! Uses `fold` where names are told apart as the described disk does.
 //! Never follows more than 40 links: a loop ends where the kernel ends it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use crate::{FileSystem, Files, Kind, fold};
@@ -13,7 +14,7 @@ const MOST_LINKS: usize = 40;
 /// A described tree: what is not named does not exist, and is nothing special.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
-    entries: BTreeMap<PathBuf, Entry>,
+    entries: HashMap<OsString, Entry>,
     system: FileSystem,
 }
 
@@ -28,7 +29,7 @@ impl Tree {
     /// An empty tree on a disk of this kind.
     #[must_use]
     pub fn new(system: FileSystem) -> Self {
-        Self { entries: BTreeMap::new(), system }
+        Self { entries: HashMap::new(), system }
     }
 
     /// There is a file. The path is absolute; the folders above it are there too.
@@ -53,12 +54,17 @@ impl Tree {
         self.entries.insert(self.key(path), entry);
     }
 
-    fn key(&self, path: &Path) -> PathBuf {
-        if self.system.folds() { fold::path(path, self.system) } else { path.to_owned() }
+    fn key(&self, path: &Path) -> OsString {
+        let plain: PathBuf = path.components().collect();
+        if self.system.folds() { fold::path(&plain, self.system).into() } else { plain.into() }
     }
 
     fn entry(&self, path: &Path) -> Option<&Entry> {
-        if self.system.folds() { self.entries.get(&self.key(path)) } else { self.entries.get(path) }
+        // Almost every path that is asked for is written as the key would be.
+        match self.entries.get(path.as_os_str()) {
+            Some(entry) if !self.system.folds() => Some(entry),
+            _ => self.entries.get(&self.key(path)),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! Uses nothing.
 //! Never splits inside quotes, parentheses, braces, compound commands or here-documents.
 
-use super::tree::{Command, Found};
+use super::tree::{Command, Found, Redirect};
 use super::words::{Read, Value};
 
 /// What is open.
@@ -212,21 +212,79 @@ impl<'text> Splitter<'text> {
     }
 }
 
-/// A piece of nothing but letters, digits, harmless signs and blanks reads the same to everybody: it is not parsed.
-pub(super) fn plain(piece: &str) -> Option<Found> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:,@%+^ \t".contains(&byte);
-    if !piece.bytes().all(is_plain) {
+/// Words of the grammar, and those that the parser reads as more than a command.
+const GRAMMAR: &[&str] = &[
+    "if", "then", "elif", "else", "fi", "for", "in", "while", "until", "do", "done", "case", "esac",
+    "select", "function", "coproc", "time", "declare", "typeset", "export", "readonly", "local", "unset",
+    "unsetenv",
+];
+
+fn is_plain_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-./:,@%+^".contains(&byte)
+}
+
+/// Whether a piece is nothing but letters, digits, harmless signs and blanks: it reads the same to everybody.
+pub(super) fn is_plain(piece: &str) -> bool {
+    piece.bytes().all(|byte| is_plain_byte(byte) || matches!(byte, b' ' | b'\t'))
+        && piece.split_ascii_whitespace().next().is_some_and(|first| !GRAMMAR.contains(&first))
+}
+
+/// A piece of plain words, whole quotations without anything special in them, and redirects of descriptors or to plain
+/// words. It is read here, since the parser is too slow for a long text of such pieces.
+pub(super) fn simple(piece: &str) -> Option<Found> {
+    let mut found = Found::default();
+    let mut command = Command::default();
+    let mut rest = piece.trim_start_matches([' ', '\t']);
+    while !rest.is_empty() {
+        let (word, after) = match rest.as_bytes()[0] {
+            quote @ (b'\'' | b'"') => quotation(rest, char::from(quote))?,
+            _ => {
+                let length = rest.bytes().take_while(|byte| is_plain_byte(*byte)).count();
+                let (word, after) = rest.split_at(length);
+                if after.starts_with('>') && word.bytes().all(|byte| byte.is_ascii_digit()) {
+                    rest = redirect(after, &mut found)?.trim_start_matches([' ', '\t']);
+                    continue;
+                }
+                if word.is_empty() || (command.words.is_empty() && GRAMMAR.contains(&word)) {
+                    return None;
+                }
+                (Read { raw: word.to_owned(), value: Value::Text(word.to_owned()) }, after)
+            }
+        };
+        if !after.is_empty() && !after.starts_with([' ', '\t']) {
+            return None;
+        }
+        command.words.push(word);
+        rest = after.trim_start_matches([' ', '\t']);
+    }
+    if command.words.is_empty() {
         return None;
     }
-    let mut words: Vec<Read> = Vec::new();
-    for word in piece.split_ascii_whitespace() {
-        words.push(Read { raw: word.to_owned(), value: Value::Text(word.to_owned()) });
+    found.commands.push(command);
+    Some(found)
+}
+
+fn quotation(rest: &str, quote: char) -> Option<(Read, &str)> {
+    let length = rest[1..].find(quote)?;
+    let inner = &rest[1..=length];
+    let special = quote == '"' && inner.contains(['$', '`', '\\', '!']);
+    let (raw, after) = rest.split_at(length + 2);
+    (!special).then(|| (Read { raw: raw.to_owned(), value: Value::Text(inner.to_owned()) }, after))
+}
+
+/// After the digits: `>&1`, `>/dev/null`, `>> out`.
+fn redirect<'text>(operator: &'text str, found: &mut Found) -> Option<&'text str> {
+    if let Some(copied) = operator.strip_prefix(">&") {
+        let digits = copied.bytes().take_while(u8::is_ascii_digit).count();
+        let after = &copied[digits..];
+        return (digits > 0 && (after.is_empty() || after.starts_with([' ', '\t']))).then_some(after);
     }
-    let grammar = [
-        "if", "then", "elif", "else", "fi", "for", "in", "while", "until", "do", "done", "case", "esac",
-        "select", "function", "coproc", "time", "declare", "typeset", "export", "readonly", "local", "unset",
-    ];
-    let first = words.first()?;
-    (!grammar.contains(&first.raw.as_str()))
-        .then(|| Found { commands: vec![Command { words, ..Command::default() }], redirects: Vec::new() })
+    let target = operator.strip_prefix(">>").or(operator.strip_prefix('>'))?.trim_start_matches([' ', '\t']);
+    let length = target.bytes().take_while(|byte| is_plain_byte(*byte)).count();
+    let (target, after) = target.split_at(length);
+    if target.is_empty() || !(after.is_empty() || after.starts_with([' ', '\t'])) {
+        return None;
+    }
+    found.redirects.push(Redirect { reads: false, target: target.to_owned() });
+    Some(after)
 }

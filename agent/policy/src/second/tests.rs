@@ -106,3 +106,43 @@ fn long_texts_are_read_in_pieces() {
     check("a $(b", &[]);
     check("if a; then b", &[]);
 }
+
+/// What the small lexer reads, the parser reads alike.
+#[test]
+fn simple_pieces_read_as_the_parser_reads_them() {
+    for text in [
+        "echo 'a b' \"c d\" e",
+        "ls x 2>/dev/null",
+        "ls > out 2>&1",
+        "ls >> a/b x",
+        "echo 'a\nb'",
+        "'ls' -l",
+        "ls 2>&1",
+    ] {
+        assert_eq!(pieces::simple(text), tree::read(text).ok(), "{text}");
+        assert!(pieces::simple(text).is_some(), "{text}");
+    }
+    for text in [
+        "echo \"$x\"",
+        "echo a'b'",
+        "echo $x",
+        "a=1",
+        "ls *",
+        "for x",
+        "ls <x",
+        "ls >&x",
+        "ls >$x",
+        "echo '",
+        "ls &>x",
+        "> x",
+        "ls >",
+        "ls ~",
+        "{ ls",
+        "time ls",
+        "echo \"a\\b\"",
+    ] {
+        assert_eq!(pieces::simple(text), None, "{text}");
+        assert!(!pieces::is_plain(text), "{text}");
+    }
+    assert!(pieces::is_plain("ls -la a/b.c") && !pieces::is_plain("time ls"));
+}
