@@ -185,7 +185,8 @@ impl<'call, 'out> Judge<'call, 'out> {
             && let Err(why) = second::agrees(command, reading)
         {
             let why = format!("two readings of it differ: {why}");
-            self.verdicts.add(if allowed { Finding::firm(why).changing() } else { Finding::ask(why) });
+            // It is not said to change anything: whether it is read again depends on what else was found.
+            self.verdicts.add(if allowed { Finding::firm(why) } else { Finding::ask(why) });
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use crate::{Context, FileSystem, Files, Kind, fold as spelling};
@@ -38,7 +39,7 @@ pub(crate) struct World<'call> {
     /// Folders of our own configuration, as given and resolved.
     guarded: Vec<PathBuf>,
     /// Folders whose links were followed: the files of a command stand in few of them.
-    resolved: RefCell<HashMap<PathBuf, PathBuf>>,
+    resolved: RefCell<HashMap<OsString, Option<PathBuf>>>,
 }
 
 /// Longer paths are not followed folder by folder: that would nest as deep as they do.
@@ -67,14 +68,14 @@ impl<'call> World<'call> {
             let target = self.resolve(&joined);
             (joined, target)
         } else if joined.components().any(|component| component == Component::ParentDir) {
-            (fold(&joined), self.walk(&joined))
+            (fold(&joined), Some(self.walk(&joined)))
         } else {
             let folded = fold(&joined);
             let target = self.resolve(&folded);
             (folded, target)
         };
         let mut names = vec![folded];
-        for name in [Some(target), self.through_proc(&names[0])].into_iter().flatten() {
+        for name in [target, self.through_proc(&names[0])].into_iter().flatten() {
             if !names.iter().any(|known| known.as_os_str() == name.as_os_str()) {
                 names.push(name);
             }
@@ -82,26 +83,30 @@ impl<'call> World<'call> {
         self.place(names)
     }
 
-    /// The path with every link followed; each folder is looked at once.
-    fn resolve(&self, path: &Path) -> PathBuf {
-        let few =
-            path.as_os_str().as_encoded_bytes().iter().filter(|byte| **byte == b'/').count() < MOST_FOLDERS;
-        match (path.parent(), path.file_name()) {
-            (Some(folder), Some(name)) if few => {
-                let mut whole = self.folder(folder);
+    /// The path with every link followed, if that is another one; each folder is looked at once.
+    fn resolve(&self, path: &Path) -> Option<PathBuf> {
+        let bytes = path.as_os_str().as_encoded_bytes();
+        let few = bytes.iter().filter(|byte| **byte == b'/').count() < MOST_FOLDERS;
+        let (Some(folder), Some(name), true) = (path.parent(), path.file_name(), few) else {
+            return Some(self.files.resolve(path)).filter(|found| found.as_os_str() != path.as_os_str());
+        };
+        match self.folder(folder) {
+            None if self.files.kind(path) == Kind::Symlink => Some(self.files.resolve(path)),
+            None => None,
+            Some(mut whole) => {
                 whole.push(name);
-                if self.files.kind(&whole) == Kind::Symlink { self.files.resolve(&whole) } else { whole }
+                let link = self.files.kind(&whole) == Kind::Symlink;
+                Some(if link { self.files.resolve(&whole) } else { whole })
             }
-            _ => self.files.resolve(path),
         }
     }
 
-    fn folder(&self, path: &Path) -> PathBuf {
-        if let Some(known) = self.resolved.borrow().get(path) {
+    fn folder(&self, path: &Path) -> Option<PathBuf> {
+        if let Some(known) = self.resolved.borrow().get(path.as_os_str()) {
             return known.clone();
         }
         let found = self.resolve(path);
-        self.resolved.borrow_mut().insert(path.to_owned(), found.clone());
+        self.resolved.borrow_mut().insert(path.as_os_str().to_owned(), found.clone());
         found
     }
 
@@ -134,6 +139,9 @@ impl<'call> World<'call> {
 
     /// `/proc/PID/root` and `/proc/PID/cwd` are other names of `/` and the current directory.
     fn through_proc(&self, path: &Path) -> Option<PathBuf> {
+        if !path.as_os_str().as_encoded_bytes().starts_with(b"/proc/") {
+            return None;
+        }
         let rest = path.strip_prefix("/proc").ok()?;
         let mut components = rest.components().skip(1).skip_while(|part| {
             part.as_os_str() == "task"
