@@ -156,6 +156,8 @@ static PROGRAMS: &[Row] = &[
     Row { names: "uname", short: "amnoprsv", operands: Operands::None, ..PLAIN },
     Row { names: "nproc", long: "all ignore=", operands: Operands::None, ..PLAIN },
     Row { names: "sleep", ..TEXT },
+    // Where the script goes on, which the reader does not depend on.
+    Row { names: "exit break continue return", ..TEXT },
     Row { names: "true false :", operands: Operands::Text, ..PLAIN },
 ];
 

@@ -99,7 +99,10 @@ impl Reader<'_> {
 
     /// Remember that a variable gets a value that arithmetic could run.
     pub(super) fn assigned(&mut self, name: &str, value: &Word, array: bool) {
-        if array || !is_integer(value) {
+        // What is computed is a number, whatever it is computed from.
+        let computed = value.text.strip_prefix("$((").and_then(|text| text.strip_suffix("))"));
+        let computed = computed.is_some_and(|text| !text.contains(['$', '`', '(', ')']));
+        if array || !(is_integer(value) || computed) {
             self.reading.assigns = true;
         }
         let harmless =
