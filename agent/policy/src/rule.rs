@@ -318,6 +318,18 @@ impl CommandPattern {
         !self.prefix && self.ways.iter().all(|way| way.literal() == Some(text))
     }
 
+    /// Whether it names a program by this path, or by a folder above it before a star.
+    pub(crate) fn names_path(&self, program: &str) -> bool {
+        if self.written == "*" {
+            return true;
+        }
+        let literal = self.written.split('*').next().unwrap_or_default();
+        let first = literal.split_whitespace().next().unwrap_or_default();
+        let open = literal.len() < self.written.len() && first.len() == literal.len();
+        let below = || !program.split('/').any(|part| part == "..") && program.starts_with(first);
+        first.contains('/') && (first == program || (open && below()))
+    }
+
     /// Whether it stands for exactly one text, or has this argument as a word of its own.
     pub(crate) fn spells(&self, argument: &str) -> bool {
         let exact = !self.prefix && self.ways.iter().all(|way| !way.has_star());

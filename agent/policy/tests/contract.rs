@@ -109,6 +109,11 @@ fn benign_commands_run_without_a_question() {
 }
 
 #[test]
+fn everyday_work_is_decided_as_expected() {
+    check_table(include_str!("cases/everyday.txt"));
+}
+
+#[test]
 fn hostile_commands_are_never_allowed() {
     check_table(include_str!("cases/hostile.txt"));
 }

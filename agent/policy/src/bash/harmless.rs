@@ -218,7 +218,10 @@ impl Here<'_, '_> {
         let given = |options: &[&str]| sorted.given.iter().any(|given| options.contains(given));
         let reads = second_word_reads(name, second)
             && match name {
-                "branch" => second.is_none() || given(&["list"]),
+                "branch" => {
+                    second.is_none()
+                        || given(&["list", "contains", "no-contains", "merged", "no-merged", "points-at"])
+                }
                 "tag" => {
                     second.is_none()
                         || given(&[
@@ -231,7 +234,11 @@ impl Here<'_, '_> {
                             "points-at",
                         ])
                 }
-                "config" => given(&["l", "list", "get", "get-all", "get-regexp"]),
+                // One operand with a dot is a key to show; without, it may be `edit`.
+                "config" => {
+                    given(&["l", "list", "get", "get-all", "get-regexp"])
+                        || (sorted.operands.len() == 1 && second.is_some_and(|key| key.contains('.')))
+                }
                 _ => true,
             };
         if !reads {

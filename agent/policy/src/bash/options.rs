@@ -63,7 +63,10 @@ impl Row {
             if self.sharp && (word.splits || word.glob || (word.dynamic && !text.starts_with('-'))) {
                 return Err(format!("`{}` could become an option", word.raw()));
             }
-            if word.glob && text.starts_with('-') {
+            // `--include=*.rs` can only become the same option with another value.
+            let value = text.starts_with("--")
+                && text.find('=').is_some_and(|at| !text[..at].contains(['*', '?', '[']));
+            if word.glob && text.starts_with('-') && !value {
                 return Err(format!("`{}` is not known to be harmless", word.raw()));
             }
             if text == "--" {

@@ -13,7 +13,7 @@ use crate::finding::{Finding, Level};
 use crate::hidden::escape;
 use crate::path_check::{Touch, judge as judge_path};
 use crate::place::fold;
-use crate::rule::{List, Spec};
+use crate::rule::{CommandPattern, List, Spec};
 use crate::shell::{Direction, Redirect, Simple, Word, line, line_as};
 use crate::{Mode, literal};
 
@@ -119,7 +119,8 @@ impl Judge<'_, '_> {
                 None => true,
                 Some(pattern) => texts.iter().any(|text| pattern.matches(text)),
             };
-            if !covers {
+            let trusted = || pattern.is_none_or(|pattern| self.trusts_program(here, words, pattern));
+            if !covers || !trusted() {
                 continue;
             }
             // What an argument makes the program run is only covered when the rule spells the argument out.
@@ -129,6 +130,17 @@ impl Judge<'_, '_> {
             }
         }
         None
+    }
+
+    /// A program that is named by its path must be spelled out in the rule; and a relative path is another program in
+    /// another directory (S5).
+    fn trusts_program(&self, here: &Here, words: &[Word], pattern: &CommandPattern) -> bool {
+        let program = words[0].text.as_str();
+        if bare_name(program).is_some() {
+            return true;
+        }
+        let at_home = program.starts_with('/') || here.bases == [fold(&self.world.context.cwd)];
+        at_home && pattern.names_path(program)
     }
 
     fn redirect(&mut self, here: &Here, direction: Direction, target: &Word) {

@@ -186,8 +186,8 @@ static GIT_COMMANDS: &[Row] = &[
     Row {
         names: "branch",
         short: "arvq",
-        long: "show-current all remotes verbose list sort= format= color? no-color column? no-column",
-        operands: Operands::None,
+        long: "show-current all remotes verbose list sort= format= color? no-color column? no-column contains? no-contains? merged? no-merged? points-at=",
+        operands: Operands::Text,
         ..GIT
     },
     Row {

@@ -72,12 +72,18 @@ const ROWS: &[Row] = &[
     Row { programs: "env", short: "SC", words: "--split-string --chdir" },
     Row { programs: "gcc g++ cc c++ clang clang++", short: "B", words: "-wrapper -fplugin -specs" },
     Row { programs: "go", short: "", words: "-exec -toolexec -vettool -C" },
+    Row { programs: "cargo", short: "", words: "--config" },
+    Row { programs: "npm pnpm yarn bun", short: "", words: "--script-shell --shell --node-options --git" },
+    Row { programs: "make gmake", short: "", words: "--eval" },
     Row { programs: "split", short: "", words: "--filter" },
     Row { programs: "tree", short: "o", words: "" },
     Row { programs: "date", short: "s", words: "--set" },
     Row { programs: "file", short: "C", words: "--compile" },
     Row { programs: "xxd", short: "", words: "-r -revert" },
 ];
+
+/// These run what the project says anyway, and nobody can put a file name where their options would stand.
+const RUNS_THE_PROJECT: &[&str] = &["git", "cargo", "npm", "pnpm", "yarn", "bun", "make", "gmake"];
 
 /// The first argument that a rule for the program does not cover by itself.
 pub(super) fn find(words: &[Word]) -> Option<String> {
@@ -96,7 +102,7 @@ pub(super) fn find(words: &[Word]) -> Option<String> {
         }
         // An unquoted glob becomes file names, and a file may be named like an option.
         let turns = |word: &&Word| (word.glob && word.text.starts_with(['*', '?', '['])) || word.splits;
-        if program != "git"
+        if !RUNS_THE_PROJECT.contains(&program)
             && let Some(word) = arguments.iter().find(turns)
         {
             return Some(word.raw().to_owned());
@@ -134,7 +140,9 @@ pub(super) fn runs_commands(words: &[Word]) -> bool {
 /// Whether the program has options that run or write.
 pub(super) fn has_such_options(words: &[Word]) -> bool {
     let program = words.first().map_or("", |first| basename(&first.text));
-    ROWS.iter().any(|row| row.programs.split(' ').any(|name| name == program))
+    // What these run is up to the project, whatever their options.
+    let runs_the_project = program != "git" && RUNS_THE_PROJECT.contains(&program);
+    !runs_the_project && ROWS.iter().any(|row| row.programs.split(' ').any(|name| name == program))
 }
 
 fn option_name(text: &str) -> &str {
