@@ -269,6 +269,9 @@ fn undo_hint(error: &UndoError) -> Option<String> {
         }
         UndoError::NotKept { .. } => "look for an earlier version in your version control".into(),
         UndoError::Io { .. } => "check that you may write it".into(),
+        UndoError::Half { .. } => {
+            "make room or correct permissions, and run `loci undo --list`: it tries again first".into()
+        }
     })
 }
 

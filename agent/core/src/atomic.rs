@@ -1,9 +1,11 @@
 //! Owns the one way in which files of the user are replaced: all of the new content, or all of the old.
-//! Uses the standard library only.
+//! Uses the calls in `disk`.
 //! Never decides what to write, and never keeps the old content; that is the journal's.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+pub(crate) mod disk;
+
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -30,13 +32,13 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
         Err(error) => return Err(error),
     };
     let (temporary, file) = create_beside(parent)?;
-    let result = fill(file, content, permissions).and_then(|()| fs::rename(&temporary, &target));
+    let result = fill(file, content, permissions).and_then(|()| disk::rename(&temporary, &target));
     if let Err(error) = result {
         // The first error is the one to report; a leftover temporary file is harmless.
         let _ = fs::remove_file(&temporary);
         return Err(error);
     }
-    sync_directory(parent)?;
+    disk::sync_directory(parent)?;
     Ok(target)
 }
 
@@ -45,8 +47,10 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
 /// # Errors
 /// What the system says.
 pub fn remove(path: &Path) -> io::Result<()> {
-    fs::remove_file(path)?;
-    sync_directory(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+    disk::remove_file(path)?;
+    disk::sync_directory(
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+    )
 }
 
 /// Where a write to `path` would go: links followed to their end, which need not exist.
@@ -72,12 +76,22 @@ pub fn follow(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "too many levels of symbolic links"))
 }
 
-fn create_beside(parent: &Path) -> io::Result<(PathBuf, File)> {
+/// A name for a temporary file that nobody else uses.
+pub(crate) fn temporary_name(parent: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+    parent.join(format!(".loci-{}-{number}.tmp", std::process::id()))
+}
+
+/// Whether this is a name that [`temporary_name`] gives.
+pub(crate) fn is_temporary(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(".loci-") && name.ends_with(".tmp"))
+}
+
+fn create_beside(parent: &Path) -> io::Result<(PathBuf, File)> {
     loop {
-        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let temporary = parent.join(format!(".loci-{}-{number}.tmp", std::process::id()));
-        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+        let temporary = temporary_name(parent);
+        match disk::create_new(&temporary) {
             Ok(file) => return Ok((temporary, file)),
             // A leftover of an earlier process with our id: take the next name.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -87,22 +101,11 @@ fn create_beside(parent: &Path) -> io::Result<(PathBuf, File)> {
 }
 
 fn fill(mut file: File, content: &[u8], permissions: Option<fs::Permissions>) -> io::Result<()> {
-    file.write_all(content)?;
+    disk::write_all(&mut file, content)?;
     if let Some(permissions) = permissions {
         file.set_permissions(permissions)?;
     }
-    file.sync_all()
-}
-
-#[cfg(unix)]
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_directory(_directory: &Path) -> io::Result<()> {
-    // Other systems do not open directories as files; the rename is as durable as they make it.
-    Ok(())
+    disk::sync(&file)
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ use loci_protocol::Location;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::session::journal::{CommandCapture, OverlaySupport};
 use crate::workspace::Workspace;
 
 pub(crate) use fold::{one_line, plain};
@@ -79,6 +80,19 @@ pub trait Preimages: Send + Sync {
     /// # Errors
     /// A sentence for the user: nothing to undo, or the file is no longer what was left.
     fn undo_last(&self) -> Result<Vec<PathBuf>, String>;
+
+    /// Watch over a shell command that may change anything below `root`, from before it starts; `None` where nothing is
+    /// recorded.
+    ///
+    /// # Errors
+    /// When what it may change cannot be kept, as with a full disk; the command must then not run.
+    fn command(
+        &self,
+        _root: &std::path::Path,
+        _overlay: OverlaySupport,
+    ) -> std::io::Result<Option<CommandCapture>> {
+        Ok(None)
+    }
 }
 
 /// A way to the user.

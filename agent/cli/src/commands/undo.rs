@@ -3,7 +3,7 @@
 //! Never touches a file that is no longer what the session left.
 
 use loci_core::config::Places;
-use loci_core::session::journal::{self, Which};
+use loci_core::session::journal::{self, Limits, Which};
 use loci_tui::{Line, Style, visible};
 
 use crate::arguments::UndoArguments;
@@ -15,13 +15,16 @@ use crate::project::Project;
 /// # Errors
 /// When there is nothing to undo, or a file changed since.
 pub(crate) fn run(project: &Project, arguments: &UndoArguments) -> anyhow::Result<Outcome> {
-    let undone = journal::undo(
+    let which = Which::Newest;
+    let journal = journal::earlier(
         &project.places.journal(),
         &project.root,
         &Places::project_key(&project.root),
         arguments.session.as_deref(),
-        Which::Newest,
+        &which,
+        Limits::default(),
     )?;
+    let undone = journal.undo(which)?;
     let paths: Vec<String> = undone
         .paths
         .iter()

@@ -2,10 +2,19 @@
 //! Uses a content-addressed store outside the project, and one append-only record of changes per session.
 //! Never touches git, and never changes a file that is no longer what the agent left.
 
+mod apply;
+mod command;
+mod coverage;
+mod diff;
+mod overlay;
+mod prune;
 mod record;
+mod snapshot;
+mod state;
 mod store;
+mod undo;
 
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,18 +22,32 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
+use crate::session::log::ChangedFile;
 use crate::tools::Preimages;
 
-use record::{Change, Ledger};
+pub use command::{CommandCapture, CommandChanges, OverlaySupport};
+use coverage::Coverage;
+use record::{Entry, Ledger};
+use snapshot::Snapshot;
+pub use state::FileState;
+pub use store::Limits;
 use store::Store;
-pub use store::{FileState, Limits};
 
 /// The journal of one session.
 #[derive(Debug)]
 pub struct Journal {
+    /// Holds everything of the journal.
+    folder: PathBuf,
+    /// The records of the project's sessions.
+    changes: PathBuf,
     root: PathBuf,
     store: Store,
     inner: Mutex<Inner>,
+    /// The tree as it was when a command was last looked at.
+    snapshot: Mutex<Option<Snapshot>>,
+    coverage: Mutex<Option<Arc<Coverage>>>,
+    /// Locked: what is in the store may be needed.
+    in_use: File,
 }
 
 #[derive(Debug)]
@@ -55,7 +78,7 @@ pub enum UndoError {
         /// Why.
         why: String,
     },
-    /// The system refused.
+    /// The system refused, and everything is as it was.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
@@ -63,17 +86,33 @@ pub enum UndoError {
         /// What the system said.
         source: io::Error,
     },
+    /// The system refused, and then also refused to go back; it is tried again when the journal is next opened.
+    #[error("it failed in the middle ({first}), and then {} could not be put back: {source}", path.display())]
+    Half {
+        /// The file.
+        path: PathBuf,
+        /// What the system said to going back.
+        source: io::Error,
+        /// What it said first.
+        first: String,
+    },
 }
 
 /// Which changes to take back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Which {
     /// The newest change that is not taken back yet.
     #[default]
     Newest,
-    /// Every change of a turn, newest first.
+    /// Every change of one call.
+    Call(String),
+    /// The newest change to one file, and to nothing else; an absolute path.
+    File(PathBuf),
+    /// Every change of a turn.
     Turn(u32),
+    /// Every change of a turn and of those after it.
+    Since(u32),
     /// The newest taking back: bring the change back.
     Redo,
 }
@@ -85,10 +124,29 @@ pub struct Undone {
     pub session_id: String,
     /// Absolute paths that were restored or removed.
     pub paths: Vec<PathBuf>,
+    /// What stays as it is, and why.
+    pub left: Vec<(PathBuf, String)>,
+}
+
+/// One change, for lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChangeSummary {
+    /// The turn it belongs to.
+    pub turn: u32,
+    /// The call that made it.
+    pub call_id: String,
+    /// When, as RFC 3339.
+    pub at: String,
+    /// Absolute paths that changed.
+    pub paths: Vec<PathBuf>,
+    /// All of it was taken back.
+    pub undone: bool,
+    /// It was cut off, so that nobody knows what it left.
+    pub cut_off: bool,
 }
 
 impl Journal {
-    /// The journal of a session, created on its first change.
+    /// The journal of a session, created on its first change. What an earlier process could not finish is finished.
     ///
     /// # Errors
     /// When its folder cannot be used or its record cannot be read.
@@ -99,12 +157,21 @@ impl Journal {
         session_id: &str,
         limits: Limits,
     ) -> io::Result<Self> {
-        let ledger = Ledger::open(&folder.join("changes").join(project), session_id)?;
-        Ok(Self {
+        let changes = folder.join("changes").join(project);
+        let ledger = Ledger::open(&changes, session_id)?;
+        let journal = Self {
+            folder: folder.into(),
+            changes,
             root: root.into(),
             store: Store::new(folder.join("blobs"), limits),
             inner: Mutex::new(Inner { ledger, notices: Vec::new() }),
-        })
+            snapshot: Mutex::default(),
+            coverage: Mutex::default(),
+            in_use: prune::in_use(folder)?,
+        };
+        journal.recover_all()?;
+        journal.tidy();
+        Ok(journal)
     }
 
     /// A view for one call: what it keeps belongs together and is taken back together.
@@ -114,7 +181,8 @@ impl Journal {
             journal: self.clone(),
             turn,
             call_id: call_id.into(),
-            change: Mutex::new(None),
+            change: Arc::default(),
+            ended: Mutex::default(),
         })
     }
 
@@ -123,103 +191,88 @@ impl Journal {
         std::mem::take(&mut self.lock().notices)
     }
 
-    /// Take changes back.
-    ///
-    /// # Errors
-    /// See [`UndoError`]; a file that is not what the agent left stops everything before anything is touched.
-    pub fn undo(&self, which: Which) -> Result<Undone, UndoError> {
+    /// Every change of the session, oldest first; takings back are not among them.
+    pub fn changes(&self) -> Vec<ChangeSummary> {
         let mut inner = self.lock();
-        let chosen: Vec<Change> = inner.ledger.choose(which);
-        if chosen.is_empty() {
-            return Err(UndoError::Nothing);
-        }
-        let mut paths = Vec::new();
-        // Newest first, one at a time: a file that several changes touched goes back step by step, and a refusal in
-        // the middle leaves the newer ones taken back and recorded.
-        let mut expected: Vec<(PathBuf, FileState)> = Vec::new();
-        for change in &chosen {
-            self.check(change, &mut expected)?;
-        }
-        for change in &chosen {
-            self.take_back(&mut inner, change, which == Which::Redo, &mut paths)?;
-        }
-        paths.dedup();
-        Ok(Undone { session_id: inner.ledger.session_id().into(), paths })
+        // What cannot be read again is answered from memory.
+        let _ = inner.ledger.catch_up();
+        let own = inner.ledger.changes().iter().filter(|change| change.is_own());
+        own.filter_map(|change| {
+            let changed: Vec<&Entry> = change.entries.iter().filter(|entry| entry.changed()).collect();
+            (!changed.is_empty()).then(|| ChangeSummary {
+                turn: change.turn,
+                call_id: change.call_id.clone(),
+                at: change.at.clone(),
+                paths: changed.iter().map(|entry| entry.path.clone()).collect(),
+                undone: changed.iter().all(|entry| entry.undone),
+                cut_off: changed.iter().any(|entry| entry.after.is_none()),
+            })
+        })
+        .collect()
     }
 
-    /// Every file of a change must be as the agent left it, given what the changes checked before will have restored.
-    fn check(&self, change: &Change, expected: &mut Vec<(PathBuf, FileState)>) -> Result<(), UndoError> {
-        for entry in &change.entries {
-            let now = match expected.iter().rev().find(|(path, _)| *path == entry.path) {
-                Some((_, state)) => state.clone(),
-                None => FileState::of(&entry.path).map_err(|source| io_error(&entry.path, source))?,
+    /// Finish what was cut off, in this session and in those of the project that ended in the middle.
+    fn recover_all(&self) -> io::Result<()> {
+        let marked: Vec<PathBuf> = match fs::read_dir(&self.changes) {
+            Ok(entries) => entries
+                .flatten()
+                .map(|entry| entry.path())
+                .filter(|path| path.extension().is_some_and(|extension| extension == MARK))
+                .collect(),
+            Err(_) => return Ok(()),
+        };
+        if marked.is_empty() {
+            return Ok(());
+        }
+        let Ok(_alone) = self.alone() else { return Ok(()) };
+        let mut inner = self.lock();
+        for mark in marked {
+            let session = mark.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+            let result = if session == inner.ledger.session_id() {
+                self.recover(&mut inner.ledger)
+            } else {
+                Ledger::open(&self.changes, &session).and_then(|mut ledger| self.recover(&mut ledger))
             };
-            let untouched = now.same_content(&entry.before);
-            let left = entry.after.as_ref().is_some_and(|after| now.same_content(after));
-            if !untouched && !left {
-                return Err(UndoError::Changed {
-                    path: entry.path.clone(),
-                    kept: self.store.describe(&entry.before),
-                });
+            match result {
+                Ok(notices) => {
+                    inner.notices.extend(notices);
+                    self.unmark(&session);
+                }
+                Err(error) => inner.notices.push(format!(
+                    "a change that was cut off in session {session} cannot be finished: {error}"
+                )),
             }
-            if let FileState::Omitted { why, .. } = &entry.before
-                && !untouched
-            {
-                return Err(UndoError::NotKept { path: entry.path.clone(), why: why.clone() });
-            }
-            expected.push((entry.path.clone(), entry.before.clone()));
         }
         Ok(())
     }
 
-    fn take_back(
-        &self,
-        inner: &mut Inner,
-        change: &Change,
-        redo: bool,
-        paths: &mut Vec<PathBuf>,
-    ) -> Result<(), UndoError> {
-        let stored = |source| io_error(&self.root, source);
-        let id = inner.ledger.begin(change.turn, &change.call_id, Some((change.id, redo))).map_err(stored)?;
-        for entry in change.entries.iter().rev() {
-            let now = self.store.keep(&entry.path).map_err(|source| io_error(&entry.path, source))?;
-            inner.ledger.kept(id, &entry.path, &now).map_err(stored)?;
-            if now.same_content(&entry.before) && now.same_mode(&entry.before) {
-                continue;
-            }
-            self.restore(&entry.path, &entry.before).map_err(|source| io_error(&entry.path, source))?;
-            paths.push(entry.path.clone());
-        }
-        inner.ledger.finish(id).map_err(stored)
+    /// Say that files of this session's change as planned, so that whoever opens the journal next looks.
+    fn mark(&self, session_id: &str) -> io::Result<()> {
+        crate::session::log::create_folder(&self.changes)?;
+        let file = atomic::disk::create_private(&self.changes.join(session_id).with_extension(MARK))?;
+        atomic::disk::sync(&file)?;
+        atomic::disk::sync_directory(&self.changes)
     }
 
-    fn restore(&self, path: &Path, state: &FileState) -> io::Result<()> {
-        match state {
-            FileState::Missing => match atomic::remove(path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                other => other,
-            },
-            FileState::File { hash, mode, .. } => {
-                let content = self.store.read(hash)?;
-                if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_symlink()) {
-                    atomic::remove(path)?;
-                }
-                if let Some(parent) = path.parent() {
-                    fs::create_dir_all(parent)?;
-                }
-                atomic::write(path, &content)?;
-                store::set_mode(path, *mode)
-            }
-            FileState::Link { target } => {
-                match fs::remove_file(path) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
-                store::make_link(target, path)
-            }
-            FileState::Omitted { .. } | FileState::Other => {
-                Err(io::Error::new(io::ErrorKind::Unsupported, "its content was not kept"))
-            }
+    fn unmark(&self, session_id: &str) {
+        // A mark that stays is looked at in vain.
+        let _ = fs::remove_file(self.changes.join(session_id).with_extension(MARK));
+    }
+
+    /// Be the only process that moves files of this project about. The lock ends with the process.
+    fn alone(&self) -> io::Result<File> {
+        crate::session::log::create_folder(&self.changes)?;
+        let path = self.changes.join("lock");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        file.lock()?;
+        Ok(file)
+    }
+
+    fn coverage(&self, root: &Path) -> Arc<Coverage> {
+        let mut coverage = self.coverage.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*coverage {
+            Some(coverage) if coverage.root() == root => coverage.clone(),
+            _ => coverage.insert(Arc::new(Coverage::new(root, &self.folder))).clone(),
         }
     }
 
@@ -227,6 +280,9 @@ impl Journal {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The extension of the marks of sessions whose files are changing.
+const MARK: &str = "applying";
 
 fn io_error(path: &Path, source: io::Error) -> UndoError {
     UndoError::Io { path: path.into(), source }
@@ -238,7 +294,9 @@ pub struct CallJournal {
     journal: Arc<Journal>,
     turn: u32,
     call_id: String,
-    change: Mutex<Option<u64>>,
+    change: Arc<Mutex<Option<u64>>>,
+    /// What it changed, once it is finished.
+    ended: Mutex<Vec<ChangedFile>>,
 }
 
 impl CallJournal {
@@ -247,23 +305,48 @@ impl CallJournal {
     /// # Errors
     /// When the record cannot be written; undo will then refuse these files.
     pub fn finish(&self) -> io::Result<()> {
-        let change = self.change.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match change {
-            Some(change) => self.journal.lock().ledger.finish(change),
-            None => Ok(()),
-        }
+        let Some(change) = self.change.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return Ok(());
+        };
+        let mut inner = self.journal.lock();
+        inner.ledger.finish(change)?;
+        let found = inner.ledger.changes().iter().find(|found| found.id == change);
+        let files = found.into_iter().flat_map(|found| &found.entries).filter(|entry| entry.changed());
+        let root = &self.journal.root;
+        let files = files.map(|entry| ChangedFile {
+            path: entry.path.strip_prefix(root).unwrap_or(&entry.path).to_string_lossy().replace('\\', "/"),
+            before: entry.before.hash().map(ToOwned::to_owned),
+            after: entry.after.as_ref().and_then(FileState::hash).map(ToOwned::to_owned),
+        });
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = files.collect();
+        Ok(())
+    }
+
+    /// What the call changed, with hashes, once it is finished.
+    pub fn files(&self) -> Vec<ChangedFile> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn keep_one(&self, inner: &mut Inner, change: u64, path: &Path) -> io::Result<()> {
         if inner.ledger.has(change, path) {
             return Ok(());
         }
-        let state = self.journal.store.keep(path)?;
+        let state = self.journal.store.keep(path, u64::MAX)?;
         if let FileState::Omitted { why, .. } = &state {
             inner.notices.push(format!("the change to {} cannot be undone: {why}", path.display()));
         }
         inner.ledger.kept(change, path, &state)
     }
+}
+
+/// The same path with the directories above it resolved, so that it means the same file for ever.
+fn settled(path: &Path) -> PathBuf {
+    for above in path.ancestors().skip(1) {
+        if let (Ok(real), Ok(rest)) = (above.canonicalize(), path.strip_prefix(above)) {
+            return real.join(rest);
+        }
+    }
+    path.into()
 }
 
 impl Preimages for CallJournal {
@@ -272,23 +355,30 @@ impl Preimages for CallJournal {
         let mut current = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let change = match *current {
             Some(change) => change,
-            None => {
-                let change = inner.ledger.begin(self.turn, &self.call_id, None)?;
-                *current = Some(change);
-                change
-            }
+            None => *current.insert(inner.ledger.begin(self.turn, &self.call_id, &[], false)?),
         };
         // Tools write through links or remove them, so both the link and what it leads to are kept.
-        let target = atomic::follow(path)?;
+        let path = settled(path);
+        let target = settled(&atomic::follow(&path)?);
+        // The folders that the tool makes for it are changes, too.
+        let missing: Vec<&Path> = target.ancestors().skip(1).take_while(|above| !above.exists()).collect();
+        for above in missing.into_iter().rev() {
+            self.keep_one(&mut inner, change, above)?;
+        }
         if target != path {
-            self.keep_one(&mut inner, change, path)?;
+            self.keep_one(&mut inner, change, &path)?;
         }
         self.keep_one(&mut inner, change, &target)?;
+        self.journal.store.commit()?;
         inner.ledger.commit()
     }
 
     fn undo_last(&self) -> Result<Vec<PathBuf>, String> {
         self.journal.undo_last()
+    }
+
+    fn command(&self, root: &Path, overlay: OverlaySupport) -> io::Result<Option<CommandCapture>> {
+        Self::command(self, root, overlay).map(Some)
     }
 }
 
@@ -308,27 +398,33 @@ impl Preimages for Journal {
     }
 }
 
-/// Take back changes of a project from outside a session: of `session`, or of the session with the newest change.
+/// The journal of an earlier session of a project, from outside it: of `session`, or of the one with the newest change
+/// that `which` can mean.
 ///
 /// # Errors
-/// See [`UndoError`].
-pub fn undo(
+/// [`UndoError::Nothing`] when there is none, or `Io`.
+pub fn earlier(
     folder: &Path,
     root: &Path,
     project: &str,
     session: Option<&str>,
-    which: Which,
-) -> Result<Undone, UndoError> {
+    which: &Which,
+    limits: Limits,
+) -> Result<Journal, UndoError> {
     let changes = folder.join("changes").join(project);
+    let io = |source| io_error(&changes, source);
     let session = match session {
-        Some(session) => session.to_owned(),
-        None => record::newest_session(&changes, which)
-            .map_err(|source| io_error(&changes, source))?
-            .ok_or(UndoError::Nothing)?,
+        Some(session) => {
+            let known = record::sessions(&changes).map_err(io)?;
+            let mut fits = known.iter().filter(|known| known.starts_with(session));
+            match (fits.next(), fits.next()) {
+                (Some(only), None) => only.clone(),
+                _ => session.to_owned(),
+            }
+        }
+        None => record::newest_session(&changes, which).map_err(io)?.ok_or(UndoError::Nothing)?,
     };
-    let journal = Journal::open(folder, root, project, &session, Limits::default())
-        .map_err(|source| io_error(&changes, source))?;
-    journal.undo(which)
+    Journal::open(folder, root, project, &session, limits).map_err(io)
 }
 
 #[cfg(test)]

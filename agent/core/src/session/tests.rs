@@ -316,7 +316,12 @@ async fn changes_are_reported_from_outcomes_and_can_be_undone() {
     assert_eq!(run.report().changed, ["a.txt", "b.txt"]);
     assert_eq!(std::fs::read_to_string(stage.root().join("a.txt")).unwrap(), "new");
     let project = Places::project_key(&stage.root());
-    let undo = |which| journal::undo(&stage.places().journal(), &stage.root(), &project, None, which);
+    let undo = |which: Which| {
+        let folder = stage.places().journal();
+        let earlier =
+            journal::earlier(&folder, &stage.root(), &project, None, &which, journal::Limits::default())?;
+        earlier.undo(which)
+    };
     assert_eq!(undo(Which::Newest).unwrap().paths, [stage.root().join("b.txt")]);
     assert!(!stage.root().join("b.txt").exists());
     undo(Which::Newest).unwrap();

@@ -298,7 +298,7 @@ impl Session {
             evidence: outcome.evidence.iter().take(LOGGED_PLACES).cloned().collect(),
             diff: outcome.diff.clone(),
             changed: outcome.changed.clone(),
-            files: Vec::new(),
+            files: ended.journal.as_ref().map(|journal| journal.files()).unwrap_or_default(),
             duration_ms: millis(ended.duration),
             whole: outcome.whole.clone(),
             fold,

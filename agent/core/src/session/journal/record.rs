@@ -2,77 +2,52 @@
 //! Uses append-only JSON lines; a torn last line is ignored and cut off before the next append.
 //! Never holds contents; those are in the store.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::Which;
-use super::store::FileState;
+use super::state::{FileState, WrittenPath};
+use crate::atomic::disk;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line {
-    /// A call is about to change files; or a change is about to be taken back (`undoes`).
+    /// A call is about to change files; or changes are about to be taken back or brought back (`undoes`, `takes`).
     Begin {
         change: u64,
         turn: u32,
         call_id: String,
         at: String,
+        /// The one change taken back, in the first format.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         undoes: Option<u64>,
+        /// The changes taken back, at the paths that this one names.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        takes: Vec<u64>,
         #[serde(default)]
         redo: bool,
     },
     /// What was at a path before the change.
     Kept { change: u64, path: WrittenPath, before: FileState },
+    /// What shall be there after it.
+    Planned { change: u64, path: WrittenPath, after: FileState },
+    /// Everything planned is recorded, and from here on the files change; `upper` holds new contents that are not in
+    /// the store.
+    Apply {
+        change: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upper: Option<WrittenPath>,
+    },
     /// What is there after it.
     Left { change: u64, path: WrittenPath, after: FileState },
     /// The change is complete.
     End { change: u64 },
-}
-
-/// A path in JSON: as text where it is UTF-8, as bytes in hexadecimal where it is not.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged)]
-enum WrittenPath {
-    Text(String),
-    Bytes { hex: String },
-}
-
-impl WrittenPath {
-    fn of(path: &Path) -> Self {
-        match path.to_str() {
-            Some(text) => Self::Text(text.into()),
-            None => Self::Bytes {
-                hex: path.as_os_str().as_encoded_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
-            },
-        }
-    }
-
-    fn path(&self) -> PathBuf {
-        match self {
-            Self::Text(text) => text.into(),
-            Self::Bytes { hex } => {
-                let bytes: Vec<u8> = (0..hex.len() / 2)
-                    .filter_map(|at| u8::from_str_radix(hex.get(at * 2..at * 2 + 2)?, 16).ok())
-                    .collect();
-                path_from_bytes(bytes)
-            }
-        }
-    }
-}
-
-#[cfg(unix)]
-fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    std::ffi::OsString::from_vec(bytes).into()
-}
-
-#[cfg(not(unix))]
-fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
-    String::from_utf8_lossy(&bytes).into_owned().into()
+    /// It failed, and everything is as it was before it.
+    Dropped { change: u64 },
 }
 
 /// One file of a change.
@@ -80,8 +55,19 @@ fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
 pub(super) struct Entry {
     pub(super) path: PathBuf,
     pub(super) before: FileState,
+    /// What shall be there, where that was known beforehand.
+    pub(super) planned: Option<FileState>,
     /// `None` when the change was cut off before it was known.
     pub(super) after: Option<FileState>,
+    /// It was taken back.
+    pub(super) undone: bool,
+}
+
+impl Entry {
+    /// Whether the change made a difference here.
+    pub(super) fn changed(&self) -> bool {
+        self.after.as_ref().is_none_or(|after| !after.same(&self.before))
+    }
 }
 
 /// What one call changed.
@@ -90,11 +76,28 @@ pub(super) struct Change {
     pub(super) id: u64,
     pub(super) turn: u32,
     pub(super) call_id: String,
+    pub(super) at: String,
     pub(super) entries: Vec<Entry>,
-    /// The change that this one takes back, and whether it thereby brings a change back.
-    undoes: Option<(u64, bool)>,
+    /// The changes that this one takes back, or the taking back that it takes back.
+    pub(super) takes: Vec<u64>,
+    pub(super) redo: bool,
+    /// A taking back that was taken back.
     undone: bool,
-    ended: bool,
+    /// Files began to change as planned, and where new contents are.
+    pub(super) applying: Option<Option<PathBuf>>,
+    pub(super) ended: bool,
+}
+
+impl Change {
+    /// Whether it is a call's own change.
+    pub(super) fn is_own(&self) -> bool {
+        self.takes.is_empty()
+    }
+
+    /// Whether something of it can still be taken back.
+    fn is_done(&self) -> bool {
+        self.is_own() && self.entries.iter().any(|entry| !entry.undone && entry.changed())
+    }
 }
 
 /// The changes of one session.
@@ -136,6 +139,10 @@ impl Ledger {
         &self.session_id
     }
 
+    pub(super) fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
     /// Read what is there; another process may have undone something since.
     fn reload(&mut self) -> io::Result<()> {
         let bytes = match fs::read(&self.path) {
@@ -156,45 +163,73 @@ impl Ledger {
     }
 
     /// Another process may have taken something back since.
-    fn catch_up(&mut self) -> io::Result<()> {
+    pub(super) fn catch_up(&mut self) -> io::Result<()> {
         let length = fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
         if length == self.length { Ok(()) } else { self.reload() }
     }
 
     fn take_in(&mut self, line: Line) {
         match line {
-            Line::Begin { change, turn, call_id, undoes, redo, .. } => self.changes.push(Change {
+            Line::Begin { change, turn, call_id, at, undoes, takes, redo } => self.changes.push(Change {
                 id: change,
                 turn,
                 call_id,
+                at,
                 entries: Vec::new(),
-                undoes: undoes.map(|undoes| (undoes, redo)),
+                takes: undoes.into_iter().chain(takes).collect(),
+                redo,
                 undone: false,
+                applying: None,
                 ended: false,
             }),
             Line::Kept { change, path, before } => {
                 if let Some(found) = self.find(change) {
-                    found.entries.push(Entry { path: path.path(), before, after: None });
+                    let path = path.path();
+                    found.entries.push(Entry { path, before, planned: None, after: None, undone: false });
+                }
+            }
+            Line::Planned { change, path, after } => {
+                if let Some(entry) = self.entry(change, &path.path()) {
+                    entry.planned = Some(after);
+                }
+            }
+            Line::Apply { change, upper } => {
+                if let Some(found) = self.find(change) {
+                    found.applying = Some(upper.map(|upper| upper.path()));
                 }
             }
             Line::Left { change, path, after } => {
-                let path = path.path();
-                if let Some(entry) = self
-                    .find(change)
-                    .and_then(|found| found.entries.iter_mut().rev().find(|entry| entry.path == path))
-                {
+                if let Some(entry) = self.entry(change, &path.path()) {
                     entry.after = Some(after);
                 }
             }
-            Line::End { change } => {
-                let undoes = self.find(change).and_then(|found| {
-                    found.ended = true;
-                    found.undoes
-                });
-                if let Some((undone, _)) = undoes
-                    && let Some(found) = self.find(undone)
-                {
-                    found.undone = true;
+            Line::End { change } => self.end(change),
+            Line::Dropped { change } => self.changes.retain(|found| found.id != change),
+        }
+    }
+
+    fn end(&mut self, change: u64) {
+        let Some(found) = self.find(change) else { return };
+        found.ended = true;
+        let (takes, redo) = (found.takes.clone(), found.redo);
+        if takes.is_empty() {
+            return;
+        }
+        let paths: HashSet<PathBuf> = found.entries.iter().map(|entry| entry.path.clone()).collect();
+        let mut again = takes;
+        if redo {
+            // What is brought back is a taking back: what that took back counts again.
+            for id in std::mem::take(&mut again) {
+                if let Some(taking) = self.find(id) {
+                    taking.undone = true;
+                    again.extend(&taking.takes);
+                }
+            }
+        }
+        for id in again {
+            for entry in self.find(id).into_iter().flat_map(|found| &mut found.entries) {
+                if paths.contains(&entry.path) {
+                    entry.undone = !redo;
                 }
             }
         }
@@ -204,30 +239,50 @@ impl Ledger {
         self.changes.iter_mut().rev().find(|found| found.id == change)
     }
 
-    /// The changes to take back, in the order in which to do it.
-    pub(super) fn choose(&mut self, which: Which) -> Vec<Change> {
+    fn entry(&mut self, change: u64, path: &Path) -> Option<&mut Entry> {
+        self.find(change)?.entries.iter_mut().rev().find(|entry| entry.path == path)
+    }
+
+    /// The changes to take back, newest first, with those entries that are to be taken back.
+    pub(super) fn choose(&mut self, which: &Which) -> Vec<Change> {
         // What cannot be read again is answered from memory.
         let _ = self.catch_up();
-        let done = |change: &&Change| !change.undone && !change.entries.is_empty();
-        let is_change = |change: &&Change| done(change) && change.undoes.is_none_or(|(_, redo)| redo);
+        let only = |keep: &dyn Fn(&Entry) -> bool, change: &Change| {
+            let mut change = change.clone();
+            change.entries.retain(|entry| !entry.undone && keep(entry));
+            change
+        };
+        let done = || self.changes.iter().rev().filter(|change| change.is_done());
+        let all = |_: &Entry| true;
+        let one = |change: Option<&Change>| change.map(|change| only(&all, change)).into_iter().collect();
         match which {
-            Which::Newest => self.changes.iter().rev().find(is_change).cloned().into_iter().collect(),
-            Which::Turn(turn) => self
-                .changes
-                .iter()
-                .rev()
-                .filter(is_change)
-                .filter(|change| change.turn == turn)
-                .cloned()
-                .collect(),
-            Which::Redo => {
-                // Only when the newest thing was a taking back: a new change in between ends the way forward.
-                let newest = self.changes.iter().rev().find(done);
-                newest
-                    .filter(|change| change.undoes.is_some_and(|(_, redo)| !redo))
-                    .cloned()
+            Which::Newest => one(done().next()),
+            Which::Call(call) => {
+                done().filter(|change| change.call_id == *call).map(|change| only(&all, change)).collect()
+            }
+            Which::File(path) => {
+                let at_path = |entry: &Entry| entry.path == *path;
+                done()
+                    .map(|change| only(&at_path, change))
+                    .find(|change| change.entries.iter().any(Entry::changed))
                     .into_iter()
                     .collect()
+            }
+            Which::Turn(turn) => {
+                done().filter(|change| change.turn == *turn).map(|change| only(&all, change)).collect()
+            }
+            Which::Since(turn) => {
+                done().filter(|change| change.turn >= *turn).map(|change| only(&all, change)).collect()
+            }
+            Which::Redo => {
+                // Only when the newest thing was a taking back: a new change in between ends the way forward.
+                let newest = self.changes.iter().rev().find(|change| {
+                    !change.redo
+                        && !change.undone
+                        && change.entries.iter().any(Entry::changed)
+                        && (change.is_own() || change.ended)
+                });
+                one(newest.filter(|change| !change.is_own()))
             }
         }
     }
@@ -240,37 +295,102 @@ impl Ledger {
             .is_some_and(|found| found.entries.iter().any(|entry| entry.path == path))
     }
 
-    /// Begin a change: of a call, or of a taking back of another change.
-    pub(super) fn begin(&mut self, turn: u32, call_id: &str, undoes: Option<(u64, bool)>) -> io::Result<u64> {
+    /// Begin a change: of a call, or a taking back of other changes.
+    pub(super) fn begin(&mut self, turn: u32, call_id: &str, takes: &[u64], redo: bool) -> io::Result<u64> {
         self.catch_up()?;
         let change = self.changes.iter().map(|change| change.id).max().unwrap_or(0) + 1;
-        self.append(Line::Begin {
+        self.append(vec![Line::Begin {
             change,
             turn,
             call_id: call_id.into(),
             at: jiff::Timestamp::now().to_string(),
-            undoes: undoes.map(|(change, _)| change),
-            redo: undoes.is_some_and(|(_, redo)| redo),
-        })?;
+            undoes: None,
+            takes: takes.to_vec(),
+            redo,
+        }])?;
         Ok(change)
     }
 
     /// Record what was there before; durable after [`Ledger::commit`].
     pub(super) fn kept(&mut self, change: u64, path: &Path, before: &FileState) -> io::Result<()> {
-        self.append(Line::Kept { change, path: WrittenPath::of(path), before: before.clone() })
+        self.append(vec![Line::Kept { change, path: WrittenPath::of(path), before: before.clone() }])
     }
 
-    /// Record what is there now and close the change.
-    pub(super) fn finish(&mut self, change: u64) -> io::Result<()> {
-        let paths: Vec<PathBuf> = self
-            .find(change)
-            .map(|found| found.entries.iter().map(|entry| entry.path.clone()).collect())
-            .unwrap_or_default();
-        for path in paths {
-            let after = FileState::of(&path)?;
-            self.append(Line::Left { change, path: WrittenPath::of(&path), after })?;
+    /// Record what was there and what shall be there, and that files change from now on; durable when this returns.
+    pub(super) fn plan<'a>(
+        &mut self,
+        change: u64,
+        entries: impl Iterator<Item = (&'a Path, &'a FileState, &'a FileState)>,
+        upper: Option<&Path>,
+    ) -> io::Result<()> {
+        let mut lines = Vec::new();
+        for (path, before, after) in entries {
+            let path = WrittenPath::of(path);
+            lines.push(Line::Kept { change, path: path.clone(), before: before.clone() });
+            lines.push(Line::Planned { change, path, after: after.clone() });
         }
-        self.append(Line::End { change })?;
+        lines.push(Line::Apply { change, upper: upper.map(WrittenPath::of) });
+        self.append(lines)?;
+        self.commit()
+    }
+
+    /// Record what was there and what is there, where both are known already.
+    pub(super) fn changed<'a>(
+        &mut self,
+        change: u64,
+        entries: impl Iterator<Item = (&'a Path, &'a FileState, &'a FileState)>,
+    ) -> io::Result<()> {
+        let mut lines = Vec::new();
+        for (path, before, after) in entries {
+            let path = WrittenPath::of(path);
+            lines.push(Line::Kept { change, path: path.clone(), before: before.clone() });
+            lines.push(Line::Left { change, path, after: after.clone() });
+        }
+        self.append(lines)
+    }
+
+    /// Record what is there now at some paths.
+    pub(super) fn left<'a>(
+        &mut self,
+        change: u64,
+        entries: impl Iterator<Item = (&'a Path, &'a FileState)>,
+    ) -> io::Result<()> {
+        let lines = entries.map(|(path, after)| Line::Left {
+            change,
+            path: WrittenPath::of(path),
+            after: after.clone(),
+        });
+        self.append(lines.collect())
+    }
+
+    /// Close a change as it stands; durable when this returns.
+    pub(super) fn close(&mut self, change: u64) -> io::Result<()> {
+        self.append(vec![Line::End { change }])?;
+        self.commit()
+    }
+
+    /// A change that came to nothing.
+    pub(super) fn drop_change(&mut self, change: u64) -> io::Result<()> {
+        self.append(vec![Line::Dropped { change }])?;
+        self.commit()
+    }
+
+    /// Record what is there now and close the change; durable when this returns.
+    pub(super) fn finish(&mut self, change: u64) -> io::Result<()> {
+        let open: Vec<PathBuf> = self
+            .find(change)
+            .map(|found| {
+                let open = found.entries.iter().filter(|entry| entry.after.is_none());
+                open.map(|entry| entry.path.clone()).collect()
+            })
+            .unwrap_or_default();
+        let mut lines = Vec::new();
+        for path in open {
+            let after = FileState::of(&path)?;
+            lines.push(Line::Left { change, path: WrittenPath::of(&path), after });
+        }
+        lines.push(Line::End { change });
+        self.append(lines)?;
         self.commit()
     }
 
@@ -278,15 +398,18 @@ impl Ledger {
         if self.dirty
             && let Some(file) = &self.file
         {
-            file.sync_data()?;
+            disk::sync(file)?;
             self.dirty = false;
         }
         Ok(())
     }
 
-    fn append(&mut self, line: Line) -> io::Result<()> {
-        let mut text = serde_json::to_vec(&line).map_err(io::Error::other)?;
-        text.push(b'\n');
+    fn append(&mut self, lines: Vec<Line>) -> io::Result<()> {
+        let mut text = Vec::new();
+        for line in &lines {
+            serde_json::to_writer(&mut text, line).map_err(io::Error::other)?;
+            text.push(b'\n');
+        }
         if self.file.is_none() {
             let folder = self.path.parent().unwrap_or(Path::new(".")).to_path_buf();
             crate::session::log::create_folder(&folder)?;
@@ -296,29 +419,34 @@ impl Ledger {
                 self.reload()?;
                 file.set_len(self.length)?;
             }
-            if cfg!(unix) {
-                File::open(&folder)?.sync_all()?;
-            }
+            disk::sync_directory(&folder)?;
             self.file = Some(file);
         }
         if let Some(file) = &mut self.file {
-            if let Err(error) = file.write_all(&text) {
-                let _ = file.set_len(self.length);
+            let start = file.metadata()?.len();
+            if let Err(error) = disk::write_all(file, &text) {
+                // Half a line must not stay: the next one would be glued to it.
+                file.set_len(start)?;
                 return Err(error);
             }
-            self.length += text.len() as u64;
+            // Where another process appended in between, the length does not fit and the next look reads all of it.
+            if start == self.length {
+                self.length += text.len() as u64;
+            }
             self.dirty = true;
         }
-        self.take_in(line);
+        for line in lines {
+            self.take_in(line);
+        }
         Ok(())
     }
 }
 
-/// The session whose change was recorded last, if any change can be chosen.
-pub(super) fn newest_session(folder: &Path, which: Which) -> io::Result<Option<String>> {
+/// The ids of all sessions with a record, newest change first.
+pub(super) fn sessions(folder: &Path) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
     let mut sessions: Vec<(std::time::SystemTime, String)> = entries
@@ -331,7 +459,12 @@ pub(super) fn newest_session(folder: &Path, which: Which) -> io::Result<Option<S
         })
         .collect();
     sessions.sort();
-    for (_, session) in sessions.into_iter().rev() {
+    Ok(sessions.into_iter().rev().map(|(_, session)| session).collect())
+}
+
+/// The session whose change was recorded last, if any change can be chosen.
+pub(super) fn newest_session(folder: &Path, which: &Which) -> io::Result<Option<String>> {
+    for session in sessions(folder)? {
         if let Ok(mut ledger) = Ledger::open(folder, &session)
             && !ledger.choose(which).is_empty()
         {
