@@ -14,6 +14,7 @@ mod state;
 mod store;
 mod undo;
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,8 @@ pub struct Journal {
 struct Inner {
     ledger: Ledger,
     notices: Vec<String>,
+    /// Folders whose content is not followed, and of which that was said.
+    told: HashSet<PathBuf>,
 }
 
 /// Why a change was not taken back.
@@ -164,7 +167,7 @@ impl Journal {
             changes,
             root: root.into(),
             store: Store::new(folder.join("blobs"), limits),
-            inner: Mutex::new(Inner { ledger, notices: Vec::new() }),
+            inner: Mutex::new(Inner { ledger, notices: Vec::new(), told: HashSet::new() }),
             snapshot: Mutex::default(),
             coverage: Mutex::default(),
             in_use: prune::in_use(folder)?,
@@ -222,6 +225,7 @@ impl Journal {
             Err(_) => return Ok(()),
         };
         if marked.is_empty() {
+            self.drop_left_over(&mut self.lock());
             return Ok(());
         }
         let Ok(_alone) = self.alone() else { return Ok(()) };

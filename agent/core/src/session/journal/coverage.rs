@@ -68,7 +68,7 @@ impl Coverage {
     pub(super) fn ignores(&self) -> Ignores {
         let mut ignores = Ignores::default();
         ignores.add(&self.root, &self.root.join(".git/info/exclude"));
-        ignores.enter(&self.root, false)
+        ignores.enter(&self.root, None, false)
     }
 
     /// How a directory entry is followed; `other` is where else content of it may lie, such as a layer above it.
@@ -131,7 +131,7 @@ impl Coverage {
                 visit(&path, metadata, cover);
                 if is_dir && cover == Cover::Full {
                     let ignored = ignores.ignored(&path, true);
-                    let inner = ignores.enter(&path, ignored);
+                    let inner = ignores.enter(&path, None, ignored);
                     folders.push((path, inner));
                 }
             }
@@ -152,12 +152,13 @@ impl Ignores {
         }
     }
 
-    /// The same one folder further down.
-    pub(super) fn enter(&self, folder: &Path, ignored: bool) -> Self {
+    /// The same one folder further down; `above` is what lies over that folder, where something does.
+    pub(super) fn enter(&self, folder: &Path, above: Option<&Path>, ignored: bool) -> Self {
         let mut inner = self.clone();
         inner.all |= ignored;
         if !inner.all {
-            inner.add(folder, &folder.join(".gitignore"));
+            let newer = above.map(|above| above.join(".gitignore")).filter(|file| file.is_file());
+            inner.add(folder, &newer.unwrap_or_else(|| folder.join(".gitignore")));
         }
         inner
     }

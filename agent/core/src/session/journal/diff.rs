@@ -28,7 +28,9 @@ pub(super) fn of(
     content: impl Fn(&Difference, Side) -> Option<Vec<u8>>,
 ) -> Option<String> {
     let is_file = |state: &FileState| matches!(state, FileState::File { bytes, .. } if *bytes <= FILE_BYTES);
-    let fits = |state: &FileState| *state == FileState::Missing || is_file(state);
+    // A directory or a link has no lines.
+    let is_none = |state: &FileState| state.hash().is_none();
+    let fits = |state: &FileState| is_file(state) || (is_none(state) && state.not_kept().is_none());
     let files: Vec<&Difference> = differences
         .iter()
         .filter(|difference| is_file(&difference.before) || is_file(&difference.after))
@@ -38,9 +40,11 @@ pub(super) fn of(
     }
     let mut diff = String::new();
     for difference in files.iter().filter(|one| fits(&one.before) && fits(&one.after)) {
-        let side = |state: &FileState, side| match state {
-            FileState::Missing => Some(String::new()),
-            _ => content(difference, side).and_then(|bytes| String::from_utf8(bytes).ok()),
+        let side = |state: &FileState, side| {
+            if is_none(state) {
+                return Some(String::new());
+            }
+            content(difference, side).and_then(|bytes| String::from_utf8(bytes).ok())
         };
         let (Some(before), Some(after)) =
             (side(&difference.before, Side::Before), side(&difference.after, Side::After))
@@ -51,9 +55,8 @@ pub(super) fn of(
             continue;
         }
         let shown = difference.path.strip_prefix(root).unwrap_or(&difference.path).to_string_lossy();
-        let name = |side: &str, state: &FileState| match state {
-            FileState::Missing => "/dev/null".to_owned(),
-            _ => format!("{side}/{shown}"),
+        let name = |side: &str, state: &FileState| {
+            if is_none(state) { "/dev/null".to_owned() } else { format!("{side}/{shown}") }
         };
         let (old, new) = (name("a", &difference.before), name("b", &difference.after));
         let text = similar::TextDiff::from_lines(before.as_str(), after.as_str());

@@ -137,16 +137,16 @@ impl Snapshot {
                     );
                     FileState::Omitted { hash: String::new(), why }
                 }
-                _ => match store.keep(path, store.limits.scan_file_bytes) {
+                _ => match store.keep_if_readable(path, store.limits.scan_file_bytes) {
                     Ok(FileState::Missing) => return,
                     Ok(state) => state,
-                    Err(error) if is_full(&error) && look == Look::Before => {
+                    Err(error) if look == Look::Before => {
                         failed = Some(error);
                         return;
                     }
                     Err(error) => FileState::of(path).unwrap_or_else(|_| FileState::Omitted {
                         hash: String::new(),
-                        why: format!("it cannot be read: {error}"),
+                        why: format!("it cannot be kept: {error}"),
                     }),
                 },
             };
@@ -226,12 +226,4 @@ impl Snapshot {
     pub(super) fn hashes(&self) -> impl Iterator<Item = &str> {
         self.paths.values().filter_map(|seen| seen.state.hash())
     }
-}
-
-/// Errors after which nothing more can be kept.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem
-    )
 }

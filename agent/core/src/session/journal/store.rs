@@ -80,31 +80,52 @@ impl Store {
 
     /// Keep what is at a path and describe it; durable after [`Store::commit`].
     pub(super) fn keep(&self, path: &Path, file_bytes: u64) -> io::Result<FileState> {
+        self.put_in(self.look(path, file_bytes)?)
+    }
+
+    /// The same, where a file that cannot be read is one more that is not kept: an error is one of the store's.
+    pub(super) fn keep_if_readable(&self, path: &Path, file_bytes: u64) -> io::Result<FileState> {
+        match self.look(path, file_bytes) {
+            Ok(looked) => self.put_in(looked),
+            Err(error) => {
+                Ok(FileState::Omitted { hash: String::new(), why: format!("it cannot be read: {error}") })
+            }
+        }
+    }
+
+    /// What is at a path, and its content where it is to be kept.
+    fn look(&self, path: &Path, file_bytes: u64) -> io::Result<(FileState, Option<Vec<u8>>)> {
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) if metadata.is_file() => metadata,
-            _ => return FileState::of(path),
+            _ => return Ok((FileState::of(path)?, None)),
         };
         let limit = file_bytes.min(self.limits.file_bytes);
         let too_large =
             |bytes: u64| format!("it has {bytes} bytes, and the journal keeps files up to {limit}");
         if metadata.len() > limit {
-            return Ok(match FileState::of(path)? {
+            let state = match FileState::of(path)? {
                 FileState::File { hash, .. } => FileState::Omitted { hash, why: too_large(metadata.len()) },
                 other => other,
-            });
+            };
+            return Ok((state, None));
         }
         // It may grow while it is read: one byte past the limit tells.
         let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
         File::open(path)?.take(limit + 1).read_to_end(&mut content)?;
         let bytes = content.len() as u64;
         if bytes > limit {
-            return Ok(FileState::Omitted { hash: String::new(), why: too_large(bytes) });
+            return Ok((FileState::Omitted { hash: String::new(), why: too_large(bytes) }, None));
         }
         let hash = blake3::hash(&content).to_hex().to_string();
-        if let Some(why) = self.put(&hash, &content)? {
-            return Ok(FileState::Omitted { hash, why });
-        }
-        Ok(FileState::File { hash, mode: mode_of(&metadata), bytes })
+        Ok((FileState::File { hash, mode: mode_of(&metadata), bytes }, Some(content)))
+    }
+
+    fn put_in(&self, (state, content): (FileState, Option<Vec<u8>>)) -> io::Result<FileState> {
+        let (FileState::File { hash, .. }, Some(content)) = (&state, content) else { return Ok(state) };
+        Ok(match self.put(hash, &content)? {
+            Some(why) => FileState::Omitted { hash: hash.clone(), why },
+            None => state,
+        })
     }
 
     /// Put content in; says why not where there is no room for it.

@@ -236,6 +236,8 @@ impl Journal {
             .collect();
         for change in cut {
             let upper = change.applying.clone().flatten();
+            // Without what the command wrote, nothing of what it did may happen.
+            let lost = upper.as_ref().is_some_and(|upper| !upper.is_dir());
             let mut parents = Parents::default();
             let (mut steps, mut strange, mut fine) = (Vec::new(), Vec::new(), Vec::new());
             for entry in &change.entries {
@@ -249,9 +251,12 @@ impl Journal {
                 };
                 if now.same(planned) {
                     fine.push((entry.path.clone(), planned.clone()));
-                } else if (now.same(&entry.before) || now == FileState::Missing) && ready {
+                } else if lost && now.same(&entry.before) {
+                    fine.push((entry.path.clone(), now));
+                } else if (now.same(&entry.before) || now == FileState::Missing) && ready && !lost {
                     fine.push((entry.path.clone(), planned.clone()));
                     let source = source.filter(|_| planned.hash().is_some());
+                    source.iter().for_each(|source| super::overlay::clean(source));
                     steps.push(Step { path: entry.path.clone(), from: now, to: planned.clone(), source });
                 } else {
                     strange.push(entry.path.clone());
@@ -276,7 +281,8 @@ impl Journal {
             }
             ledger.left(change.id, fine.iter().map(|(path, state)| (path.as_path(), state)))?;
             ledger.close(change.id)?;
-            if let Some(upper) = upper {
+            if let Some(upper) = upper.filter(|_| !lost) {
+                self.finish_raw(&upper)?;
                 super::overlay::discard(&upper);
             }
         }

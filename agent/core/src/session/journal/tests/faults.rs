@@ -116,3 +116,48 @@ fn what_cannot_be_kept_on_a_failing_disk_is_not_changed() {
     });
     assert!(points > 8, "{points}");
 }
+
+#[test]
+fn a_command_over_a_failing_disk_is_taken_in_whole_or_later() {
+    if !*commands::OVERLAY {
+        return;
+    }
+    let points = at_every_point(|fault| {
+        let (armed, case) = (faults::pause(), fault.unwrap_or("no fault"));
+        let desk = scene();
+        let before = desk.tree();
+        let journal = desk.journal(Limits::default());
+        let call = journal.begin(1, "c");
+        let capture = call.command(&desk.path(""), OverlaySupport::Available).unwrap();
+        let script =
+            "echo more >> a; rm -rf dir; echo file > dir; mv c d; mkdir new; echo five > new/e; chmod 600 a";
+        assert!(commands::run_over(&capture.overlay().unwrap(), &desk.path(""), script));
+        faults::resume(armed);
+        let finished = capture.finish();
+        let closed = call.finish();
+        let failed = faults::disarm();
+        assert!(failed || (finished.is_ok() && closed.is_ok()), "{case}: {finished:?} {closed:?}");
+        let at_once = desk.tree();
+        drop((call, journal));
+        let journal = desk.journal(Limits::default());
+        let notices = journal.take_notices();
+        let tree = desk.tree();
+        let whole = desk.path("new/e").exists();
+        if whole {
+            assert!(!desk.path("dir/deep").exists() && desk.path("d").exists(), "{case}: {notices:?}");
+        } else {
+            // Nothing of it: the command failed as a whole, and that was said.
+            assert!(finished.is_err(), "{case}");
+            assert_eq!(tree, before, "{case}: {notices:?}");
+            return;
+        }
+        assert!(tree == at_once || !notices.is_empty(), "{case}: what changes later is said");
+        assert!(
+            fs::read_dir(desk.folder.path().join("journal/overlay/p")).unwrap().next().is_none(),
+            "{case}"
+        );
+        journal.undo(Which::Newest).unwrap_or_else(|error| panic!("{case}: {error} {notices:?}"));
+        assert_eq!(desk.tree(), before, "{case}");
+    });
+    assert!(points > 30, "{points}");
+}
