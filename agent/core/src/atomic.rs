@@ -88,6 +88,24 @@ pub(crate) fn is_temporary(name: &std::ffi::OsStr) -> bool {
     name.to_str().is_some_and(|name| name.starts_with(".loci-") && name.ends_with(".tmp"))
 }
 
+/// Whether it is one whose process is gone.
+pub(crate) fn is_left_over(name: &std::ffi::OsStr) -> bool {
+    let process = name.to_str().filter(|_| is_temporary(name)).and_then(|name| name.split('-').nth(1));
+    process.and_then(|process| process.parse().ok()).is_some_and(|process: u32| !is_running(process))
+}
+
+#[cfg(unix)]
+fn is_running(process: u32) -> bool {
+    let id = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+    // A process that may not be asked is one.
+    id.is_some_and(|id| rustix::process::test_kill_process(id) != Err(rustix::io::Errno::SRCH))
+}
+
+#[cfg(not(unix))]
+fn is_running(_process: u32) -> bool {
+    true
+}
+
 fn create_beside(parent: &Path) -> io::Result<(PathBuf, File)> {
     loop {
         let temporary = temporary_name(parent);

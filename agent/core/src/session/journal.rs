@@ -172,6 +172,7 @@ impl Journal {
             coverage: Mutex::default(),
             in_use: prune::in_use(folder)?,
         };
+        Self::sweep(&journal.lock().ledger);
         journal.recover_all()?;
         journal.tidy();
         Ok(journal)
@@ -222,21 +223,25 @@ impl Journal {
                 .map(|entry| entry.path())
                 .filter(|path| path.extension().is_some_and(|extension| extension == MARK))
                 .collect(),
-            Err(_) => return Ok(()),
+            Err(_) => Vec::new(),
         };
         if marked.is_empty() {
-            self.drop_left_over(&mut self.lock());
+            self.drop_left_over(&mut self.lock(), &[]);
             return Ok(());
         }
         let Ok(_alone) = self.alone() else { return Ok(()) };
         let mut inner = self.lock();
+        let mut pending = Vec::new();
         for mark in marked {
             let session = mark.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
-            let result = if session == inner.ledger.session_id() {
-                self.recover(&mut inner.ledger)
-            } else {
-                Ledger::open(&self.changes, &session).and_then(|mut ledger| self.recover(&mut ledger))
+            let mut other = match session == inner.ledger.session_id() {
+                true => None,
+                false => Some(Ledger::open(&self.changes, &session)?),
             };
+            let ledger = other.as_mut().unwrap_or(&mut inner.ledger);
+            let result = self.recover(ledger);
+            let open = ledger.changes().iter().filter(|change| !change.ended);
+            pending.extend(open.filter_map(|change| change.applying.clone().flatten()));
             match result {
                 Ok(notices) => {
                     inner.notices.extend(notices);
@@ -247,7 +252,21 @@ impl Journal {
                 )),
             }
         }
+        self.drop_left_over(&mut inner, &pending);
         Ok(())
+    }
+
+    /// Half-written files of a process that was killed, beside the files that it was changing.
+    fn sweep(ledger: &Ledger) {
+        let cut_off = ledger.changes().iter().filter(|change| !change.ended);
+        let folders: HashSet<&Path> =
+            cut_off.flat_map(|change| &change.entries).filter_map(|entry| entry.path.parent()).collect();
+        for entry in folders.into_iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
+            if atomic::is_left_over(&entry.file_name()) {
+                // It is in nobody's way.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Say that files of this session's change as planned, so that whoever opens the journal next looks.

@@ -75,8 +75,6 @@ impl Drop for Over {
     }
 }
 
-/// Lies in an overlay's folder from when its changes are recorded: it is finished, never dropped.
-const APPLYING: &str = "applying";
 /// Locked by the process whose overlay it is.
 const LOCK: &str = "lock";
 
@@ -132,7 +130,9 @@ impl Journal {
         if !same_device(&there, &here) || folder.canonicalize()?.starts_with(root) {
             return drop_it();
         }
-        let lock = File::create(folder.join(LOCK))?;
+        let create = || File::create(folder.join(LOCK));
+        // Another process may have taken the empty folder for one that was left over.
+        let lock = create().or_else(|_| fs::create_dir_all(&folder).and_then(|()| create()))?;
         lock.lock()?;
         disk::create_dir(&folder.join("work"))?;
         let upper = folder.join("upper");
@@ -176,18 +176,16 @@ impl Journal {
         }
     }
 
-    /// Overlays of processes that were killed before their command ended: what is in them never reached the tree.
-    pub(super) fn drop_left_over(&self, inner: &mut Inner) {
+    /// Overlays of processes that were killed before what their command wrote was on its way into the tree. Those in
+    /// `pending` are still to be finished.
+    pub(super) fn drop_left_over(&self, inner: &mut Inner, pending: &[PathBuf]) {
         for folder in fs::read_dir(self.overlays()).into_iter().flatten().flatten().map(|entry| entry.path())
         {
-            let Ok(lock) = File::open(folder.join(LOCK)) else {
-                let _ = fs::remove_dir(&folder);
-                continue;
-            };
-            if lock.try_lock().is_err() || folder.join(APPLYING).exists() {
+            let upper = folder.join("upper");
+            let alive = File::open(folder.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_err());
+            if alive || pending.contains(&upper) {
                 continue;
             }
-            let upper = folder.join("upper");
             if fs::read_dir(&upper).is_ok_and(|mut entries| entries.next().is_some()) {
                 inner.notices.push(
                     "a command was cut off when Loci was ended; nothing of what it wrote is in the project"
@@ -316,7 +314,6 @@ impl CommandCapture {
         let mut inner = self.journal.lock();
         let change = self.begin(&mut inner)?;
         self.journal.mark(inner.ledger.session_id())?;
-        disk::create_private(&over.folder.join(APPLYING))?;
         // From here on it is finished, if not now then when the journal is next opened; the call must not close it.
         over.keep = true;
         self.change.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -6,6 +6,8 @@
 
 mod commands;
 mod faults;
+#[cfg(target_os = "linux")]
+mod kill;
 
 use std::collections::BTreeMap;
 

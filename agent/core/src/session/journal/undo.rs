@@ -228,6 +228,7 @@ impl Journal {
     pub(super) fn recover(&self, ledger: &mut Ledger) -> io::Result<Vec<String>> {
         let mut notices = Vec::new();
         ledger.catch_up()?;
+        Self::sweep(ledger);
         let cut: Vec<Change> = ledger
             .changes()
             .iter()

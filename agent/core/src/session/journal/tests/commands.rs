@@ -21,6 +21,12 @@ fn shell(script: &str) -> Command {
     command
 }
 
+/// What is skipped says so.
+#[expect(clippy::print_stderr, reason = "a test's own output")]
+pub(super) fn say(text: &str) {
+    eprintln!("{text}");
+}
+
 /// Whether an overlay can be mounted over a folder in memory here.
 pub(super) static OVERLAY: LazyLock<bool> = LazyLock::new(|| {
     let desk = Desk::quick();
@@ -36,7 +42,7 @@ pub(super) static OVERLAY: LazyLock<bool> = LazyLock::new(|| {
         && desk.folder.path().join("upper/new").is_file()
         && desk.path("old").is_file();
     if !works {
-        eprintln!("SKIPPED: no overlay can be mounted here, so commands are only tested with scans");
+        say("SKIPPED: no overlay can be mounted here, so commands are only tested with scans");
     }
     works
 });
@@ -196,7 +202,7 @@ fn play(
     before
 }
 
-fn compare(now: &BTreeMap<PathBuf, FileState>, then: &BTreeMap<PathBuf, FileState>, case: &str) {
+pub(super) fn compare(now: &BTreeMap<PathBuf, FileState>, then: &BTreeMap<PathBuf, FileState>, case: &str) {
     let differs = |one: &BTreeMap<PathBuf, FileState>, two: &BTreeMap<PathBuf, FileState>| {
         one.iter()
             .filter(|(path, state)| two.get(*path) != Some(state))
