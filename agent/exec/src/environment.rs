@@ -4,6 +4,8 @@
 
 use std::ffi::OsStr;
 
+use crate::sandbox::{Level, Network, Profile, Sandbox};
+
 /// Carries the identity of the run, so that a process that left its session can still be told apart.
 pub(crate) const RUN: &str = "LOCI_RUN";
 
@@ -83,6 +85,11 @@ pub(crate) fn give(process: &mut tokio::process::Command, command: &crate::Comma
     process.envs(SET.iter().copied());
     if command.terminal.is_some() {
         process.envs(SET_WITH_TERMINAL.iter().copied());
+    }
+    if let Some(Sandbox { level: Level::Full, profile: Profile { network: Network::Proxy(_), .. }, .. }) =
+        &command.sandbox
+    {
+        process.envs(crate::proxy::environment());
     }
     process.envs(command.env.iter().map(|(name, value)| (name, value)));
 }

@@ -12,6 +12,8 @@ mod places;
 mod probe;
 #[cfg(target_os = "linux")]
 mod request;
+#[cfg(unix)]
+mod seatbelt;
 
 #[cfg(not(target_os = "linux"))]
 mod nowhere;
@@ -21,6 +23,9 @@ pub(crate) use entry::{Entry, Held};
 pub(crate) use nowhere::{Entry, Held};
 
 pub use places::secret_places;
+#[cfg(unix)]
+pub use seatbelt::seatbelt;
+
 pub use probe::{Probe, landlock_version, probe, probe_in};
 
 use std::path::{Path, PathBuf};

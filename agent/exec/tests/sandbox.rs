@@ -5,7 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests prepare files directly")]
 #![expect(clippy::print_stdout, reason = "it is its own test runner")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -34,9 +34,12 @@ fn main() -> ExitCode {
         ("the_ways_to_end_are_told_apart", the_ways_to_end_are_told_apart),
         ("what_cannot_start_is_a_typed_error", what_cannot_start_is_a_typed_error),
         ("only_what_is_allowed_is_written", only_what_is_allowed_is_written),
+        ("scratch_places_are_private", scratch_places_are_private),
+        ("a_project_in_a_hidden_place_is_not_hidden", a_project_in_a_hidden_place_is_not_hidden),
         ("an_overlay_takes_all_writes", an_overlay_takes_all_writes),
         ("nothing_outlives_its_command", nothing_outlives_its_command),
         ("a_terminal_is_taken_by_the_command", a_terminal_is_taken_by_the_command),
+        ("a_proxy_is_the_only_way_out", a_proxy_is_the_only_way_out),
         ("secrets_of_the_environment_stay_outside", secrets_of_the_environment_stay_outside),
     ];
     let probe = loci_exec::sandbox::probe("/proc/self/exe".as_ref());
@@ -330,4 +333,72 @@ fn secrets_of_the_environment_stay_outside(level: Level) {
     let keep_env = vec!["SANDBOX_TEST_TOKEN".to_owned()];
     let output = start(Command { keep_env, ..world.shell(level, line) }).unwrap();
     assert_eq!(text(&output), "hunter2 plain none\n1\n");
+}
+
+fn a_proxy_is_the_only_way_out(level: Level) {
+    if level == Level::Restricted {
+        return;
+    }
+    let world = World::new();
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        use std::io::{Read, Write};
+        for stream in server.incoming().flatten() {
+            let mut stream = stream;
+            let _ = stream.read(&mut [0; 4096]);
+            let _ =
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nserved");
+        }
+    });
+    let socket = world.path("proxy");
+    // Bash alone: a machine without curl shows the same.
+    let line = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/3128; \
+         printf 'GET http://allowed.test:{port}/ HTTP/1.1\\r\\nHost: allowed.test:{port}\\r\\nConnection: close\\r\\n\\r\\n' >&3; \
+         head -n 1 <&3 | tr -d '\\r'; (exec 4<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null && echo direct; \
+         (exec 5<>/dev/udp/127.0.0.1/53) 2>/dev/null && echo datagram; echo $http_proxy"
+    );
+    let told = block_on(async {
+        let may_reach = |_: &str, _: u16| Err("not in this test".to_owned());
+        let _proxy = loci_exec::proxy::Proxy::start(&socket, std::sync::Arc::new(may_reach)).unwrap();
+        let mut profile = world.profile();
+        profile.hidden.push(socket.clone());
+        profile.network = Network::Proxy(socket.clone());
+        let begun = std::time::Instant::now();
+        let output = run(world.with(profile, level, &line), CancellationToken::new()).await.unwrap();
+        assert!(begun.elapsed() < LONG);
+        text(&output)
+    });
+    assert_eq!(told, "HTTP/1.1 403 Forbidden by Loci\nhttp://127.0.0.1:3128\n");
+    // The control: the server was there to be reached.
+    let direct = format!("(exec 4<>/dev/tcp/127.0.0.1/{port}) && echo direct");
+    let mut command = world.shell(level, &direct);
+    command.sandbox = None;
+    assert_eq!(text(&start(command).unwrap()), "direct\n");
+}
+
+fn scratch_places_are_private(level: Level) {
+    let world = World::new();
+    let places: &[&str] =
+        if level == Level::Full { &["/tmp", "/var/tmp", "/dev/shm", "$TMPDIR"] } else { &["$TMPDIR"] };
+    for place in places {
+        let line = format!("echo mine >{place}/loci-scratch && cat {place}/loci-scratch");
+        let output = start(world.shell(level, &line)).unwrap();
+        assert_eq!(text(&output), "mine\n", "{place}");
+        assert!(!Path::new(place).join("loci-scratch").exists(), "{place}");
+    }
+}
+
+fn a_project_in_a_hidden_place_is_not_hidden(level: Level) {
+    let world = World::new();
+    std::fs::write(world.path("secret"), "hunter2").unwrap();
+    let mut profile = world.profile();
+    profile.hidden = vec![world.path("")];
+    let line =
+        "echo new >src/a && cat src/a; cat ../secret 2>/dev/null; echo x >../outside/x; ls .. 2>/dev/null";
+    let output = start(world.with(profile, level, line)).unwrap();
+    assert!(text(&output).starts_with("new\n") && !text(&output).contains("hunter2"), "{}", text(&output));
+    assert_eq!(std::fs::read_to_string(world.path("repo/src/a")).unwrap(), "new\n");
+    assert!(!world.path("outside/x").exists());
 }

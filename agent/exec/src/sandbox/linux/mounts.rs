@@ -13,6 +13,7 @@ use rustix::mount::{
 };
 
 use super::landlock::DEVICES;
+use super::sys::Reach;
 use super::{Failure, sys};
 use crate::sandbox::{Network, Overlay, Profile};
 
@@ -80,7 +81,7 @@ pub(super) fn build(profile: &Profile) -> Result<(), Failure> {
     }
 
     let root = open(Path::new("/")).map_err(Failure::at("/"))?;
-    sys::mount_attributes(&root, READ_ONLY | HARMLESS, 0)
+    sys::mount_attributes(&root, READ_ONLY | HARMLESS, 0, Reach::Below)
         .map_err(Failure::at("making the system read-only"))?;
     let mut closed = Vec::new();
     put(&file_system("proc", &[], libc::MOUNT_ATTR_NOEXEC)?, Path::new("/proc"))?;
@@ -108,7 +109,8 @@ pub(super) fn build(profile: &Profile) -> Result<(), Failure> {
         }
     }
     for mount in closed {
-        sys::mount_attributes(&mount, READ_ONLY, 0).map_err(Failure::at("closing a private place"))?;
+        sys::mount_attributes(&mount, READ_ONLY, 0, Reach::Here)
+            .map_err(Failure::at("closing a private place"))?;
     }
     drop(blank);
     std::env::set_current_dir("/").map_err(Failure::at("/"))
@@ -120,7 +122,7 @@ pub(super) fn seal() -> Result<(), Failure> {
     let proc = open(Path::new("/proc")).map_err(Failure::at("/proc"))?;
     for name in PROC_READ_ONLY {
         let Ok(mount) = tree(&proc, name) else { continue };
-        sys::mount_attributes(&mount, READ_ONLY, 0)
+        sys::mount_attributes(&mount, READ_ONLY, 0, Reach::Below)
             .and_then(|()| attach(&mount, &open(&Path::new("/proc").join(name))?))
             .map_err(Failure::at(format!("/proc/{name}")))?;
     }
@@ -140,7 +142,7 @@ fn covers(profile: &Profile, blank: &Blank) -> Result<Vec<Cover>, Failure> {
     let writable = |path: &Path| -> Result<Cover, Failure> {
         let place = open(path).map_err(failed(path))?;
         let mount = tree(&place, "").map_err(failed(path))?;
-        sys::mount_attributes(&mount, HARMLESS, 0).map_err(failed(path))?;
+        sys::mount_attributes(&mount, HARMLESS, 0, Reach::Below).map_err(failed(path))?;
         let is_folder = is_folder(&place)?;
         Ok(Cover { path: path.to_owned(), kind: Kind::Writable, mount: Some(mount), is_folder })
     };
@@ -189,7 +191,7 @@ fn covers(profile: &Profile, blank: &Blank) -> Result<Vec<Cover>, Failure> {
                 _ => tree(&place, "").map_err(failed(path))?,
             };
             if kind == Kind::ReadOnly {
-                sys::mount_attributes(&mount, READ_ONLY | HARMLESS, 0).map_err(failed(path))?;
+                sys::mount_attributes(&mount, READ_ONLY | HARMLESS, 0, Reach::Below).map_err(failed(path))?;
             }
             covers.push(Cover { path: path.clone(), kind, mount: Some(mount), is_folder });
         }
@@ -243,7 +245,7 @@ fn overlaid(root: &Path, overlay: &Overlay) -> Result<OwnedFd, Failure> {
     rustix::mount::fsconfig_create(&context).map_err(failed("making it"))?;
     let mount = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
         .map_err(failed("mounting it"))?;
-    sys::mount_attributes(&mount, HARMLESS, 0).map_err(failed("mounting it"))?;
+    sys::mount_attributes(&mount, HARMLESS, 0, Reach::Below).map_err(failed("mounting it"))?;
     Ok(mount)
 }
 
@@ -257,7 +259,7 @@ fn file_system(kind: &str, options: &[(&str, &str)], extra: u64) -> Result<Owned
         rustix::mount::fsconfig_create(&context)?;
         let mount = rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
         let nodev = if kind == "devpts" { 0 } else { libc::MOUNT_ATTR_NODEV };
-        sys::mount_attributes(&mount, libc::MOUNT_ATTR_NOSUID | nodev | extra, 0)?;
+        sys::mount_attributes(&mount, libc::MOUNT_ATTR_NOSUID | nodev | extra, 0, Reach::Below)?;
         Ok(mount)
     };
     make().map_err(Failure::at(format!("a new {kind}")))
@@ -276,7 +278,7 @@ fn put_devices(devices: Vec<(&&str, OwnedFd)>) -> Result<OwnedFd, Failure> {
     for (name, mount) in devices {
         let path = Path::new("/dev").join(name);
         make_file(&path).map_err(failed(name))?;
-        sys::mount_attributes(&mount, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC, 0)
+        sys::mount_attributes(&mount, libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC, 0, Reach::Below)
             .and_then(|()| attach(&mount, &open(&path)?))
             .map_err(failed(name))?;
     }
@@ -411,7 +413,7 @@ impl Blank {
 
     fn file(&self) -> Result<OwnedFd, Errno> {
         let mount = tree(&self.folder, Self::NAME)?;
-        sys::mount_attributes(&mount, READ_ONLY | HARMLESS, 0)?;
+        sys::mount_attributes(&mount, READ_ONLY | HARMLESS, 0, Reach::Below)?;
         Ok(mount)
     }
 }

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::ExitStatus;
@@ -18,6 +18,7 @@ use rustix::thread::UnshareFlags;
 
 use super::{Failure, NOT_STARTED, Request, STARTED, not_started, sys};
 use super::{landlock, mounts, prepare, privileges, seccomp};
+use crate::proxy;
 use crate::sandbox::Network;
 
 /// For processes that outlive the command: to end by themselves, and again to end after TERM. As without a sandbox.
@@ -112,10 +113,11 @@ fn inside(
     report: &mut UnixStream,
     mut ending: std::io::PipeWriter,
 ) -> i32 {
-    match start(request, command, report, ending.as_fd()) {
+    let mut bridge = None;
+    match start(request, command, report, ending.as_fd(), &mut bridge) {
         Ok(None) => {}
         Ok(Some(child)) => {
-            let status = wait_for_all(child);
+            let status = wait_for_all(child, bridge);
             // Nobody hears it when the outer process is gone, and then nothing is left to be said.
             let _ = ending.write_all(&status.to_ne_bytes());
             return 0;
@@ -135,9 +137,18 @@ fn start(
     command: &[OsString],
     report: &mut UnixStream,
     outer: impl AsFd,
+    bridge: &mut Option<Pid>,
 ) -> Result<Option<Pid>, Failure> {
     die_with(outer)?;
+    let way_out = match &request.profile.network {
+        // Before it is covered: it lies in a place that the command does not see.
+        Network::Proxy(socket) => Some(take_hold(socket)?),
+        Network::Off | Network::Open => None,
+    };
     mounts::build(&request.profile)?;
+    if let Some(socket) = way_out {
+        *bridge = Some(start_bridge(&socket)?);
+    }
     // Since Linux 6.14 each process namespace has a bound of its own; before, the limit of the user must do.
     let _ = std::fs::File::options()
         .write(true)
@@ -187,6 +198,30 @@ fn start(
     }
 }
 
+fn take_hold(socket: &std::path::Path) -> Result<OwnedFd, Failure> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    rustix::fs::open(socket, flags, Mode::empty()).map_err(Failure::at("the socket of the proxy"))
+}
+
+/// A process that takes connections on loopback, where there is nothing else, to the proxy outside.
+fn start_bridge(socket: &OwnedFd) -> Result<Pid, Failure> {
+    sys::loopback_up().map_err(Failure::at("switching loopback on"))?;
+    let listener = std::net::TcpListener::bind(("127.0.0.1", proxy::INNER_PORT))
+        .map_err(Failure::at("the inner end of the proxy"))?;
+    match sys::fork().map_err(Failure::at("starting the inner end of the proxy"))? {
+        sys::Fork::Parent(bridge) => Ok(bridge),
+        sys::Fork::Child => {
+            // The descriptor has no name any more but this one.
+            let path = format!("/proc/self/fd/{}", socket.as_raw_fd());
+            let ready = privileges::forbid_new()
+                .and_then(|()| privileges::drop_all())
+                .map(|()| proxy::forward::forward(&listener, path.as_ref()));
+            sys::exit(i32::from(ready.is_err()))
+        }
+    }
+}
+
 /// End when the outer process ends, however that comes about; with this process everything inside ends.
 fn die_with(outer: impl AsFd) -> Result<(), Failure> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
@@ -202,7 +237,7 @@ fn die_with(outer: impl AsFd) -> Result<(), Failure> {
 }
 
 /// Wait for the command, then a moment for what it left behind; its wait status.
-fn wait_for_all(child: Pid) -> i32 {
+fn wait_for_all(child: Pid, bridge: Option<Pid>) -> i32 {
     let status = loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid == child => break status.as_raw(),
@@ -211,6 +246,9 @@ fn wait_for_all(child: Pid) -> i32 {
             Err(_) => break Signal::KILL.as_raw(),
         }
     };
+    if let Some(bridge) = bridge {
+        let _ = rustix::process::kill_process(bridge, Signal::KILL);
+    }
     if !all_gone(LINGER) {
         sys::terminate_all();
         all_gone(LINGER);

@@ -187,8 +187,17 @@ fn table(behind: Behind, sockets: Sockets) -> Vec<(c_long, When)> {
     let mut table: Vec<(c_long, When)> = always(REFUSED).collect();
     if behind == Behind::LandlockAlone {
         table.extend(always(REFUSED_WITHOUT_NAMESPACES));
-        // Limits of other processes of the user.
-        table.push((libc::SYS_prlimit64, When::Neither { argument: 0, values: [0, 0] }));
+        // Limits and priorities of other processes of the user: only one's own, which is 0.
+        let own = |argument| When::Neither { argument, values: [0, 0] };
+        table.extend([
+            (libc::SYS_prlimit64, own(0)),
+            (libc::SYS_setpriority, own(1)),
+            (libc::SYS_ioprio_set, own(1)),
+            (libc::SYS_sched_setaffinity, own(0)),
+            (libc::SYS_sched_setscheduler, own(0)),
+            (libc::SYS_sched_setparam, own(0)),
+            (libc::SYS_sched_setattr, own(0)),
+        ]);
     }
     table.extend([
         (libc::SYS_socket, When::Socket(sockets)),

@@ -62,10 +62,22 @@ pub(super) fn close_range(first: u32, last: u32) -> Result<(), Errno> {
     checked(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
 }
 
-/// What becomes of a mount and everything below it.
-pub(super) fn mount_attributes(mount: impl AsFd, set: u64, clear: u64) -> Result<(), Errno> {
+/// How far a change of attributes goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The mount alone.
+    Here,
+    /// What is mounted below it as well.
+    Below,
+}
+
+/// Set and clear attributes of a mount.
+pub(super) fn mount_attributes(mount: impl AsFd, set: u64, clear: u64, reach: Reach) -> Result<(), Errno> {
     let attributes = libc::mount_attr { attr_set: set, attr_clr: clear, propagation: 0, userns_fd: 0 };
-    let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
+    let flags = match reach {
+        Reach::Here => libc::AT_EMPTY_PATH,
+        Reach::Below => libc::AT_EMPTY_PATH | libc::AT_RECURSIVE,
+    };
     // SAFETY: the path is an empty C string, the structure is as long as is said, and both outlive the call.
     checked(unsafe {
         libc::syscall(
@@ -154,6 +166,21 @@ pub(super) fn seccomp_filter(program: &[libc::sock_filter]) -> Result<(), Errno>
 pub(super) fn take_terminal() {
     // SAFETY: takes plain numbers; on anything but a terminal that is free it fails and changes nothing.
     unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) };
+}
+
+/// Switch the loopback device on, in a network namespace that was just made.
+pub(super) fn loopback_up() -> Result<(), Errno> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0")
+        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    // SAFETY: all zeroes is a valid value of this plain structure.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = libc::c_char::try_from(*from).unwrap_or_default();
+    }
+    request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP).unwrap_or_default();
+    // SAFETY: the request outlives the call, and the kernel reads a name and flags from it.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    checked(libc::c_long::from(done)).map(drop)
 }
 
 /// Ask everything else in this process namespace to end, and let what was stopped hear it.
