@@ -33,6 +33,7 @@ async fn open(root: &std::path::Path, folder: &std::path::Path) -> SessionHandle
         trusted: false,
         resume: None,
         interactive: false,
+        helper: None,
     })
     .await
     .expect("opens")

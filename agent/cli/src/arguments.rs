@@ -155,8 +155,10 @@ pub(crate) enum Command {
     Models(ModelsArguments),
     /// Measure how fast a model runs on this machine
     Bench(BenchArguments),
-    /// Take back the newest file change of the last session
+    /// Take back file changes of a session: the newest, or those of a call, a file or a turn
     Undo(UndoArguments),
+    /// Bring back what `loci undo` took back last
+    Redo(RedoArguments),
     /// List the sessions of this project
     Sessions(SessionsArguments),
     /// Show what was in a session's window, and why
@@ -224,9 +226,41 @@ pub(crate) struct BenchArguments {
 /// `loci undo`.
 #[derive(Debug, Args)]
 pub(crate) struct UndoArguments {
-    /// The session whose change is taken back; the newest of this project when absent
+    /// The session whose changes are taken back; the newest of this project when absent
     #[arg(value_name = "SESSION")]
     pub(crate) session: Option<String>,
+    /// Take back what one call changed; `--list` shows the ids
+    #[arg(long, value_name = "ID", group = "which")]
+    pub(crate) call: Option<String>,
+    /// Take back the newest change to one file, and to nothing else
+    #[arg(long, value_name = "PATH", group = "which")]
+    pub(crate) file: Option<PathBuf>,
+    /// Take back what one turn changed
+    #[arg(long, value_name = "N", group = "which")]
+    pub(crate) turn: Option<u32>,
+    /// Take back what this turn and those after it changed
+    #[arg(long, value_name = "N", group = "which")]
+    pub(crate) since: Option<u32>,
+    /// List the changes of the session, oldest first
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Say what would be restored, and restore nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `loci redo`.
+#[derive(Debug, Args)]
+pub(crate) struct RedoArguments {
+    /// The session whose changes are brought back; the newest of this project when absent
+    #[arg(value_name = "SESSION")]
+    pub(crate) session: Option<String>,
+    /// Say what would be brought back, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

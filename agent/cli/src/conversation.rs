@@ -67,6 +67,8 @@ impl Conversation {
             trusted,
             resume,
             interactive: audience == Audience::Person,
+            // The running program itself, even when its file was replaced since it started.
+            helper: std::env::current_exe().ok(),
         })
         .await?;
         Ok(Self { handle })

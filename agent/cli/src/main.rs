@@ -57,6 +57,7 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> anyhow::Result<O
         Some(Command::Models(arguments)) => commands::models::run(&project, &arguments),
         Some(Command::Bench(arguments)) => commands::bench::run(&project, &arguments),
         Some(Command::Undo(arguments)) => commands::undo::run(&project, &arguments),
+        Some(Command::Redo(arguments)) => commands::undo::redo(&project, &arguments),
         Some(Command::Sessions(arguments)) => commands::sessions::run(&project, &arguments),
         Some(Command::Context(arguments)) => commands::context::run(&project, &cli.shared, &arguments),
         Some(Command::Recall(arguments)) => commands::recall::run(&project, &arguments),

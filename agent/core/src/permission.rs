@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::config::{ConfigError, SavedRules};
 use crate::managed::Managed;
+use crate::sandboxing::Sandboxing;
 use crate::tools::Access;
 
 /// The rules of a session and what its user approved.
@@ -25,6 +26,7 @@ pub struct Permissions {
     /// Where approved rules are saved; without, they last as long as the session.
     saved: Option<SavedRules>,
     approved: HashSet<String>,
+    sandboxing: Option<Arc<Sandboxing>>,
 }
 
 /// The switches that decide beside the rules, for [`Permissions::policy_hash`].
@@ -43,7 +45,14 @@ impl Permissions {
     /// No approvals yet.
     #[must_use]
     pub fn new(rules: Rules, context: Context) -> Self {
-        Self { rules, context, managed: Arc::default(), saved: None, approved: HashSet::new() }
+        Self {
+            rules,
+            context,
+            managed: Arc::default(),
+            saved: None,
+            approved: HashSet::new(),
+            sandboxing: None,
+        }
     }
 
     /// Under what whoever runs the machine says.
@@ -94,6 +103,33 @@ impl Permissions {
         }
     }
 
+    /// Commands run in these sandboxes: where they are less than the user wants, commands that the rules allow ask, or are
+    /// denied.
+    #[must_use]
+    pub fn held_by(mut self, sandboxing: Arc<Sandboxing>) -> Self {
+        self.sandboxing = Some(sandboxing);
+        self
+    }
+
+    /// A decision on a command, given what would hold it in.
+    fn held(&self, mode: PermissionMode, access: &Access, mut decision: Decision) -> Decision {
+        let Some((verdict, why)) = self.sandboxing.as_ref().and_then(|sandboxing| sandboxing.objection())
+        else {
+            return decision;
+        };
+        let waived = verdict == Verdict::Ask && mode == PermissionMode::BypassPermissions;
+        if access.tool == "Bash" && verdict > decision.decision && !waived {
+            let denied = verdict == Verdict::Ask && mode == PermissionMode::DontAsk;
+            decision.decision = if denied { Verdict::Deny } else { verdict };
+            decision.why = why;
+            decision.rule = None;
+            decision.origin = None;
+            // No rule changes what the machine gives.
+            decision.rules.clear();
+        }
+        decision
+    }
+
     /// Decide a call by everything it would touch. A call that touches nothing is allowed.
     #[must_use]
     pub fn decide(&self, mode: PermissionMode, tool: &str, input: &Value, accesses: &[Access]) -> Decision {
@@ -111,7 +147,7 @@ impl Permissions {
         let (mut parts, mut rules, mut network) = (Vec::new(), Vec::new(), Vec::new());
         let (mut repository, mut unsaveable) = (false, self.managed.managed_rules_only);
         for (number, access) in accesses.iter().filter(|access| !access.tool.is_empty()).enumerate() {
-            let decision = loci_policy::decide(
+            let decided = loci_policy::decide(
                 &self.rules,
                 policy_mode(mode),
                 &self.context,
@@ -119,6 +155,7 @@ impl Permissions {
                 &access.input,
                 &DiskFiles,
             );
+            let decision = self.held(mode, access, decided);
             add_new(&mut parts, &decision.parts);
             add_new(&mut rules, &decision.rules);
             add_new(&mut network, &decision.network);

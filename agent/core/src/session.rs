@@ -6,6 +6,7 @@ pub mod journal;
 pub mod log;
 pub mod resume;
 mod rewind;
+mod undoing;
 mod window;
 
 use std::collections::{HashSet, VecDeque};
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 use loci_index::Embed;
 use loci_inference::provider::{Provider, Sampling, ToolSpec};
 use loci_policy::Context;
-use loci_protocol::{Event, Level, ModelBadge, Op, SandboxBadge};
+use loci_protocol::{Event, Level, ModelBadge, Op};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -28,11 +29,12 @@ use crate::control::Control;
 use crate::instructions;
 use crate::meaning::Filler;
 use crate::permission::Permissions;
+use crate::sandboxing::Sandboxing;
 use crate::tools::{OlderSessions, Outcome, ProjectTask, Todo, Tool};
 use crate::turn::Stop;
 use crate::turn::citations::Named;
 use crate::workspace::Workspace;
-use journal::{Journal, Limits, Which};
+use journal::Journal;
 use log::{FORMAT, Log, LogError, Record};
 
 /// What a session needs to open.
@@ -54,6 +56,9 @@ pub struct SessionOptions {
     pub resume: Option<Resume>,
     /// Whether somebody is there to approve and to answer. Without, whatever would ask is denied.
     pub interactive: bool,
+    /// The program that holds commands in: its `main` begins with [`crate::sandboxing::enter_if_asked`]. Without one,
+    /// commands go by the rules alone.
+    pub helper: Option<PathBuf>,
 }
 
 /// Which session to go on with.
@@ -164,6 +169,7 @@ pub struct Session {
     pub(crate) refreshing: Option<JoinHandle<Result<loci_index::RefreshReport, loci_index::IndexError>>>,
     filler: Option<Filler>,
     pub(crate) permissions: Permissions,
+    pub(crate) sandboxing: Arc<Sandboxing>,
     pub(crate) control: Arc<Control>,
     pub(crate) spool_dir: PathBuf,
     pub(crate) todos: Arc<Mutex<Vec<Todo>>>,
@@ -206,7 +212,7 @@ impl Session {
             model: session.badge.clone(),
             mode: session.control.mode(),
             resumed,
-            sandbox: SandboxBadge::default(),
+            sandbox: session.sandboxing.badge(),
         });
         for (level, message, hint) in notices {
             session.control.notice(level, message, hint);
@@ -224,7 +230,7 @@ impl Session {
         options: SessionOptions,
         control: Arc<Control>,
     ) -> Result<(Self, bool, Vec<Remark>), SessionError> {
-        let SessionOptions { cwd, provider, tools, settings, places, trusted, resume, .. } = options;
+        let SessionOptions { cwd, provider, tools, settings, places, trusted, resume, helper, .. } = options;
         let root = cwd.canonicalize().ok().filter(|root| root.is_dir());
         let root = root.ok_or(SessionError::NotADirectory { path: cwd })?;
         let mut notices = Vec::new();
@@ -282,7 +288,7 @@ impl Session {
 
         let saved = SavedRules::of(&places, &root);
         let project = Places::project_key(&root);
-        let journal = Journal::open(&places.journal(), &root, &project, &id, Limits::default())
+        let journal = Journal::open(&places.journal(), &root, &project, &id, settings.undo_limits())
             .map_err(SessionError::Journal)?;
         let index = loci_index::Index::open(&root, index_options(&root, &places, &settings))?;
         let warner = control.clone();
@@ -308,6 +314,7 @@ impl Session {
             offline: settings.offline,
             ..Context::default()
         };
+        let sandboxing = Arc::new(Sandboxing::open(helper.as_deref(), &settings, &places, &context));
         let specs: Vec<ToolSpec> = tools.iter().map(|tool| crate::tools::spec(tool.as_ref())).collect();
         let window = match settings.context_length {
             Some(length) if length < info.context_length => length,
@@ -383,7 +390,11 @@ impl Session {
             refreshing: None,
             filler,
             prompts: 0,
-            permissions: Permissions::new(settings.rules, context).under(settings.managed).saving_to(saved),
+            permissions: Permissions::new(settings.rules, context)
+                .under(settings.managed)
+                .saving_to(saved)
+                .held_by(sandboxing.clone()),
+            sandboxing,
             control,
             todos: Arc::new(Mutex::new(restored.todos)),
             older: Some(older),
@@ -446,7 +457,8 @@ impl Session {
             match control.handle(op) {
                 None => {}
                 Some(Op::Shutdown) => break,
-                Some(Op::Undo { .. }) => self.undo().await,
+                Some(Op::Undo { which }) => self.undo(which).await,
+                Some(Op::Redo) => self.redo().await,
                 Some(Op::Rewind { turn, files, conversation }) => {
                     self.rewind(turn, files, conversation).await;
                 }
@@ -500,28 +512,6 @@ impl Session {
             Op::Compact { focus } => self.make_room(focus.trim(), cancel).await,
             _ => {}
         }
-    }
-
-    async fn undo(&mut self) {
-        let journal = self.journal.clone();
-        let undone = tokio::task::spawn_blocking(move || journal.undo(Which::Newest)).await;
-        let undone = match undone {
-            Ok(Ok(undone)) => undone,
-            Ok(Err(error)) => return self.control.notice(Level::Warning, error.to_string(), None),
-            Err(error) => return self.control.notice(Level::Error, error.to_string(), None),
-        };
-        let paths: Vec<String> = undone.paths.iter().map(|path| self.workspace.relative(path)).collect();
-        let index = self.index.clone();
-        let changed = paths.clone();
-        // An index that did not take it in is refreshed before the next turn anyway.
-        let _ = tokio::task::spawn_blocking(move || index.update(&changed)).await;
-        let message = format!("taken back: {}", paths.join(", "));
-        self.notes.push(format!("The user took back the newest change, to {}.", paths.join(", ")));
-        let logged = self.note(&Record::Undone { paths }).and_then(|()| self.log.commit());
-        if let Err(error) = logged {
-            self.control.notice(Level::Error, format!("the session cannot be written: {error}"), None);
-        }
-        self.control.notice(Level::Info, message, None);
     }
 
     /// Have the index told of changes from now on.

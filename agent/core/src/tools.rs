@@ -26,6 +26,7 @@ mod run;
 mod search;
 mod todo;
 mod undo;
+mod watch;
 mod write;
 
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ use loci_protocol::Location;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::sandboxing::{Grants, Sandboxing};
 use crate::session::journal::{CommandCapture, OverlaySupport};
 use crate::workspace::Workspace;
 
@@ -61,6 +63,10 @@ pub struct ToolContext {
     pub spool_dir: PathBuf,
     /// The session's task list.
     pub todos: Arc<std::sync::Mutex<Vec<Todo>>>,
+    /// What holds commands in.
+    pub sandboxing: Arc<Sandboxing>,
+    /// What the decision on this call opens for its commands.
+    pub grants: Grants,
     /// The project's own commands, detected or configured.
     pub tasks: Arc<Vec<ProjectTask>>,
     /// Cancelled when the turn is.

@@ -244,6 +244,15 @@ pub fn decide(
     tools::decide(rules, mode, context, tool, input, files)
 }
 
+/// Whether a host is the one that a pattern names (S11): `x` exactly, `*.x` at any depth below but not `x` itself.
+#[must_use]
+pub fn host_matches(pattern: &str, host: &str) -> bool {
+    let plain = |text: &str| text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    let host = plain(host);
+    let letters = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+    letters && !host.is_empty() && host::matches(&plain(pattern), &host)
+}
+
 /// Whether a tool that reads many files may show this one: false when a deny rule for reading holds for it.
 #[must_use]
 pub fn may_show(rules: &Rules, context: &Context, path: &Path, files: &dyn Files) -> bool {

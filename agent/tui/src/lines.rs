@@ -111,11 +111,27 @@ impl Transcript {
 
     fn lines(&self, event: &Event) -> Vec<Line> {
         match event {
-            Event::SessionStarted { session_id, model, mode, resumed, .. } => {
+            Event::SessionStarted { session_id, model, mode, resumed, sandbox, .. } => {
                 let place = if model.local { "on this machine" } else { "remote" };
                 let verb = if *resumed { "resumed" } else { "session" };
-                let text = format!("{} ({place}) · {} mode · {verb} {session_id}", model.name, mode.name());
-                vec![self.dim(&text)]
+                let level = if sandbox.level.is_empty() { "none" } else { &sandbox.level };
+                let text = format!(
+                    "{} ({place}) · {} mode · sandbox {level} · {verb} {session_id}",
+                    model.name,
+                    mode.name()
+                );
+                let mut lines = vec![self.dim(&text)];
+                // Less than full is never silent.
+                if level != "full" && !sandbox.why.is_empty() {
+                    let word = format!("sandbox {level}");
+                    lines.extend(self.said(
+                        &word,
+                        Style::Warning,
+                        &sandbox.why,
+                        Some("`loci doctor` says more"),
+                    ));
+                }
+                lines
             }
             Event::ToolStarted { summary, tool, .. } => {
                 let text = if summary.is_empty() { tool } else { summary };

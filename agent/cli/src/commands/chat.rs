@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use loci_protocol::{Approval, Event, Op, PermissionMode, Question};
+use loci_protocol::{Approval, Event, Op, PermissionMode, Question, Undo};
 use loci_tui::{Line, Style, Transcript, visible};
 
 use crate::arguments::AskArguments;
@@ -15,12 +15,13 @@ use crate::progress::Bars;
 use crate::project::Project;
 
 /// The commands of a conversation, and their help.
-const COMMANDS: [(&str, &str); 9] = [
+const COMMANDS: [(&str, &str); 10] = [
     ("/help", "this list"),
     ("/context", "what is in the model's window, and what left it"),
     ("/compact [FOCUS]", "make room now, with a summary that keeps FOCUS above all"),
     ("/recall WORDS", "find what was said, in this session and older ones; r41 shows an entry"),
-    ("/undo", "take back the newest file change of this session"),
+    ("/undo [FILE|turn N|call ID]", "take back the newest file change, or those of a file, a turn or a call"),
+    ("/redo", "bring back what was taken back last"),
     (
         "/rewind [TURN]",
         "go back to before a prompt: `files`, `conversation` or both; without a number, list them",
@@ -248,9 +249,13 @@ impl Chat<'_> {
         let idle = matches!(self.wait, Wait::Prompt);
         match (name, rest) {
             ("/quit" | "/exit" | "/q", _) => return Ok(Next::Quit),
-            ("/undo", _) if idle => {
-                // The session answers with a notice.
-                conversation.send(Op::Undo { which: loci_protocol::Undo::Newest }).await;
+            ("/undo", wish) if idle => {
+                // The session answers with an event.
+                conversation.send(Op::Undo { which: undo(wish) }).await;
+                return Ok(Next::Go);
+            }
+            ("/redo", _) if idle => {
+                conversation.send(Op::Redo).await;
                 return Ok(Next::Go);
             }
             ("/model", name) if idle && !name.is_empty() => return Ok(Next::Model(name.to_owned())),
@@ -283,7 +288,7 @@ impl Chat<'_> {
                     errors::show(&self.project.printer, &error);
                 }
             }
-            ("/undo" | "/rewind" | "/model" | "/compact", _) if !idle => {
+            ("/undo" | "/redo" | "/rewind" | "/model" | "/compact", _) if !idle => {
                 self.say("wait for the end of the turn, or press Ctrl-C", Style::Warning)?
             }
             ("/model", _) => {
@@ -400,6 +405,18 @@ fn rewind(wish: &str) -> Option<Op> {
         _ => return None,
     };
     Some(Op::Rewind { turn: turn.parse().ok().filter(|turn| *turn > 0)?, files, conversation })
+}
+
+/// What `/undo WISH` takes back.
+fn undo(wish: &str) -> Undo {
+    match wish.split_once(' ') {
+        None if wish.is_empty() => Undo::Newest,
+        Some(("turn", turn)) if turn.trim().parse::<u32>().is_ok() => {
+            Undo::Turn(turn.trim().parse().unwrap_or_default())
+        }
+        Some(("call", id)) => Undo::Call(id.trim().to_owned()),
+        _ => Undo::File(wish.to_owned()),
+    }
 }
 
 #[cfg(test)]

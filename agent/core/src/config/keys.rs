@@ -22,6 +22,8 @@ pub enum Kind {
     Rules,
     /// The name of a permission mode.
     Mode,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
 }
 
 /// A key.
@@ -52,6 +54,15 @@ pub const KEYS: &[Key] = &[
     key("ask", Kind::Rules, None, "rules for calls that ask each time"),
     key("deny", Kind::Rules, None, "rules for calls that are never made"),
     key("additional_directories", Kind::List, None, "further folders to work in"),
+    key(
+        "sandbox",
+        Kind::OneOf(&["auto", "full", "restricted", "off"]),
+        Some("auto"),
+        "what holds commands in: auto, full, restricted (at least these), or off (the rules alone)",
+    ),
+    key("sandbox_writable", Kind::List, None, "folders outside the project that commands may write to"),
+    key("sandbox_network", Kind::List, None, "hosts that every command may reach: crates.io, *.crates.io"),
+    key("sandbox_keep_env", Kind::List, None, "variables that commands keep although they look like secrets"),
     key("offline", Kind::Flag, Some("false"), "use no network at all"),
     key("max_turns", Kind::Integer(1, 100_000), Some("50"), "steps of the model for one prompt"),
     key("max_tokens", Kind::Integer(1, MANY), None, "new tokens in one step"),
@@ -81,6 +92,18 @@ pub const KEYS: &[Key] = &[
         Kind::Integer(0, MANY),
         Some("4096"),
         "space on the disk for the state of long prompts, so that a later start need not read them again; 0 is off",
+    ),
+    key(
+        "undo_mib",
+        Kind::Integer(0, MANY),
+        Some("4096"),
+        "space on the disk for what files were before the agent changed them; the oldest gives way",
+    ),
+    key(
+        "undo_days",
+        Kind::Integer(0, 100_000),
+        Some("0"),
+        "days after which it is dropped; 0 keeps it as long as there is space",
     ),
     key("tasks.*", Kind::Text, None, "the project's command for test, build, lint, format or run"),
     key("providers.*.base_url", Kind::Text, None, "an OpenAI-compatible server, up to and including /v1"),
@@ -123,6 +146,7 @@ pub fn restricts(name: &str, value: &Value) -> bool {
     match name {
         "deny" | "ask" => true,
         "offline" => value.as_bool() == Some(true),
+        "sandbox" => matches!(value.as_str(), Some("full" | "restricted")),
         _ => false,
     }
 }
@@ -163,6 +187,8 @@ pub(super) fn check(key: &Key, value: Value) -> Result<Value, String> {
         (Kind::List | Kind::Rules, Value::String(_)) => Ok(Value::Array(vec![value])),
         (Kind::List, _) => Err("must be a list of texts".into()),
         (Kind::Rules, _) => super::rules::check(&value).map(|()| value),
+        (Kind::OneOf(words), Value::String(word)) if words.contains(&word.as_str()) => Ok(value),
+        (Kind::OneOf(words), _) => Err(format!("must be one of {}", words.join(", "))),
         (Kind::Mode, Value::String(name)) if PermissionMode::from_name(name).is_some() => Ok(value),
         (Kind::Mode, _) => {
             let names: Vec<&str> = PermissionMode::ALL.iter().map(|mode| mode.name()).collect();
@@ -181,7 +207,7 @@ pub(super) fn parse_text(name: &str, text: &str) -> Result<Value, String> {
 
 fn parse_kind(kind: Kind, text: &str) -> Result<Value, String> {
     match kind {
-        Kind::Text | Kind::Mode => Ok(Value::String(text.into())),
+        Kind::Text | Kind::Mode | Kind::OneOf(_) => Ok(Value::String(text.into())),
         Kind::List | Kind::Rules => Ok(Value::Array(vec![Value::String(text.into())])),
         Kind::Flag => match text {
             "1" | "true" | "yes" | "on" => Ok(Value::Boolean(true)),

@@ -13,6 +13,8 @@ use toml::Value;
 
 use super::Config;
 use crate::managed::Managed;
+use crate::sandboxing::Choice;
+use crate::session::journal::Limits;
 use crate::tools::ProjectTask;
 
 /// Everything that can be configured.
@@ -26,6 +28,14 @@ pub struct Settings {
     pub rules: Rules,
     /// Further folders, absolute.
     pub additional_directories: Vec<PathBuf>,
+    /// What holds commands in.
+    pub sandbox: Choice,
+    /// Folders outside the project that commands may write to, absolute.
+    pub sandbox_writable: Vec<PathBuf>,
+    /// Hosts that every command may reach.
+    pub sandbox_network: Vec<String>,
+    /// Variables that commands keep although they look like secrets.
+    pub sandbox_keep_env: Vec<String>,
     /// Use no network.
     pub offline: bool,
     /// Steps of the model for one prompt.
@@ -46,6 +56,10 @@ pub struct Settings {
     pub max_file_bytes: u64,
     /// Bytes on the disk for the state of prompts; 0 keeps none.
     pub snapshot_bytes: u64,
+    /// Bytes on the disk for what files were before they were changed.
+    pub undo_bytes: u64,
+    /// Days after which that is dropped; 0 keeps it.
+    pub undo_days: u64,
     /// The project's own commands.
     pub tasks: Vec<ProjectTask>,
     /// OpenAI-compatible servers, by name.
@@ -86,6 +100,10 @@ impl Default for Settings {
             permission_mode: PermissionMode::Default,
             rules: Rules::default(),
             additional_directories: Vec::new(),
+            sandbox: Choice::default(),
+            sandbox_writable: Vec::new(),
+            sandbox_network: Vec::new(),
+            sandbox_keep_env: Vec::new(),
             offline: false,
             max_turns: 50,
             max_tokens: None,
@@ -96,6 +114,8 @@ impl Default for Settings {
             embeddings: Embeddings::default(),
             max_file_bytes: 1 << 20,
             snapshot_bytes: 4 << 30,
+            undo_bytes: Limits::default().total_bytes,
+            undo_days: Limits::default().days,
             tasks: Vec::new(),
             providers: BTreeMap::new(),
             managed: Arc::default(),
@@ -104,6 +124,12 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How much the journal keeps.
+    #[must_use]
+    pub fn undo_limits(&self) -> Limits {
+        Limits { total_bytes: self.undo_bytes, days: self.undo_days, ..Limits::default() }
+    }
+
     /// Resolve a configuration for a project.
     #[must_use]
     pub fn of(config: &Config, root: &Path, home: &Path) -> Self {
@@ -158,6 +184,13 @@ impl Settings {
                 .iter()
                 .map(|written| absolute(written, root, home))
                 .collect(),
+            sandbox: sandbox_choice(config),
+            sandbox_writable: list("sandbox_writable")
+                .iter()
+                .map(|written| absolute(written, root, home))
+                .collect(),
+            sandbox_network: list("sandbox_network"),
+            sandbox_keep_env: list("sandbox_keep_env"),
             offline: config
                 .all("offline")
                 .any(|entry| entry.value.as_bool() == Some(true) && entry.origin.is_of_project())
@@ -187,11 +220,34 @@ impl Settings {
             snapshot_bytes: integer("snapshot_mib")
                 .and_then(|number| u64::try_from(number).ok())
                 .map_or(default.snapshot_bytes, |number| number.saturating_mul(1 << 20)),
+            undo_bytes: integer("undo_mib")
+                .and_then(|number| u64::try_from(number).ok())
+                .map_or(default.undo_bytes, |number| number.saturating_mul(1 << 20)),
+            undo_days: integer("undo_days")
+                .and_then(|number| u64::try_from(number).ok())
+                .unwrap_or(default.undo_days),
             tasks,
             providers,
             managed: Arc::new(managed.clone()),
         }
     }
+}
+
+/// The user's choice; a project can ask for more, never for less, trusted or not.
+fn sandbox_choice(config: &Config) -> Choice {
+    let named = |entry: &super::Entry| entry.value.as_str().and_then(Choice::from_name);
+    let (of_project, own): (Vec<_>, Vec<_>) =
+        config.all("sandbox").partition(|entry| entry.origin.is_of_project());
+    let mut choice = own.into_iter().rev().find_map(named).unwrap_or_default();
+    for wanted in of_project.into_iter().filter_map(named) {
+        choice = match (choice, wanted) {
+            (Choice::AtLeast(one), Choice::AtLeast(two)) => Choice::AtLeast(one.max(two)),
+            (_, Choice::AtLeast(level)) => Choice::AtLeast(level),
+            (Choice::Off, Choice::Auto) => Choice::Auto,
+            (choice, _) => choice,
+        };
+    }
+    choice
 }
 
 fn set_field(provider: &mut RemoteProvider, field: &str, value: &Value) {

@@ -3,7 +3,6 @@
 //! Never takes anything out of the log, and never goes back in the conversation when the files refuse to.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use loci_protocol::{Event, Level};
 
@@ -88,17 +87,11 @@ impl Session {
 
     /// The files as they were before this turn, newest change first. What the user changed since stops it.
     async fn take_back_since(&mut self, turn: u32) -> Result<Vec<String>, UndoError> {
-        let (journal, newest) = (self.journal.clone(), self.turn_number);
-        let undone = tokio::task::spawn_blocking(move || {
-            let mut paths: Vec<PathBuf> = Vec::new();
-            for turn in (turn..=newest).rev() {
-                match journal.undo(Which::Turn(turn)) {
-                    Ok(undone) => paths.extend(undone.paths),
-                    Err(UndoError::Nothing) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(paths)
+        let journal = self.journal.clone();
+        let undone = tokio::task::spawn_blocking(move || match journal.undo(Which::Since(turn)) {
+            Ok(undone) => Ok(undone.paths),
+            Err(UndoError::Nothing) => Ok(Vec::new()),
+            Err(error) => Err(error),
         });
         let paths = match undone.await {
             Ok(undone) => undone?,

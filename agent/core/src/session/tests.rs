@@ -175,6 +175,7 @@ impl Stage {
             trusted: self.trusted,
             resume: self.resume.clone(),
             interactive: self.interactive,
+            helper: None,
         }
     }
 
@@ -316,18 +317,18 @@ async fn changes_are_reported_from_outcomes_and_can_be_undone() {
     assert_eq!(run.report().changed, ["a.txt", "b.txt"]);
     assert_eq!(std::fs::read_to_string(stage.root().join("a.txt")).unwrap(), "new");
     let project = Places::project_key(&stage.root());
-    let undo = |which: Which| {
+    let undo = |which: journal::Which| {
         let folder = stage.places().journal();
         let earlier =
             journal::earlier(&folder, &stage.root(), &project, None, &which, journal::Limits::default())?;
         earlier.undo(which)
     };
-    assert_eq!(undo(Which::Newest).unwrap().paths, [stage.root().join("b.txt")]);
+    assert_eq!(undo(journal::Which::Newest).unwrap().paths, [stage.root().join("b.txt")]);
     assert!(!stage.root().join("b.txt").exists());
-    undo(Which::Newest).unwrap();
+    undo(journal::Which::Newest).unwrap();
     assert_eq!(std::fs::read_to_string(stage.root().join("a.txt")).unwrap(), "alpha\nbeta\n");
-    assert!(matches!(undo(Which::Newest), Err(journal::UndoError::Nothing)));
-    undo(Which::Redo).unwrap();
+    assert!(matches!(undo(journal::Which::Newest), Err(journal::UndoError::Nothing)));
+    undo(journal::Which::Redo).unwrap();
     assert_eq!(std::fs::read_to_string(stage.root().join("a.txt")).unwrap(), "new");
 }
 
@@ -369,7 +370,7 @@ async fn without_a_user_an_ask_is_a_denial_with_a_hint() {
     ]);
     let run = stage.run(script, &["change it"]).await;
     // A rule that asks wants somebody there: no other rule and no mode takes their place.
-    assert!(run.notices().contains("(rule Edit)"), "{}", run.notices());
+    assert!(run.notices().contains("(rule Edit"), "{}", run.notices());
     assert!(run.notices().contains("it needs somebody to say yes"), "{}", run.notices());
     assert_eq!(run.report().changed.len(), 0);
     assert_eq!(std::fs::read_to_string(stage.root().join("a.txt")).unwrap(), "alpha\nbeta\n");

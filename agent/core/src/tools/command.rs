@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use loci_exec::sandbox::{Level, Overlay};
 use loci_exec::{Command, Ended, Output, Program};
 use loci_protocol::Location;
 use regex::Regex;
 
+use super::watch::Watch;
 use super::{Evidence, Outcome, ToolContext, fold, place};
 
 /// Bytes kept of the head and of the tail of an output.
@@ -24,7 +26,7 @@ const TAIL_LINES: usize = 120;
 /// Places an output may name.
 const MAX_PLACES: usize = 20;
 
-/// Run a command in the project's root.
+/// Run a command in the project's root, held in as the session is.
 ///
 /// # Errors
 /// A sentence for the model when nothing ran.
@@ -34,7 +36,9 @@ pub(crate) async fn execute(
     timeout: Duration,
     spool: Option<PathBuf>,
     env: &[(&str, &str)],
+    overlay: Option<Overlay>,
 ) -> Result<Output, String> {
+    let held = context.sandboxing.hold(&context.grants, overlay)?;
     let command = Command {
         program,
         cwd: context.workspace.root().to_path_buf(),
@@ -45,20 +49,49 @@ pub(crate) async fn execute(
         env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
         keep_env: Vec::new(),
         terminal: None,
-        sandbox: None,
+        sandbox: held.sandbox,
     };
-    loci_exec::run(command, context.cancel.clone()).await.map_err(|error| error.to_string())
+    let output = loci_exec::run(command, context.cancel.clone()).await.map_err(|error| error.to_string());
+    // The way out closes with the command.
+    drop(held.proxy);
+    output
 }
 
 /// Run a shell command and tell how it went.
 pub(crate) async fn run_shell(context: &ToolContext, command: &str, timeout: Duration) -> Outcome {
     let spool = context.spool_dir.join(format!("{}.log", uuid::Uuid::now_v7()));
     let program = Program::Shell(command.to_owned());
-    match execute(context, program, timeout, Some(spool.clone()), &[]).await {
-        Ok(output) => tell(context, command, &output, timeout, &spool),
-        Err(message) => Outcome::failed(message),
+    let watch = match Watch::begin(context).await {
+        Ok(watch) => watch,
+        Err(message) => return Outcome::failed(message),
+    };
+    let mut outcome =
+        match execute(context, program, timeout, Some(spool.clone()), &[], watch.overlay()).await {
+            Ok(output) => tell(context, command, &output, timeout, &spool),
+            Err(message) => Outcome::failed(message),
+        };
+    if !outcome.ok
+        && context.sandboxing.level() > Level::None
+        && WALLS.iter().any(|wall| outcome.text.contains(wall))
+    {
+        outcome.text.push_str(WALLED);
     }
+    watch.end(context, &mut outcome).await;
+    outcome
 }
+
+/// What programs say when they run into the sandbox.
+const WALLS: [&str; 6] = [
+    "Read-only file system",
+    "Permission denied",
+    "Operation not permitted",
+    "Could not resolve host",
+    "Network is unreachable",
+    "Temporary failure in name resolution",
+];
+/// What the model must know then: trying it another way leads nowhere.
+const WALLED: &str = "\n[Commands run in a sandbox: they write below the project only, not to .git/hooks, .git/config or .loci, \
+read no keys, and reach no network but hosts that a rule opens. If this needs more, tell the user.]";
 
 /// The output as text, without terminal escapes; what was not kept is said.
 pub(crate) fn text_of(output: &Output) -> String {

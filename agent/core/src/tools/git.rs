@@ -5,10 +5,12 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use loci_exec::sandbox::Overlay;
 use loci_exec::{Ended, Program};
 use loci_protocol::Location;
 use serde_json::{Value, json};
 
+use super::watch::Watch;
 use super::{Access, Evidence, Outcome, Tool, ToolContext, arguments, command, fold, place};
 
 /// Reading takes moments; a commit may run the user's hooks.
@@ -214,13 +216,14 @@ async fn git(
     options: &[&str],
     arguments: &[String],
     seconds: u64,
+    overlay: Option<Overlay>,
 ) -> Result<Ran, String> {
     let mut words: Vec<std::ffi::OsString> = vec!["git".into()];
     words.extend(options.iter().map(Into::into));
     words.extend(arguments.iter().map(Into::into));
     let timeout = Duration::from_secs(seconds);
     let env = [("GIT_TERMINAL_PROMPT", "0"), ("GIT_EDITOR", "true"), ("LC_ALL", "C.UTF-8")];
-    let output = command::execute(context, Program::Argv(words), timeout, None, &env)
+    let output = command::execute(context, Program::Argv(words), timeout, None, &env, overlay)
         .await
         .map_err(|message| format!("git cannot be run ({message}); is it installed?"))?;
     let text = command::text_of(&output);
@@ -265,13 +268,13 @@ async fn run(call: &Call, context: &ToolContext) -> Result<Outcome, String> {
         _ => &[],
     };
     arguments.splice(1..1, extra.iter().map(ToString::to_string));
-    let mut ran = git(context, SAFE, &arguments, READ_SECONDS).await?;
+    let mut ran = git(context, SAFE, &arguments, READ_SECONDS, None).await?;
     // A file shorter than the lines asked for is blamed whole.
     if let (Call::Blame { path, line: None }, false) = (call, ran.ok)
         && ran.text.contains("has only")
     {
         let whole = ["blame", "--date=short", "--", path].map(str::to_owned);
-        ran = git(context, SAFE, &whole, READ_SECONDS).await?;
+        ran = git(context, SAFE, &whole, READ_SECONDS, None).await?;
     }
     if !ran.ok {
         return Err(complaint(&ran.text));
@@ -432,11 +435,32 @@ fn blame(text: &str, path: &str) -> Outcome {
     told(brief, fold::head_and_tail(&lines.join("\n"), 100, 20), evidence)
 }
 
+/// Commit under the journal's watch: a hook may change files.
 async fn commit(context: &ToolContext, message: &str, path: Option<&str>) -> Result<Outcome, String> {
+    let watch = Watch::begin(context).await?;
+    let overlay = watch.overlay();
+    let mut outcome =
+        commit_over(context, message, path, overlay.as_ref()).await.unwrap_or_else(Outcome::failed);
+    watch.end(context, &mut outcome).await;
+    Ok(outcome)
+}
+
+async fn commit_over(
+    context: &ToolContext,
+    message: &str,
+    path: Option<&str>,
+    overlay: Option<&Overlay>,
+) -> Result<Outcome, String> {
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<String>>();
     let options = ["--no-pager", "-c", "core.quotePath=false", "-c", "color.ui=false"];
-    let staged =
-        git(context, SAFE, &words(&["diff", "--cached", "--quiet", "--no-ext-diff"]), READ_SECONDS).await?;
+    let staged = git(
+        context,
+        SAFE,
+        &words(&["diff", "--cached", "--quiet", "--no-ext-diff"]),
+        READ_SECONDS,
+        overlay.cloned(),
+    )
+    .await?;
     // Exit code 1 is `there are differences`; anything else went wrong and has said why.
     if !staged.ok && !staged.text.trim().is_empty() {
         return Err(complaint(&staged.text));
@@ -448,7 +472,7 @@ async fn commit(context: &ToolContext, message: &str, path: Option<&str>) -> Res
         None => None,
     };
     if let Some(add) = add {
-        let added = git(context, &options, &add, READ_SECONDS).await?;
+        let added = git(context, &options, &add, READ_SECONDS, overlay.cloned()).await?;
         if !added.ok {
             return Err(complaint(&added.text));
         }
@@ -457,7 +481,7 @@ async fn commit(context: &ToolContext, message: &str, path: Option<&str>) -> Res
     if let Some(path) = path {
         arguments.extend(words(&["--", path]));
     }
-    let committed = git(context, &options, &arguments, COMMIT_SECONDS).await?;
+    let committed = git(context, &options, &arguments, COMMIT_SECONDS, overlay.cloned()).await?;
     if !committed.ok {
         if committed.text.contains("nothing to commit") || committed.text.contains("nothing added to commit")
         {
@@ -465,7 +489,9 @@ async fn commit(context: &ToolContext, message: &str, path: Option<&str>) -> Res
         }
         return Err(complaint(&committed.text));
     }
-    let head = git(context, SAFE, &words(&["rev-parse", "--short=7", "HEAD"]), READ_SECONDS).await?;
+    let head =
+        git(context, SAFE, &words(&["rev-parse", "--short=7", "HEAD"]), READ_SECONDS, overlay.cloned())
+            .await?;
     let brief = format!("committed {}", head.text.trim());
     let text = format!("{brief}\n{}", fold::head_and_tail(&committed.text, 30, 5));
     let subject = message.lines().next().unwrap_or_default().to_owned();

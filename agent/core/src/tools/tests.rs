@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use serde_json::json;
 
 use super::*;
+use crate::config::{Places, Settings};
 
 /// A project in a temporary folder, with a journal that remembers what it kept.
 pub(super) struct Project {
@@ -64,6 +65,8 @@ impl Project {
         let index = loci_index::Index::open(&root, options).expect("the index opens");
         index.refresh(&mut |_| {}).expect("the index refreshes");
         let journal = Arc::new(Remembering::default());
+        let places = Places::below(folder.path());
+        let here = loci_policy::Context { root: root.clone(), ..loci_policy::Context::default() };
         let context = ToolContext {
             workspace: Workspace::new(root.canonicalize().expect("the root is there")),
             index,
@@ -73,6 +76,8 @@ impl Project {
             older: None,
             spool_dir: folder.path().join("spool"),
             todos: Arc::default(),
+            sandboxing: Arc::new(Sandboxing::open(None, &Settings::default(), &places, &here)),
+            grants: Grants::default(),
             tasks: Arc::default(),
             cancel: CancellationToken::new(),
         };

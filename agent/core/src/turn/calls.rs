@@ -17,6 +17,7 @@ use super::{Stop, Turn, arguments};
 use crate::context::Plan;
 use crate::context::handle::Handle;
 use crate::control::AskUser;
+use crate::sandboxing::Grants;
 use crate::session::Session;
 use crate::session::journal::CallJournal;
 use crate::session::log::{LoggedOutcome, Record};
@@ -34,6 +35,7 @@ struct Ready {
     input: Value,
     changes: bool,
     why: String,
+    grants: Grants,
 }
 
 /// A call that has ended, one way or the other.
@@ -109,12 +111,13 @@ impl Session {
             };
             return Err(Box::new(refused(call, Outcome::failed(message))));
         }
-        let context = self.tool_context(turn, None);
+        let context = self.tool_context(turn, None, Grants::default());
         let accesses = match tool.access(&input, &context) {
             Ok(accesses) => accesses,
             Err(message) => return Err(Box::new(refused(call, Outcome::failed(message)))),
         };
         let decision = self.permissions.decide(self.control.mode(), tool.name(), &input, &accesses);
+        let grants = Grants { network: decision.network.clone(), repository: decision.repository };
         let why = match decision.decision {
             Permission::Allow => reason(&decision),
             Permission::Deny => {
@@ -137,7 +140,7 @@ impl Session {
             }
         };
         let changes = tool.changes(&input);
-        Ok(Ready { call, tool, input, changes, why })
+        Ok(Ready { call, tool, input, changes, why, grants })
     }
 
     fn announce(&self, call: &ToolCall, input: &Value, summary: &str) {
@@ -150,7 +153,12 @@ impl Session {
     }
 
     /// What tools get. With a journal when the call may change files.
-    pub(crate) fn tool_context(&self, turn: &Turn, journal: Option<Arc<CallJournal>>) -> ToolContext {
+    pub(crate) fn tool_context(
+        &self,
+        turn: &Turn,
+        journal: Option<Arc<CallJournal>>,
+        grants: Grants,
+    ) -> ToolContext {
         let ask: Option<Arc<dyn Ask>> = if self.control.interactive {
             Some(Arc::new(AskUser { control: self.control.clone(), cancel: turn.cancel.clone() }))
         } else {
@@ -168,6 +176,8 @@ impl Session {
             older: self.older.clone(),
             spool_dir: self.spool_dir.clone(),
             todos: self.todos.clone(),
+            sandboxing: self.sandboxing.clone(),
+            grants,
             tasks: self.tasks.clone(),
             cancel: turn.cancel.clone(),
         }
@@ -197,7 +207,7 @@ impl Session {
             .drain(..)
             .map(|ready| {
                 let journal = ready.changes.then(|| self.journal.begin(turn.number, &ready.call.id));
-                let context = self.tool_context(turn, journal.clone());
+                let context = self.tool_context(turn, journal.clone(), ready.grants.clone());
                 run(ready, context, journal, turn.cancel.clone())
             })
             .collect();

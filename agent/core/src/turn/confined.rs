@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Turn;
 use crate::context::Conversation;
 use crate::files;
+use crate::sandboxing::Grants;
 use crate::session::Session;
 use crate::tools::place;
 
@@ -22,7 +23,7 @@ impl Session {
         if !self.confine_edits || !self.provider.info().local {
             return None;
         }
-        let context = self.tool_context(turn, None);
+        let context = self.tool_context(turn, None, Grants::default());
         let mut known: Vec<(String, String)> = Vec::new();
         for path in paths(self.context.conversation()) {
             let content = files::read(&place::locate(&context, &path)).ok();

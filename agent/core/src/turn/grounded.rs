@@ -7,6 +7,7 @@ use loci_protocol::Event;
 
 use super::Turn;
 use super::step::Answer;
+use crate::sandboxing::Grants;
 use crate::session::Session;
 use crate::tools::Outcome;
 use crate::{answer, ground};
@@ -27,7 +28,7 @@ impl Session {
                 .any(|(call, outcome)| call.name == name && outcome.brief.starts_with("failed:"))
         };
         let specs: Vec<ToolSpec> = self.specs.iter().filter(|spec| !failed(&spec.name)).cloned().collect();
-        let (prompt, context) = (turn.prompt.clone(), self.tool_context(turn, None));
+        let (prompt, context) = (turn.prompt.clone(), self.tool_context(turn, None, Grants::default()));
         let narrowed =
             tokio::task::spawn_blocking(move || ground::narrow(specs, &prompt, &earlier, &context));
         // Without grounding the model could produce arguments that do not exist: better no tools than these.

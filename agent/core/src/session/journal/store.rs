@@ -34,7 +34,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             file_bytes: 256 << 20,
-            total_bytes: 8 << 30,
+            total_bytes: 4 << 30,
             days: 0,
             // What a first scan reads within about ten seconds from a cold disk of 200 MB/s.
             scan_files: 100_000,
