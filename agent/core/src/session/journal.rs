@@ -374,6 +374,7 @@ fn settled(path: &Path) -> PathBuf {
 
 impl Preimages for CallJournal {
     fn keep(&self, path: &Path) -> io::Result<()> {
+        self.journal.tidy();
         let mut inner = self.journal.lock();
         let mut current = self.change.lock().unwrap_or_else(PoisonError::into_inner);
         let change = match *current {

@@ -266,3 +266,92 @@ fn random_edits_all_go_back() {
         assert_eq!(desk.tree(), before, "round {round}");
     }
 }
+
+#[test]
+fn the_oldest_gives_way_and_nothing_that_is_needed() {
+    let desk = Desk::quick();
+    // Content that cannot be compressed, a different one each time.
+    let content = |seed: u64| -> Vec<u8> {
+        let mut reader = blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof();
+        let mut bytes = vec![0; 10_000];
+        reader.fill(&mut bytes);
+        bytes
+    };
+    let store = desk.folder.path().join("journal");
+    let open = |session: &str, limits: Limits| {
+        Arc::new(Journal::open(&store, &desk.path(""), "p", session, limits).unwrap())
+    };
+    let session = |name: &str, from: u64, limits: Limits| {
+        let journal = open(name, limits);
+        fs::write(desk.path(name), content(from)).unwrap();
+        for round in 1..4 {
+            let call = journal.begin(1, "c");
+            call.keep(&desk.path(name)).unwrap();
+            fs::write(desk.path(name), content(from + round)).unwrap();
+            call.finish().unwrap();
+        }
+        journal
+    };
+    let small = Limits { total_bytes: 70_000, ..Limits::default() };
+    drop(session("old", 10, small));
+    let open_one = session("open", 20, small);
+    // Six contents are kept, 60,000 bytes; one more session would go over it, and another one is open.
+    let mut new = session("new", 30, small);
+    assert!(new.take_notices().iter().any(|notice| notice.contains("cannot be undone")), "it is full");
+    assert_eq!(new.prune().unwrap(), None, "another session is open, which may need any of it");
+    drop(open_one);
+    assert!(new.prune().unwrap().unwrap() >= 10_000);
+    drop(new);
+    new = session("newer", 40, small);
+    assert!(new.take_notices().is_empty());
+    drop(new);
+    // The oldest cannot go back any more, and says so; the newest can.
+    let old = open("old", small).undo(Which::Newest);
+    assert!(matches!(&old, Err(UndoError::NotKept { why, .. }) if why.contains("limit")), "{old:?}");
+    open("newer", small).undo(Which::Since(1)).unwrap();
+    assert_eq!(fs::read(desk.path("newer")).unwrap(), content(40));
+    // By age: nothing is old enough, then everything that no record of this session names.
+    let aged = |days| Limits { days, ..Limits::default() };
+    assert_eq!(open("other", aged(1)).prune().unwrap(), Some(0));
+    for blob in store_files(&store.join("changes/p")) {
+        let text = fs::read_to_string(&blob).unwrap().replace("\"at\":\"20", "\"at\":\"19");
+        fs::write(&blob, text).unwrap();
+    }
+    assert!(open("other", aged(1)).prune().unwrap().unwrap() > 0);
+    assert!(store_files(&store.join("blobs")).is_empty());
+}
+
+fn store_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            found.extend(store_files(&path));
+        } else if path.file_name().is_some_and(|name| name != "lock") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn damaged_and_hostile_contents_are_refused() {
+    let desk = Desk::quick();
+    fs::write(desk.path("a"), "compressible ".repeat(100)).unwrap();
+    let journal = desk.journal(Limits::default());
+    desk.change(&journal, 1, "a", write("new"));
+    let blobs = store_files(&desk.folder.path().join("journal/blobs"));
+    assert_eq!(blobs.len(), 1);
+    let good = fs::read(&blobs[0]).unwrap();
+    assert!(good.len() < 200, "{} bytes are not compressed", good.len());
+    let mut huge = good.clone();
+    huge[..4].copy_from_slice(&u32::MAX.to_le_bytes());
+    let mut flipped = good.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for bad in [&huge[..], &flipped, &good[..3], &good[..10], b""] {
+        fs::write(&blobs[0], bad).unwrap();
+        assert!(matches!(journal.undo(Which::Newest), Err(UndoError::Io { .. })));
+        assert_eq!(fs::read_to_string(desk.path("a")).unwrap(), "new");
+    }
+    fs::write(&blobs[0], good).unwrap();
+    journal.undo(Which::Newest).unwrap();
+}
