@@ -30,7 +30,7 @@ pub(crate) fn failure(read: &Rule, written: &crate::Rule, list: List) -> Option<
     let context =
         Context { root: project.clone(), cwd: project, home: "/home/user".into(), ..Context::default() };
     let world = World::new(&context, &Nothing);
-    let mut alone = RuleSet { deny: Vec::new(), ask: Vec::new(), allow: Vec::new() };
+    let mut alone = RuleSet::of(Vec::new(), Vec::new(), Vec::new());
     match list {
         List::Deny => alone.deny.push(read.clone()),
         List::Ask => alone.ask.push(read.clone()),

@@ -55,22 +55,13 @@ pub(crate) fn judge(
     if write { finding.changing() } else { finding }
 }
 
-/// The deny or ask rule that holds for the path. What must not be read must not be edited either: an edit shows it.
+/// The deny or ask rule that holds for the path.
 pub(crate) fn restricted(rules: &RuleSet, tool: &str, touch: Touch, place: &Place) -> Option<Finding> {
-    let found = rules.restrictions().filter_map(|(list, rule)| {
-        let about = rule.names(tool, list)
-            || (touch == Touch::Write && matches!(rule.spec, Spec::Path(_)) && rule.names("Read", list));
-        if !about {
-            return None;
-        }
-        match &rule.spec {
-            Spec::Path(pattern) if pattern.matches(list, place) => Some(by_list(list, rule)),
-            Spec::All => Some(by_list(list, rule)),
-            Spec::Broken(why) => {
-                Some(Finding::firm(format!("a rule cannot be read: {why}")).by(&rule.source))
-            }
-            _ => rule.fails.as_ref().map(|why| Finding::firm(why.clone()).by(&rule.source)),
-        }
+    let found = rules.about(tool, touch).filter_map(|(list, rule)| match &rule.spec {
+        Spec::Path(pattern) if pattern.matches(list, place) => Some(by_list(list, rule)),
+        Spec::All => Some(by_list(list, rule)),
+        Spec::Broken(why) => Some(Finding::firm(format!("a rule cannot be read: {why}")).by(&rule.source)),
+        _ => rule.fails.as_ref().map(|why| Finding::firm(why.clone()).by(&rule.source)),
     });
     // A rule that cannot be read must not hide one that denies.
     found.reduce(|first, second| if second.level > first.level { second } else { first })

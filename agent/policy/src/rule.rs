@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::finding::Source;
 use crate::glob::{TextPattern, path_matches, text_matches};
+use crate::path_check::Touch;
 use crate::place::{Place, World, fold};
 use crate::{FileSystem, Layer, RuleProblem, Rules, fold as spelling, own_tests, scopes};
 
@@ -18,6 +19,8 @@ pub(crate) struct RuleSet {
     pub(crate) deny: Vec<Rule>,
     pub(crate) ask: Vec<Rule>,
     pub(crate) allow: Vec<Rule>,
+    /// Restrictions that are about reading a path, and about editing one: by list and place.
+    about: [Vec<(List, usize)>; 2],
 }
 
 /// One rule.
@@ -75,7 +78,30 @@ impl RuleSet {
             deny: read(&rules.deny, List::Deny),
             ask: read(&rules.ask, List::Ask),
             allow: read(&rules.allow, List::Allow),
+            about: Default::default(),
         }
+    }
+
+    /// A set of these rules only.
+    pub(crate) fn of(deny: Vec<Rule>, ask: Vec<Rule>, allow: Vec<Rule>) -> Self {
+        Self { deny, ask, allow, about: Default::default() }
+    }
+
+    /// The restrictions that are about reading or editing a path.
+    pub(crate) fn about(&self, tool: &str, touch: Touch) -> impl Iterator<Item = (List, &Rule)> {
+        let kept = match (tool, touch) {
+            ("Read", Touch::Read) => Some(&self.about[0]),
+            ("Edit", Touch::Write) => Some(&self.about[1]),
+            _ => None,
+        };
+        let rule = |(list, at): &(List, usize)| match list {
+            List::Deny => self.deny.get(*at).map(|rule| (List::Deny, rule)),
+            _ => self.ask.get(*at).map(|rule| (List::Ask, rule)),
+        };
+        let others = kept.is_none().then(|| self.restrictions()).into_iter().flatten();
+        let tool = tool.to_owned();
+        let others = others.filter(move |(list, rule)| is_about(rule, *list, &tool, touch));
+        kept.into_iter().flatten().filter_map(rule).chain(others)
     }
 
     /// The same for one call.
@@ -101,6 +127,16 @@ impl RuleSet {
                 }
             }
         }
+        let kept = |tool: &str, touch: Touch| -> Vec<(List, usize)> {
+            let lists = [(List::Deny, &self.deny), (List::Ask, &self.ask)];
+            let all = lists
+                .iter()
+                .flat_map(|(list, rules)| rules.iter().enumerate().map(move |(at, rule)| (*list, at, rule)));
+            all.filter(|(list, _, rule)| is_about(rule, *list, tool, touch))
+                .map(|(list, at, _)| (list, at))
+                .collect()
+        };
+        self.about = [kept("Read", Touch::Read), kept("Edit", Touch::Write)];
     }
 
     /// Deny and ask rules with the word for what they do.
@@ -136,6 +172,12 @@ impl RuleSet {
         }
         problems
     }
+}
+
+/// What must not be read must not be edited either: an edit shows it.
+fn is_about(rule: &Rule, list: List, tool: &str, touch: Touch) -> bool {
+    rule.names(tool, list)
+        || (touch == Touch::Write && matches!(rule.spec, Spec::Path(_)) && rule.names("Read", list))
 }
 
 impl Rule {
@@ -366,6 +408,16 @@ enum Anchor {
     Anywhere,
 }
 
+/// What decides most names without a look at the whole pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quick {
+    /// A bare name: some part is it.
+    Name,
+    /// The first part is a literal.
+    First,
+    Nothing,
+}
+
 /// A pattern for paths, with gitignore's meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PathPattern {
@@ -375,6 +427,7 @@ pub(crate) struct PathPattern {
     /// The same as text without a slash at the end, for comparing.
     starts: Vec<String>,
     components: Vec<String>,
+    quick: Quick,
     /// The spellings that count as one, for patterns that restrict.
     system: FileSystem,
 }
@@ -406,6 +459,7 @@ impl PathPattern {
             anchor,
             bases: Vec::new(),
             starts: Vec::new(),
+            quick: Quick::Nothing,
             components: components.collect(),
             system: FileSystem::default(),
         })
@@ -444,13 +498,26 @@ impl PathPattern {
                 *component = spelling::text(component, self.system);
             }
         }
+        let literal = |part: &str| !part.contains(['*', '?', '[', '\\']);
+        self.quick = match self.components.as_slice() {
+            [any, name] if any == "**" && literal(name) => Quick::Name,
+            [first, ..] if literal(first) => Quick::First,
+            _ => Quick::Nothing,
+        };
         let text = |base: &PathBuf| base.to_string_lossy().trim_end_matches('/').to_owned();
         self.starts = self.bases.iter().map(text).collect();
     }
 
     /// Whether a name of a place matches.
     pub(crate) fn matches_name(&self, name: &Path) -> bool {
-        let text = name.to_string_lossy();
+        let lossy;
+        let text = match name.to_str() {
+            Some(text) => text,
+            None => {
+                lossy = name.to_string_lossy();
+                &lossy
+            }
+        };
         let text = text.trim_end_matches('/');
         self.starts.iter().any(|start| match text.strip_prefix(start.as_str()) {
             Some("") => self.matches_rest(""),
@@ -462,10 +529,9 @@ impl PathPattern {
     /// Whether the part of a name below the start matches. Long commands have thousands of names, and most patterns
     /// begin or end with a literal that none of them has.
     fn matches_rest(&self, rest: &str) -> bool {
-        let literal = |part: &str| !part.contains(['*', '?', '[', '\\']);
-        match self.components.as_slice() {
-            [any, name] if any == "**" && literal(name) => return rest.split('/').any(|part| part == name),
-            [first, ..] if literal(first) && rest.split('/').next() != Some(first) => return false,
+        match (self.quick, self.components.as_slice()) {
+            (Quick::Name, [_, name]) => return rest.split('/').any(|part| part == name),
+            (Quick::First, [first, ..]) if rest.split('/').next() != Some(first) => return false,
             _ => {}
         }
         let components: Vec<&str> = self.components.iter().map(String::as_str).collect();

@@ -24,7 +24,11 @@ const EDGES: &[(&str, &str, &[&str])] = &[
         &["loci-protocol", "loci-policy", "loci-exec", "loci-index", "loci-inference"],
     ),
     ("agent/cli", "loci", &["loci-core", "loci-tui", "loci-protocol", "loci-index", "loci-inference"]),
-    ("benches", "loci-benches", &["loci-core", "loci-protocol", "loci-index", "loci-inference"]),
+    (
+        "benches",
+        "loci-benches",
+        &["loci-core", "loci-policy", "loci-protocol", "loci-index", "loci-inference"],
+    ),
 ];
 
 /// A file longer than this wants another room.

@@ -110,7 +110,7 @@ fn about(world: &World, rules: &RuleSet, here: &Here, simple: &Simple) -> Vec<Ma
     };
     let (reads, writes) = (places(Touch::Read), places(Touch::Write));
     let permits = |rule: &crate::rule::Rule| {
-        let alone = RuleSet { deny: Vec::new(), ask: Vec::new(), allow: vec![rule.clone()] };
+        let alone = RuleSet::of(Vec::new(), Vec::new(), vec![rule.clone()]);
         let (mut verdicts, mut shown) = (Verdicts::new(), Vec::new());
         let judge = Judge::new(world, &alone, Mode::Default, &mut verdicts, &mut shown);
         let mut words = simple.words.as_slice();
