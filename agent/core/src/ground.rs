@@ -187,8 +187,9 @@ impl Ground<'_> {
             "run" | "bash" => self.intent.runs,
             "undo" => self.intent.undoes,
             "grep" => !asks_for_meaning(self.words),
-            // A question is not a quotation of the user's words; and no grounded model knows what left its window.
-            "ask_user" | "recall" => false,
+            // A question is not a quotation of the user's words; no grounded model knows what left its window, or starts
+            // anything that outlasts its turn.
+            "ask_user" | "recall" | "jobs" => false,
             _ => true,
         }
     }
@@ -239,6 +240,7 @@ impl Ground<'_> {
             }
             ("todo", "action") => Allowed::Anything,
             ("bash", "command") => self.command(),
+            ("bash", "run_in_background" | "tty") => Allowed::Nothing,
             ("run", "task") => self.task(),
             ("run", "filter") => Allowed::texts(self.symbols.code_like()),
             ("git", "action") => self.git_action(),

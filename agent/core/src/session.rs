@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use loci_exec::background::{Background, OnEnd};
 use loci_index::Embed;
 use loci_inference::provider::{Provider, Sampling, ToolSpec};
 use loci_policy::Context;
@@ -173,6 +174,7 @@ pub struct Session {
     pub(crate) control: Arc<Control>,
     pub(crate) spool_dir: PathBuf,
     pub(crate) todos: Arc<Mutex<Vec<Todo>>>,
+    pub(crate) background: Arc<Background>,
     pub(crate) tasks: Arc<Vec<ProjectTask>>,
     /// The project's other sessions, for `recall`.
     pub(crate) older: Option<Arc<dyn OlderSessions>>,
@@ -356,6 +358,12 @@ impl Session {
                 Some("shorten AGENTS.md, or open a larger window (context_length, --context)".into()),
             ));
         }
+        let lost = restored.background.lost.iter().map(|(id, line)| crate::tools::jobs::lost(id, line));
+        let notes: Vec<String> = lost.collect();
+        notices.extend(notes.iter().map(|note| (Level::Info, note.clone(), None)));
+        let announcer = control.clone();
+        let announce: OnEnd =
+            Arc::new(move |job| announcer.notice(Level::Info, crate::tools::jobs::told(job), None));
         let older = Arc::new(Older::new(&places, &root, &id, &settings.embeddings));
         let session = Self {
             head: head.text,
@@ -381,7 +389,7 @@ impl Session {
             meter,
             summed: 0,
             turn_number: restored.turns,
-            notes: Vec::new(),
+            notes,
             named: restored.named,
             call_ids: restored.call_ids,
             log,
@@ -397,6 +405,7 @@ impl Session {
             sandboxing,
             control,
             todos: Arc::new(Mutex::new(restored.todos)),
+            background: Arc::new(Background::after(restored.background.highest, announce)),
             older: Some(older),
             tasks: Arc::new(tasks),
             last_outcomes: restored.last_outcomes,
@@ -491,6 +500,10 @@ impl Session {
                 }
                 Some(_) => {}
             }
+        }
+        let ended: Vec<String> = self.background.close().await.into_iter().map(|job| job.id).collect();
+        if !ended.is_empty() {
+            control.notice(Level::Info, format!("ended in the background: {}", ended.join(", ")), None);
         }
         if let Err(error) = self.log.commit() {
             control.notice(Level::Error, format!("the session could not be written: {error}"), None);

@@ -4,7 +4,7 @@
 
 mod arguments;
 mod ask_user;
-mod bash;
+pub(crate) mod bash;
 mod callers;
 mod change;
 mod command;
@@ -17,6 +17,7 @@ mod git;
 mod glob;
 mod grep;
 mod insert;
+pub(crate) mod jobs;
 mod outline;
 pub(crate) mod place;
 mod read;
@@ -33,6 +34,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use loci_exec::background::Background;
 use loci_inference::provider::ToolSpec;
 use loci_protocol::Location;
 use serde_json::Value;
@@ -67,6 +69,8 @@ pub struct ToolContext {
     pub sandboxing: Arc<Sandboxing>,
     /// What the decision on this call opens for its commands.
     pub grants: Grants,
+    /// The commands that run beside the conversation.
+    pub background: Arc<Background>,
     /// The project's own commands, detected or configured.
     pub tasks: Arc<Vec<ProjectTask>>,
     /// Cancelled when the turn is.
@@ -303,6 +307,7 @@ pub fn all() -> Vec<Arc<dyn Tool>> {
         Arc::new(grep::Grep),
         Arc::new(run::Run),
         Arc::new(bash::Bash),
+        Arc::new(jobs::Jobs),
         Arc::new(git::Git),
         Arc::new(todo::Todo),
         Arc::new(recall::Recall),

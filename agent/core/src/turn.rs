@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::session::Session;
 use crate::session::log::{LogError, Record};
-use crate::tools::Outcome;
+use crate::tools::{Outcome, jobs};
 use breaker::CallBreaker;
 use step::{Answer, StepError};
 
@@ -120,7 +120,8 @@ impl Session {
     }
 
     async fn steps(&mut self, turn: &mut Turn) -> Result<(), Stop> {
-        let notes = std::mem::take(&mut self.notes);
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.extend(self.background.take_finished().iter().map(jobs::told));
         let grounded = self.provider.info().capabilities.grounded;
         let text = if notes.is_empty() || grounded {
             turn.prompt.clone()

@@ -19,9 +19,18 @@ pub const MOST_RUNNING: usize = 16;
 const MOST_ENDED: usize = 32;
 
 /// The commands in the background of one session. Dropping it kills them all.
-#[derive(Debug)]
 pub struct Background {
     jobs: Mutex<Jobs>,
+    on_end: OnEnd,
+}
+
+/// What is done when a command ends that nobody killed.
+pub type OnEnd = Arc<dyn Fn(&Listed) + Send + Sync>;
+
+impl std::fmt::Debug for Background {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Background").field("jobs", &self.jobs).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -35,12 +44,7 @@ struct Jobs {
 
 #[derive(Debug)]
 struct Job {
-    id: String,
-    title: String,
-    spool: Option<PathBuf>,
-    capture: Arc<Mutex<Capture>>,
-    begun: Instant,
-    end: Arc<Mutex<Option<End>>>,
+    known: Known,
     /// Asks it to end.
     stop: CancellationToken,
     /// Cancelled once nothing of it runs.
@@ -50,6 +54,17 @@ struct Job {
     read: u64,
     /// Whether its end was told.
     told: bool,
+}
+
+/// What the registry and the task that waits for the end both know.
+#[derive(Debug, Clone)]
+struct Known {
+    id: String,
+    title: String,
+    spool: Option<PathBuf>,
+    capture: Arc<Mutex<Capture>>,
+    begun: Instant,
+    end: Arc<Mutex<Option<End>>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -133,16 +148,17 @@ fn known_words(known: &[String]) -> String {
 
 impl Default for Background {
     fn default() -> Self {
-        Self::after(0)
+        Self::after(0, Arc::new(|_| {}))
     }
 }
 
 impl Background {
     /// A registry in which the first command gets the number after `number`: a session that is resumed does not use an
-    /// id again that the conversation knows for another command.
+    /// id again that the conversation knows for another command. `on_end` is called once for each that ends by itself.
     #[must_use]
-    pub fn after(number: u32) -> Self {
-        Self { jobs: Mutex::new(Jobs { jobs: Vec::new(), next: number.saturating_add(1), closed: false }) }
+    pub fn after(number: u32, on_end: OnEnd) -> Self {
+        let jobs = Jobs { jobs: Vec::new(), next: number.saturating_add(1), closed: false };
+        Self { jobs: Mutex::new(jobs), on_end }
     }
 
     fn jobs(&self) -> MutexGuard<'_, Jobs> {
@@ -171,34 +187,30 @@ impl Background {
         let mut running = Running::start(command)?;
         let id = format!("b{}", jobs.next);
         jobs.next = jobs.next.saturating_add(1);
-        let begun = Instant::now();
         let (stop, gone) = (CancellationToken::new(), CancellationToken::new());
-        let end = Arc::new(Mutex::new(None));
-        let capture = running.capture();
+        let known = Known {
+            id: id.clone(),
+            title: title.into(),
+            spool: command.spool.clone(),
+            capture: running.capture(),
+            begun: Instant::now(),
+            end: Arc::default(),
+        };
         let task = tokio::spawn({
-            let (stop, gone, end) = (stop.clone(), gone.clone(), Arc::clone(&end));
+            let (stop, gone, known) = (stop.clone(), gone.clone(), known.clone());
+            let on_end = Arc::clone(&self.on_end);
             async move {
                 // Also when the task is dropped: whoever waits for the end then does not wait for ever.
                 let _gone = gone.drop_guard();
                 let how = running.wait(&stop).await;
                 drop((running, keep));
-                *end.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Some(End { how, after: begun.elapsed() });
+                known.set_end(how);
+                if how != Ended::Cancelled {
+                    on_end(&known.listed());
+                }
             }
         });
-        jobs.jobs.push(Job {
-            id: id.clone(),
-            title: title.into(),
-            spool: command.spool.clone(),
-            capture,
-            begun,
-            end,
-            stop,
-            gone,
-            task,
-            read: 0,
-            told: false,
-        });
+        jobs.jobs.push(Job { known, stop, gone, task, read: 0, told: false });
         jobs.forget_oldest();
         Ok(id)
     }
@@ -228,7 +240,7 @@ impl Background {
             Part::Unread => job.read,
             Part::Since(bytes) => bytes,
         };
-        let capture = capture::lock(&job.capture);
+        let capture = capture::lock(&job.known.capture);
         let (head, omitted, tail) = capture.since(from);
         let next = capture.total;
         drop(capture);
@@ -238,6 +250,16 @@ impl Background {
         }
         job.told |= listed.ended.is_some();
         Ok(Piece { head, omitted, tail, next, job: listed })
+    }
+
+    /// Wait until nothing of a command runs any more.
+    ///
+    /// # Errors
+    /// When there is no such command.
+    pub async fn wait(&self, id: &str) -> Result<(), BackgroundError> {
+        let gone = self.jobs().find(id)?.gone.clone();
+        gone.cancelled().await;
+        Ok(())
     }
 
     /// End a command with everything that it started, and wait until it is gone. Does nothing to one that has ended.
@@ -303,11 +325,11 @@ impl Drop for Background {
 
 impl Jobs {
     fn find(&mut self, id: &str) -> Result<&mut Job, BackgroundError> {
-        match self.jobs.iter().position(|job| job.id == id.trim()) {
+        match self.jobs.iter().position(|job| job.known.id == id.trim()) {
             Some(at) => Ok(&mut self.jobs[at]),
             None => Err(BackgroundError::Unknown {
                 id: id.trim().to_owned(),
-                known: self.jobs.iter().map(|job| job.id.clone()).collect(),
+                known: self.jobs.iter().map(|job| job.known.id.clone()).collect(),
             }),
         }
     }
@@ -324,6 +346,21 @@ impl Jobs {
 }
 
 impl Job {
+    fn end(&self) -> Option<End> {
+        self.known.end()
+    }
+
+    fn listed(&self) -> Listed {
+        self.known.listed()
+    }
+}
+
+impl Known {
+    fn set_end(&self, how: Ended) {
+        let end = End { how, after: self.begun.elapsed() };
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner) = Some(end);
+    }
+
     fn end(&self) -> Option<End> {
         *self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,6 +8,7 @@ use loci_inference::provider::{Message, ToolSpec};
 use serde_json::Value;
 
 use super::budget::{Budget, Meter};
+use crate::tools::bash::BACKGROUND;
 
 /// What every model is told; below 350 tokens by any tokenizer.
 const SYSTEM: &str = "\
@@ -101,7 +102,12 @@ pub fn fit(parts: &Parts<'_>, budget: Budget, meter: &Meter) -> Head {
     let only = |names: &[&str], short: bool| -> Vec<ToolSpec> {
         let chosen =
             parts.tools.iter().filter(|tool| names.is_empty() || names.contains(&tool.name.as_str()));
-        chosen.map(|tool| if short { shortened(tool) } else { tool.clone() }).collect()
+        let mut tools: Vec<ToolSpec> =
+            chosen.map(|tool| if short { shortened(tool) } else { tool.clone() }).collect();
+        if !tools.iter().any(|tool| tool.name == "jobs") {
+            tools.iter_mut().for_each(without_background);
+        }
+        tools
     };
     let ways = [(&[][..], false), (&CORE[..], false), (&CORE[..], true)];
     let mut tools = only(&FEW, true);
@@ -159,6 +165,17 @@ fn shortened(tool: &ToolSpec) -> ToolSpec {
     tool
 }
 
+/// A tool without the offer to start what nothing that is shown could read or end: the first sentences, where others
+/// speak of that, and the arguments but those.
+fn without_background(tool: &mut ToolSpec) {
+    let properties = tool.parameters.get_mut("properties").and_then(Value::as_object_mut);
+    if properties.is_some_and(|properties| properties.shift_remove(BACKGROUND).is_some())
+        && let Some(at) = tool.description.find(&format!(" `{BACKGROUND}`"))
+    {
+        tool.description.truncate(at);
+    }
+}
+
 /// The text of the system message.
 #[must_use]
 pub fn text(root: &Path, map: Option<&str>, instructions: Option<&str>) -> String {
@@ -210,6 +227,11 @@ mod tests {
             tools = head.tools.len();
         }
         assert_eq!(tools, parts.tools.len());
+        let shown = |head: &Head| {
+            let bash = head.tools.iter().find(|tool| tool.name == "bash").expect("always shown");
+            format!("{} {}", bash.description, bash.parameters).contains("background")
+        };
+        assert!(shown(&fitted(131_072)));
         let small = fit(&Parts { instructions: None, ..parts }, Budget::new(8_192, None), &meter);
         assert!(
             small.tokens <= 1_500 && small.tools.len() == CORE.len(),
@@ -217,6 +239,7 @@ mod tests {
             small.tokens,
             small.tools.len()
         );
+        assert!(!shown(&small), "offered only where it can be read and ended");
         assert!(CORE.iter().all(|name| small.tools.iter().any(|tool| tool.name == *name)));
     }
 }

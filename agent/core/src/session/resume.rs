@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use super::log::{self, LogError, Record};
 use super::{Resume, SessionError};
 use crate::context::Context;
+use crate::tools::jobs::{self, LeftOver};
 use crate::tools::{Outcome, Todo};
 use crate::turn::calls::file_of;
 use crate::turn::citations::Named;
@@ -182,6 +183,7 @@ pub(crate) struct Restored {
     pub(crate) named: Named,
     pub(crate) call_ids: HashSet<String>,
     pub(crate) todos: Vec<Todo>,
+    pub(crate) background: LeftOver,
     /// Results of the newest turn that had any.
     pub(crate) last_outcomes: Vec<Outcome>,
 }
@@ -195,6 +197,7 @@ impl Restored {
             named: Named::default(),
             call_ids: HashSet::new(),
             todos: Vec::new(),
+            background: LeftOver::default(),
             last_outcomes: Vec::new(),
         }
     }
@@ -252,6 +255,7 @@ pub(crate) fn restore(records: &[Record], context: Context) -> Restored {
         }
     }
     restored.context.end();
+    restored.background = jobs::left_over(records);
     restored
 }
 

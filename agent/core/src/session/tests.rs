@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
+mod background;
 mod rewind;
 mod window;
 

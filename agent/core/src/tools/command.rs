@@ -8,12 +8,12 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use loci_exec::sandbox::{Level, Overlay};
-use loci_exec::{Command, Ended, Output, Program};
+use loci_exec::{Command, Ended, Output, Program, Size};
 use loci_protocol::Location;
 use regex::Regex;
 
 use super::watch::Watch;
-use super::{Evidence, Outcome, ToolContext, fold, place};
+use super::{Evidence, Outcome, ToolContext, fold, jobs, place};
 
 /// Bytes kept of the head and of the tail of an output.
 const KEEP_BYTES: usize = 24 * 1024;
@@ -26,6 +26,15 @@ const TAIL_LINES: usize = 120;
 /// Places an output may name.
 const MAX_PLACES: usize = 20;
 
+/// What a command has around it that others do not.
+#[derive(Debug, Default)]
+pub(crate) struct Surroundings {
+    /// Where its changes go.
+    pub(crate) overlay: Option<Overlay>,
+    /// A terminal of this size.
+    pub(crate) terminal: Option<Size>,
+}
+
 /// Run a command in the project's root, held in as the session is.
 ///
 /// # Errors
@@ -36,9 +45,9 @@ pub(crate) async fn execute(
     timeout: Duration,
     spool: Option<PathBuf>,
     env: &[(&str, &str)],
-    overlay: Option<Overlay>,
+    surroundings: Surroundings,
 ) -> Result<Output, String> {
-    let held = context.sandboxing.hold(&context.grants, overlay)?;
+    let held = context.sandboxing.hold(&context.grants, surroundings.overlay)?;
     let command = Command {
         program,
         cwd: context.workspace.root().to_path_buf(),
@@ -48,7 +57,7 @@ pub(crate) async fn execute(
         spool_bytes: SPOOL_BYTES,
         env: env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
         keep_env: Vec::new(),
-        terminal: None,
+        terminal: surroundings.terminal,
         sandbox: held.sandbox,
     };
     let output = loci_exec::run(command, context.cancel.clone()).await.map_err(|error| error.to_string());
@@ -57,19 +66,29 @@ pub(crate) async fn execute(
     output
 }
 
+/// A new file for a whole output.
+fn new_spool(context: &ToolContext) -> PathBuf {
+    context.spool_dir.join(format!("{}.log", uuid::Uuid::now_v7()))
+}
+
 /// Run a shell command and tell how it went.
-pub(crate) async fn run_shell(context: &ToolContext, command: &str, timeout: Duration) -> Outcome {
-    let spool = context.spool_dir.join(format!("{}.log", uuid::Uuid::now_v7()));
+pub(crate) async fn run_shell(
+    context: &ToolContext,
+    command: &str,
+    timeout: Duration,
+    terminal: Option<Size>,
+) -> Outcome {
+    let spool = new_spool(context);
     let program = Program::Shell(command.to_owned());
     let watch = match Watch::begin(context).await {
         Ok(watch) => watch,
         Err(message) => return Outcome::failed(message),
     };
-    let mut outcome =
-        match execute(context, program, timeout, Some(spool.clone()), &[], watch.overlay()).await {
-            Ok(output) => tell(context, command, &output, timeout, &spool),
-            Err(message) => Outcome::failed(message),
-        };
+    let surroundings = Surroundings { overlay: watch.overlay(), terminal };
+    let mut outcome = match execute(context, program, timeout, Some(spool.clone()), &[], surroundings).await {
+        Ok(output) => tell(context, command, &output, timeout, &spool),
+        Err(message) => Outcome::failed(message),
+    };
     if !outcome.ok
         && context.sandboxing.level() > Level::None
         && WALLS.iter().any(|wall| outcome.text.contains(wall))
@@ -92,6 +111,40 @@ const WALLS: [&str; 6] = [
 /// What the model must know then: trying it another way leads nowhere.
 const WALLED: &str = "\n[Commands run in a sandbox: they write below the project only, not to .git/hooks, .git/config or .loci, \
 read no keys, and reach no network but hosts that a rule opens. If this needs more, tell the user.]";
+/// Start a shell command beside the conversation; without a `timeout` it runs until it is ended.
+pub(crate) fn start_shell(
+    context: &ToolContext,
+    line: &str,
+    timeout: Option<Duration>,
+    terminal: Option<Size>,
+) -> Outcome {
+    // Its changes go to the project as they come, since it has no end to wait for.
+    let held = match context.sandboxing.hold(&context.grants, None) {
+        Ok(held) => held,
+        Err(message) => return Outcome::failed(message),
+    };
+    let command = Command {
+        program: Program::Shell(line.to_owned()),
+        cwd: context.workspace.root().to_path_buf(),
+        timeout: timeout.unwrap_or(Duration::MAX),
+        keep_bytes: KEEP_BYTES,
+        spool: Some(new_spool(context)),
+        spool_bytes: SPOOL_BYTES,
+        env: Vec::new(),
+        keep_env: Vec::new(),
+        terminal,
+        sandbox: held.sandbox,
+    };
+    match context.background.start(&command, line, Box::new(held.proxy)) {
+        Ok(id) => jobs::started(&id, line),
+        Err(error) => Outcome::failed(error.to_string()),
+    }
+}
+
+/// What the model sees of an output.
+pub(crate) fn folded(text: &str) -> String {
+    fold::head_and_tail(text, HEAD_LINES, TAIL_LINES)
+}
 
 /// The output as text, without terminal escapes; what was not kept is said.
 pub(crate) fn text_of(output: &Output) -> String {
@@ -130,7 +183,7 @@ fn tell(
         }
     };
     let lines = text.lines().count();
-    let folded = fold::head_and_tail(&text, HEAD_LINES, TAIL_LINES);
+    let folded = folded(&text);
     let partly = output.omitted > 0 || lines > HEAD_LINES + TAIL_LINES + 1;
     let mut told = if folded.is_empty() { "(no output)\n".to_owned() } else { format!("{folded}\n") };
     if partly {

@@ -10,6 +10,7 @@ use loci_exec::{Ended, Program};
 use loci_protocol::Location;
 use serde_json::{Value, json};
 
+use super::command::Surroundings;
 use super::watch::Watch;
 use super::{Access, Evidence, Outcome, Tool, ToolContext, arguments, command, fold, place};
 
@@ -223,9 +224,16 @@ async fn git(
     words.extend(arguments.iter().map(Into::into));
     let timeout = Duration::from_secs(seconds);
     let env = [("GIT_TERMINAL_PROMPT", "0"), ("GIT_EDITOR", "true"), ("LC_ALL", "C.UTF-8")];
-    let output = command::execute(context, Program::Argv(words), timeout, None, &env, overlay)
-        .await
-        .map_err(|message| format!("git cannot be run ({message}); is it installed?"))?;
+    let output = command::execute(
+        context,
+        Program::Argv(words),
+        timeout,
+        None,
+        &env,
+        Surroundings { overlay, terminal: None },
+    )
+    .await
+    .map_err(|message| format!("git cannot be run ({message}); is it installed?"))?;
     let text = command::text_of(&output);
     match output.ended {
         Ended::Code(code) => Ok(Ran { ok: code == 0, text }),

@@ -54,7 +54,7 @@ impl Tool for Run {
     fn run<'a>(&'a self, input: Value, context: &'a ToolContext) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             match line(&input, context) {
-                Ok(line) => command::run_shell(context, &line, Duration::from_secs(SECONDS)).await,
+                Ok(line) => command::run_shell(context, &line, Duration::from_secs(SECONDS), None).await,
                 Err(message) => Outcome::failed(message),
             }
         })

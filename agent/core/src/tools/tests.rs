@@ -78,6 +78,7 @@ impl Project {
             todos: Arc::default(),
             sandboxing: Arc::new(Sandboxing::open(None, &Settings::default(), &places, &here)),
             grants: Grants::default(),
+            background: Arc::default(),
             tasks: Arc::default(),
             cancel: CancellationToken::new(),
         };
@@ -161,7 +162,7 @@ fn schemas_are_flat_and_names_unique() {
             }
         }
     }
-    assert_eq!(names.len(), 19);
+    assert_eq!(names.len(), 20);
 }
 
 #[test]

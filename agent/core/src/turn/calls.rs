@@ -21,7 +21,7 @@ use crate::sandboxing::Grants;
 use crate::session::Session;
 use crate::session::journal::CallJournal;
 use crate::session::log::{LoggedOutcome, Record};
-use crate::tools::{Ask, Outcome, Tool, ToolContext};
+use crate::tools::{Ask, Outcome, Tool, ToolContext, jobs};
 
 /// A cancelled tool has so long to end by itself; its processes are killed by `exec` much earlier.
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
@@ -178,6 +178,7 @@ impl Session {
             todos: self.todos.clone(),
             sandboxing: self.sandboxing.clone(),
             grants,
+            background: self.background.clone(),
             tasks: self.tasks.clone(),
             cancel: turn.cancel.clone(),
         }
@@ -287,6 +288,11 @@ impl Session {
                 "{}: unchanged since {handle} above{rest}. Where {handle} is gone, recall shows it.",
                 outcome.brief
             );
+        }
+        if matches!(ended.call.name.as_str(), "bash" | "run" | "jobs") {
+            for job in self.background.take_finished() {
+                outcome.text.push_str(&format!("\n[{}]", jobs::told(&job)));
+            }
         }
         if verdict == Verdict::Banned {
             outcome.text.push_str("\n[The same call has now given the same result three times. It will not be run again in this turn.]");

@@ -114,7 +114,7 @@ async fn killing_one_spares_the_others() {
 #[tokio::test]
 async fn closing_ends_all_and_starts_none() {
     let folder = tempfile::tempdir().unwrap();
-    let background = Background::after(6);
+    let background = Background::after(6, Arc::new(|_| panic!("killed, not ended by itself")));
     let kept = Arc::new(());
     let line = "trap '' TERM; echo $$ >>pids; while :; do sleep 9; done";
     for number in 7..10 {
@@ -189,6 +189,22 @@ async fn those_that_ended_long_ago_are_forgotten() {
     assert!(known.len() < 40, "{}", known.len());
     assert_eq!(known.last().map(|job| job.id.as_str()), Some("b40"));
     assert!(background.output("b1", Part::Unread).is_err());
+}
+
+#[tokio::test]
+async fn its_end_is_announced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (sender, mut announced) = tokio::sync::mpsc::unbounded_channel();
+    let background = Background::after(0, Arc::new(move |job| sender.send(job.clone()).unwrap()));
+    let id = start(&background, folder.path(), "echo so; exit 4");
+    let job = tokio::time::timeout(LONG, announced.recv()).await.expect("it ends").unwrap();
+    assert_eq!((job.id.as_str(), job.ended, job.bytes), ("b1", Some(Ended::Code(4)), 3));
+    background.wait(&id).await.unwrap();
+    assert_eq!(background.take_finished().len(), 1, "whoever is shown it is not the one who is told");
+    let id = start(&background, folder.path(), "sleep 1000");
+    background.kill(&id).await.unwrap();
+    assert!(background.wait("b9").await.is_err());
+    assert!(announced.try_recv().is_err(), "one that was killed is no news");
 }
 
 #[tokio::test]

@@ -32,6 +32,91 @@ fn commands() {
 }
 
 #[test]
+fn a_command_may_have_a_terminal() {
+    let project = Project::new(&[]);
+    let command = "test -t 0 && test -t 1 && echo terminal || echo none";
+    project.brief("bash", json!({ "command": command }), "exit 0: none");
+    project.brief("bash", json!({ "command": command, "tty": true }), "exit 0: terminal");
+    project.brief("bash", json!({ "command": "cat; echo over", "tty": true }), "exit 0: over");
+}
+
+#[test]
+fn commands_in_the_background() {
+    let project = Project::new(&[]);
+    project.brief("jobs", json!({ "action": "list" }), "nothing runs in the background");
+    project.brief("jobs", json!({ "action": "output" }), "failed: `id` is missing");
+    project.brief(
+        "jobs",
+        json!({ "action": "look" }),
+        "failed: `action` must be list, output or kill, not look",
+    );
+    for action in ["output", "kill"] {
+        let none = "failed: there is no background command b1; there are none";
+        project.brief("jobs", json!({ "action": action, "id": "b1" }), none);
+    }
+    // They live on the runtime of the session, so one serves for all calls here.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let call = |name: &str, input: serde_json::Value| {
+        let tool = super::all().into_iter().find(|tool| tool.name() == name).expect("exists");
+        runtime.block_on(tool.run(input, &project.context))
+    };
+    let line = "echo up; while [ ! -e go ]; do sleep 0.01; done; seq 1 5000; exit 3";
+    let outcome = call("bash", json!({ "command": line, "run_in_background": true }));
+    assert_eq!(outcome.brief, "started in the background as b1");
+    assert!(outcome.text.contains("Undo does not cover"), "{}", outcome.text);
+    let running = call("jobs", json!({ "action": "list" }));
+    assert_eq!(running.brief, "1 of 1 command running");
+    assert!(
+        running.text.contains("b1 runs since ") && running.text.contains("$ echo up; "),
+        "{}",
+        running.text
+    );
+    super::put(&project.path("go"), b"");
+    let ended = call("jobs", json!({ "action": "output", "id": "b1", "timeout": 60 }));
+    assert!(ended.brief.starts_with("b1 has ended: exit code 3 after "), "{}", ended.brief);
+    assert!(ended.brief.ends_with(": 5000") && ended.text.starts_with("up\n"), "{}", ended.text);
+    assert!(ended.text.contains("left out") && ended.text.contains("whole output: "), "{}", ended.text);
+    assert_eq!(std::fs::read_to_string(ended.whole.expect("kept")).expect("readable").lines().count(), 5001);
+    let again = call("jobs", json!({ "action": "output", "id": "b1" }));
+    assert!(again.text.starts_with("(no new output)\nb1 has ended: exit code 3"), "{}", again.text);
+
+    let line =
+        json!({ "command": "tty -s && echo tty; sleep 1000", "run_in_background": "true", "tty": true });
+    assert_eq!(call("bash", line).brief, "started in the background as b2");
+    let killed = call("jobs", json!({ "action": "kill", "id": "b2" }));
+    assert!(killed.text.contains("b2 has ended: killed after "), "{}", killed.text);
+    let over = call("bash", json!({ "command": "sleep 1000", "run_in_background": true, "timeout": 1 }));
+    assert_eq!(over.brief, "started in the background as b3");
+    let over = call("jobs", json!({ "action": "output", "id": "b3", "timeout": 60 }));
+    assert!(over.text.contains("b3 has ended: timed out after "), "{}", over.text);
+    assert_eq!(call("jobs", json!({ "action": "list" })).brief, "0 of 3 commands running");
+}
+
+#[test]
+fn rules_see_whether_a_command_stays() {
+    let project = Project::new(&[]);
+    let tool = super::all().into_iter().find(|tool| tool.name() == "bash").expect("exists");
+    let check = |input: serde_json::Value, expect: serde_json::Value| {
+        let accesses = tool.access(&input, &project.context).expect("is usable");
+        assert_eq!((accesses.len(), &accesses[0].input), (1, &expect), "{input}");
+    };
+    check(json!({ "command": "x" }), json!({ "command": "x" }));
+    check(
+        json!({ "command": "x", "run_in_background": true }),
+        json!({ "command": "x", "run_in_background": true }),
+    );
+    check(
+        json!({ "command": "x", "run_in_background": "TRUE" }),
+        json!({ "command": "x", "run_in_background": true }),
+    );
+    check(
+        json!({ "command": "x", "run_in_background": false }),
+        json!({ "command": "x", "run_in_background": false }),
+    );
+}
+
+#[test]
 fn tasks() {
     let mut project = Project::new(&[]);
     project.brief(
