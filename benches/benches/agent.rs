@@ -30,6 +30,7 @@ async fn open(root: &std::path::Path, folder: &std::path::Path) -> SessionHandle
         tools: loci_core::tools::all(),
         settings: Settings { permission_mode: PermissionMode::Default, ..Settings::default() },
         places: Places::below(folder),
+        environment: loci_core::config::Environment::default(),
         trusted: false,
         resume: None,
         interactive: false,

@@ -66,6 +66,7 @@ struct Inner {
     markers: HashSet<u32>,
     grammar: OnceLock<Result<GrammarCompiler, String>>,
     info: ProviderInfo,
+    source: Option<ModelSource>,
     reasoning: bool,
     /// Whether the engine keeps states beyond this process.
     keeps: bool,
@@ -75,8 +76,8 @@ struct Inner {
 impl LocalProvider {
     /// Validate a model's file and get ready to run it. Weights are read by the first request.
     pub fn open(source: ModelSource, options: LocalOptions) -> Result<Self, ProviderError> {
-        let engine = Engine::open(source, options.engine.clone())?;
-        Self::over(engine, options)
+        let engine = Engine::open(source.clone(), options.engine.clone())?;
+        Self::build(engine, options, Some(source))
     }
 
     /// As [`LocalProvider::open`], for a file.
@@ -86,6 +87,14 @@ impl LocalProvider {
 
     /// A provider over an engine that is open already.
     pub fn over(engine: Engine, options: LocalOptions) -> Result<Self, ProviderError> {
+        Self::build(engine, options, None)
+    }
+
+    fn build(
+        engine: Engine,
+        options: LocalOptions,
+        source: Option<ModelSource>,
+    ) -> Result<Self, ProviderError> {
         let model = Arc::clone(engine.model());
         let tokenizer = Arc::clone(engine.tokenizer());
         let template = template(&model, &tokenizer, &options)?;
@@ -114,6 +123,7 @@ impl LocalProvider {
             markers,
             grammar: OnceLock::new(),
             info,
+            source,
             reasoning: options.reasoning,
             keeps: options.engine.snapshots.is_some(),
             spoken: Mutex::default(),
@@ -175,6 +185,10 @@ impl Provider for LocalProvider {
     fn count_tokens(&self, request: &Request) -> Option<usize> {
         let prompt = self.inner.prompt(request).ok()?;
         self.inner.encode(&prompt).ok().map(|tokens| tokens.len())
+    }
+
+    fn weights(&self) -> Option<ModelSource> {
+        self.inner.source.clone()
     }
 
     fn count_text(&self, text: &str) -> Option<usize> {

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::ModelSource;
+
 /// Everything a model needs for one step.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
@@ -303,6 +305,11 @@ pub trait Provider: Send + Sync {
 
     /// Exact tokens of the rendered prompt, where the tokenizer is at hand.
     fn count_tokens(&self, request: &Request) -> Option<usize>;
+
+    /// The file that the weights are in, where they are on this machine.
+    fn weights(&self) -> Option<ModelSource> {
+        None
+    }
 
     /// Tokens of a text on its own, where the tokenizer is at hand. What a template adds around it is not counted.
     fn count_text(&self, _text: &str) -> Option<usize> {

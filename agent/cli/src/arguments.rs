@@ -2,6 +2,7 @@
 //! Uses clap.
 //! Never does anything; `main` matches on what is parsed here.
 
+mod audit;
 mod code;
 mod context;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use audit::{AuditAction, AuditArguments, AuditFormat};
 pub(crate) use code::{
     CalleesArguments, CallersArguments, ImpactArguments, IndexArguments, MapArguments, OutlineArguments,
     RefsArguments, SearchArguments, TestsForArguments, WhereArguments,
@@ -161,6 +163,8 @@ pub(crate) enum Command {
     Redo(RedoArguments),
     /// List the sessions of this project
     Sessions(SessionsArguments),
+    /// Check what was written down of decisions and effects, and print it
+    Audit(AuditArguments),
     /// Show what was in a session's window, and why
     Context(ContextArguments),
     /// Find what was said in the sessions of this project

@@ -3,6 +3,7 @@
 //! Never formats an error: they go up to `errors`.
 
 pub(crate) mod ask;
+pub(crate) mod audit;
 pub(crate) mod bench;
 pub(crate) mod callees;
 pub(crate) mod callers;

@@ -64,6 +64,7 @@ impl Conversation {
             tools: loci_core::tools::all(),
             settings,
             places: project.places.clone(),
+            environment: project.environment.clone(),
             trusted,
             resume,
             interactive: audience == Audience::Person,

@@ -59,6 +59,7 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> anyhow::Result<O
         Some(Command::Undo(arguments)) => commands::undo::run(&project, &arguments),
         Some(Command::Redo(arguments)) => commands::undo::redo(&project, &arguments),
         Some(Command::Sessions(arguments)) => commands::sessions::run(&project, &arguments),
+        Some(Command::Audit(arguments)) => commands::audit::run(&project, &arguments),
         Some(Command::Context(arguments)) => commands::context::run(&project, &cli.shared, &arguments),
         Some(Command::Recall(arguments)) => commands::recall::run(&project, &arguments),
         Some(Command::Config(arguments)) => commands::config::run(&project, &arguments),

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod archive;
 pub mod atomic;
+pub mod audit;
 pub mod config;
 pub mod context;
 mod control;

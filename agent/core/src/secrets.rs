@@ -1,10 +1,11 @@
 //! Owns what counts as a secret in a text, and the words that stand in its place: [`Redactor`].
 //! Uses `tokens` for what has a form of its own, `blocks` for keys of many lines, `placed` and `named` for what a place or a name
-//! gives away, `exact` for the values of variables.
+//! gives away, `exact` for the values of variables; `guard` stands before models that run elsewhere.
 //! Never changes a file: what it makes is for exports and for models that run elsewhere.
 
 mod blocks;
 mod exact;
+pub mod guard;
 mod named;
 mod placed;
 mod shape;

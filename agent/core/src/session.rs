@@ -24,19 +24,21 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::archive::Older;
-use crate::config::{Places, SavedRules, Settings};
+use crate::config::{Environment, Places, SavedRules, Settings};
 use crate::context::{Budget, Context as Window, Meter, head, maps};
 use crate::control::Control;
 use crate::instructions;
 use crate::meaning::Filler;
 use crate::permission::Permissions;
 use crate::sandboxing::Sandboxing;
+use crate::secrets::Redactor;
+use crate::secrets::guard::Guarded;
 use crate::tools::{OlderSessions, Outcome, ProjectTask, Todo, Tool};
 use crate::turn::Stop;
 use crate::turn::citations::Named;
 use crate::workspace::Workspace;
 use journal::Journal;
-use log::{FORMAT, Log, LogError, Record};
+use log::{FORMAT, Log, LogError, Record, UsedModel};
 
 /// What a session needs to open.
 #[derive(Clone)]
@@ -51,6 +53,8 @@ pub struct SessionOptions {
     pub settings: Settings,
     /// Where sessions, journal and index are kept.
     pub places: Places,
+    /// The variables, some of whose values a model elsewhere must not read.
+    pub environment: Environment,
     /// Whether the user trusts the folder: its instructions are read only then.
     pub trusted: bool,
     /// An earlier session to go on with.
@@ -171,6 +175,18 @@ pub struct Session {
     filler: Option<Filler>,
     pub(crate) permissions: Permissions,
     pub(crate) sandboxing: Arc<Sandboxing>,
+    /// What takes secrets out of requests, where the model runs elsewhere.
+    pub(crate) redactor: Option<Arc<Redactor>>,
+    /// Whether the user was told of secrets that were taken out.
+    pub(crate) told_of_secrets: bool,
+    /// Where hashes of model files are kept.
+    pub(crate) hashes: PathBuf,
+    /// The model's file, while it is hashed.
+    pub(crate) hashing: Option<std::thread::JoinHandle<std::io::Result<String>>>,
+    /// The model as the log has it.
+    pub(crate) noted_model: Option<UsedModel>,
+    /// Nothing runs whose record is not durable.
+    pub(crate) audit_required: bool,
     pub(crate) control: Arc<Control>,
     pub(crate) spool_dir: PathBuf,
     pub(crate) todos: Arc<Mutex<Vec<Todo>>>,
@@ -232,12 +248,28 @@ impl Session {
         options: SessionOptions,
         control: Arc<Control>,
     ) -> Result<(Self, bool, Vec<Remark>), SessionError> {
-        let SessionOptions { cwd, provider, tools, settings, places, trusted, resume, helper, .. } = options;
+        let SessionOptions {
+            cwd,
+            provider,
+            tools,
+            settings,
+            places,
+            trusted,
+            resume,
+            helper,
+            environment,
+            ..
+        } = options;
         let root = cwd.canonicalize().ok().filter(|root| root.is_dir());
         let root = root.ok_or(SessionError::NotADirectory { path: cwd })?;
         let mut notices = Vec::new();
         let folder = places.sessions(&root);
         let info = provider.info().clone();
+        let redactor = (!info.local && settings.redact).then(|| Arc::new(Redactor::new(&environment)));
+        let provider: Arc<dyn Provider> = match &redactor {
+            Some(redactor) => Arc::new(Guarded::new(provider, redactor.clone())),
+            None => provider,
+        };
 
         let embed = crate::meaning::light(&settings.embeddings);
         let empty = || Window::new(info.capabilities.grounded, Some(root.clone()), embed.clone());
@@ -398,6 +430,12 @@ impl Session {
             refreshing: None,
             filler,
             prompts: 0,
+            redactor,
+            told_of_secrets: false,
+            hashes: places.cache.join("hashes"),
+            hashing: None,
+            noted_model: None,
+            audit_required: settings.managed.audit_required,
             permissions: Permissions::new(settings.rules, context)
                 .under(settings.managed)
                 .saving_to(saved)
@@ -418,6 +456,11 @@ impl Session {
     pub(crate) fn note(&mut self, record: &Record) -> Result<(), LogError> {
         self.context.absorb(record);
         self.log.append(record)
+    }
+
+    /// What holds commands in, as the log says it.
+    pub(crate) fn sandbox_level(&self) -> &'static str {
+        self.sandboxing.level().name()
     }
 
     /// What requests begin with is logged when it is not what was logged last, so that any window can be told again.

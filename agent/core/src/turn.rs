@@ -8,8 +8,10 @@ pub(crate) mod breaker;
 pub(crate) mod calls;
 pub(crate) mod citations;
 mod confined;
+mod decided;
 mod grounded;
 pub(crate) mod step;
+mod withheld;
 
 use std::time::{Duration, Instant};
 
@@ -128,6 +130,7 @@ impl Session {
         } else {
             format!("[{}]\n\n{}", notes.join(" "), turn.prompt)
         };
+        self.note_model()?;
         self.note_head()?;
         self.note(&Record::Prompt { turn: turn.number, text })?;
         self.log.commit()?;

@@ -64,6 +64,12 @@ pub const KEYS: &[Key] = &[
     key("sandbox_network", Kind::List, None, "hosts that every command may reach: crates.io, *.crates.io"),
     key("sandbox_keep_env", Kind::List, None, "variables that commands keep although they look like secrets"),
     key("offline", Kind::Flag, Some("false"), "use no network at all"),
+    key(
+        "redact",
+        Kind::Flag,
+        Some("true"),
+        "secrets are taken out of what is sent to a model that runs elsewhere",
+    ),
     key("max_turns", Kind::Integer(1, 100_000), Some("50"), "steps of the model for one prompt"),
     key("max_tokens", Kind::Integer(1, MANY), None, "new tokens in one step"),
     key("context_length", Kind::Integer(64, MANY), None, "tokens of context, if less than the model holds"),
@@ -145,7 +151,7 @@ pub fn find(name: &str) -> Option<&'static Key> {
 pub fn restricts(name: &str, value: &Value) -> bool {
     match name {
         "deny" | "ask" => true,
-        "offline" => value.as_bool() == Some(true),
+        "offline" | "redact" => value.as_bool() == Some(true),
         "sandbox" => matches!(value.as_str(), Some("full" | "restricted")),
         _ => false,
     }

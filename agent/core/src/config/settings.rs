@@ -38,6 +38,8 @@ pub struct Settings {
     pub sandbox_keep_env: Vec<String>,
     /// Use no network.
     pub offline: bool,
+    /// Take secrets out of what is sent to a model that runs elsewhere.
+    pub redact: bool,
     /// Steps of the model for one prompt.
     pub max_turns: u32,
     /// New tokens in one step.
@@ -105,6 +107,7 @@ impl Default for Settings {
             sandbox_network: Vec::new(),
             sandbox_keep_env: Vec::new(),
             offline: false,
+            redact: true,
             max_turns: 50,
             max_tokens: None,
             context_length: None,
@@ -196,6 +199,16 @@ impl Settings {
                 .any(|entry| entry.value.as_bool() == Some(true) && entry.origin.is_of_project())
                 || managed.offline
                 || config.get("offline").and_then(|entry| entry.value.as_bool()).unwrap_or(false),
+            // A project can ask for it, and cannot switch it off.
+            redact: managed.redact
+                || config
+                    .all("redact")
+                    .any(|entry| entry.value.as_bool() == Some(true) && entry.origin.is_of_project())
+                || config
+                    .all("redact")
+                    .filter(|entry| !entry.origin.is_of_project())
+                    .last()
+                    .is_none_or(|entry| entry.value.as_bool() != Some(false)),
             max_turns: integer("max_turns")
                 .and_then(|number| u32::try_from(number).ok())
                 .unwrap_or(default.max_turns),

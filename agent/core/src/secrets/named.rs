@@ -14,7 +14,7 @@ use crate::tools::words_of;
 static CUES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let cues = [
         "(?i-u)passw|passphrase|passcode|pwd|secret|token|credential|key|cookie|session|_pass|-pass|pass[ \"':=]|pass_|auth",
-        r"contrase|dsn|_pw|\bpw\b|identified by|webhook|bearer|_pat\b|salt|pepper|\bsid\b|\bpin\b|requirepass|otp|seed",
+        r"contrase|dsn|psk|_pw|\bpw\b|identified by|webhook|bearer|_pat\b|salt|pepper|\bsid\b|\bpin\b|requirepass|otp|seed",
     ];
     Regex::new(&cues.join("|")).ok()
 });
@@ -28,13 +28,15 @@ enum Promise {
     Token,
     /// Something out of a generator, where the name has many other uses.
     Perhaps,
+    /// The same, where the name says nothing at all.
+    Bare,
 }
 
 impl Promise {
     fn kind(self) -> &'static str {
         match self {
             Self::Password => "password",
-            Self::Token | Self::Perhaps => "secret value",
+            Self::Token | Self::Perhaps | Self::Bare => "secret value",
         }
     }
 }
@@ -166,7 +168,7 @@ fn promise(name: &str, cue: &str) -> Option<Promise> {
     }
     match last {
         "password" | "passwd" | "passwort" | "passphrase" | "passcode" | "pwd" | "pass" | "pw"
-        | "userpass" | "dbpass" | "dbpassword" | "adminpassword" | "rootpassword" | "contrasena"
+        | "userpass" | "dbpass" | "dbpassword" | "adminpassword" | "rootpassword" | "contrasena" | "psk"
         | "sshpass" | "requirepass" | "masterpassword" | "userpassword" | "storepass" | "keypass"
         | "mypass" => Some(Promise::Password),
         "phrase" if before == "pass" => Some(Promise::Password),
@@ -183,6 +185,7 @@ fn promise(name: &str, cue: &str) -> Option<Promise> {
             | "read" | "server" | "integration" | "ingest" | "sas" | "root" | "user" | "webhook"
             | "security" | "decryption" | "verification" | "activation" | "product" | "machine" | "team"
             | "host" | "function" => Some(Promise::Token),
+            _ if words.len() == 1 => Some(Promise::Bare),
             _ if name.len() > 4
                 && name
                     .bytes()
@@ -238,11 +241,14 @@ fn link(text: &str, name: &Range<usize>, end: usize) -> Option<(Link, usize)> {
         }
         (b'=', b'>') | (b':', b'=') | (b'?', b'=') | (b'+', b'=') => Some((Link::Assigned, blanks(at + 2))),
         (b':', b':') => None,
-        (b'=', _) => Some((Link::Assigned, blanks(at + 1))),
-        (b':', _) => Some((Link::Assigned, annotated(text, blanks(at + 1)))),
+        (b'=', _) => Some((Link::Assigned, first_of(text, blanks(at + 1)))),
+        (b':', _) => Some((Link::Assigned, first_of(text, annotated(text, blanks(at + 1))))),
         (b'-', b'>') => None,
         (b'(', _) => Some((Link::Argument, blanks(at + 1))),
         (b')', b',') | (b')', b' ') if quoted => Some((Link::Argument, blanks(at + 2))),
+        (b',' | b'\n' | b'\r', _) if value_field(text, at).is_some() => {
+            Some((Link::Assigned, value_field(text, at)?))
+        }
         (b',', _) if quoted => {
             let mut after = blanks(at + 1);
             if peek(after) == b'\n' {
@@ -260,6 +266,22 @@ fn link(text: &str, name: &Range<usize>, end: usize) -> Option<(Link, usize)> {
         _ if at > closed && blank_links(text, name, end, at) => Some((Link::Blank, after_is(text, at))),
         _ => None,
     }
+}
+
+/// The first item of a list of texts: `["…"]`.
+fn first_of(text: &str, at: usize) -> usize {
+    let rest = &text[at..];
+    if rest.starts_with("[\"") || rest.starts_with("['") { at + 1 } else { at }
+}
+
+/// The value of an entry that has its name in a field of its own: `"key": "token", "value": "…"`, also in the next line.
+fn value_field(text: &str, at: usize) -> Option<usize> {
+    let rest = shape::clip(&text[at..], 80);
+    let field = rest.trim_start_matches(|letter: char| letter.is_whitespace() || letter == ',');
+    let field = field.trim_start_matches(['"', '\'']);
+    let after = field.strip_prefix("value")?.trim_start_matches(['"', '\'']).trim_start_matches(' ');
+    let after = after.strip_prefix([':', '='])?.trim_start_matches(' ');
+    Some(at + rest.len() - after.len())
 }
 
 /// `password is …`
@@ -298,7 +320,7 @@ fn blank_links(text: &str, name: &Range<usize>, end: usize, at: usize) -> bool {
     let lower = before.to_ascii_lowercase();
     let words: Vec<&str> = lower.split_whitespace().collect();
     let is = ["is ", "is: ", "was "].iter().any(|word| rest.starts_with(word));
-    let sql = written.to_ascii_lowercase().ends_with("by")
+    let sql = written.to_ascii_lowercase().ends_with("by") && rest.starts_with(['\'', '"'])
         || rest.starts_with('\'')
             && words.iter().any(|word| matches!(*word, "user" | "role" | "login" | "with"));
     let file = words.iter().any(|word| {
@@ -394,7 +416,12 @@ fn value(text: &str, at: usize, link: Link, before: &str, name: &str) -> Option<
                     ));
             let upper = name.bytes().any(|byte| byte.is_ascii_uppercase())
                 && !name.bytes().any(|byte| byte.is_ascii_lowercase());
-            let stops: &[char] = if query {
+            let stops: &[char] = if link == Link::Blank {
+                &[' ', '\t', '"', '\'', '`', ')', ']', '>']
+            } else if before.ends_with(';') {
+                // A connection string.
+                &[';', '"', '\'', '`', ' ']
+            } else if query {
                 &['&', '#', ' ', '"', '\'', '<', '>', ')', ']', '}', ',', ';', '`', '\\', '\t', '|']
             } else if setting || upper {
                 &[' ', '\t', '"', '\'', '`']
@@ -453,9 +480,19 @@ fn accept(text: &str, promise: Promise, link: Link, value: &Value, name: &str) -
     }
     match promise {
         Promise::Perhaps => random && (value.quoted || value.setting) && link != Link::Compared,
-        Promise::Token => {
+        // `key=` alone names anything: only what is neither a number, a word nor a hash counts.
+        Promise::Bare => {
             random
-                || (text.len() >= 12 && (value.quoted || value.setting) && text.len() <= 128 && mixed(text))
+                && text.len() >= 24
+                && link == Link::Assigned
+                && !text.bytes().all(|byte| byte.is_ascii_hexdigit())
+        }
+        Promise::Token => {
+            let whole = value.quoted || value.setting || link == Link::Blank;
+            random
+                || (whole
+                    && text.len() <= 128
+                    && (text.len() >= 12 && (mixed(text) || shape::is_noise(text)) || marked(text)))
         }
         Promise::Password => {
             random
@@ -463,6 +500,13 @@ fn accept(text: &str, promise: Promise, link: Link, value: &Value, name: &str) -
                     && shape::is_password(text, value.quoted || value.setting || link == Link::Blank)
         }
     }
+}
+
+/// Letters, digits and marks that no identifier has: what a person chose, under whatever name.
+fn marked(text: &str) -> bool {
+    let marks = text.bytes().filter(|byte| b"!#%&*?@^~+$".contains(byte)).count();
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    marks > 0 && (digits > 0 || marks > 1) && shape::is_password(text, true)
 }
 
 /// Small letters, capitals and digits, and not as in an identifier: a short token.

@@ -75,7 +75,21 @@ const PLACES: &[Place] = &[
     place("password of a command", "http ", Look::Password, USER_OPTION),
     place("password of a command", "mysql", Look::Password, PASSWORD_OPTION),
     place("password of a command", "mariadb", Look::Password, PASSWORD_OPTION),
-    place("password of a command", "sshpass", Look::Password, PASSWORD_OPTION),
+    place(
+        "password of a command",
+        "sshpass",
+        Look::Password,
+        r#"\s+-p\s?["']?(?P<s>[^\s"'$=-][^\s"'$]{5,})"#,
+    ),
+    place("password", "securestring", Look::Password, r#"[^\n"']*["'](?P<s>[^"'\s]{8,})["']"#),
+    place("password", "auth=(", Look::Password, r#"\s*["'][^"'\n]*["'],\s*["'](?P<s>[^"'\s]{8,})["']"#),
+    place("password", "pass:", Look::Password, r#"(?P<s>[^\s"'$]{8,})"#),
+    place(
+        "password",
+        "password for ",
+        Look::Password,
+        r#"[^\n.:=]{1,60}? (?:is|was|to):? ["'`]?(?P<s>[^\s"'`]*[^\s"'`.,;)])"#,
+    ),
     place("password of a command", "mongo", Look::Password, PASSWORD_OPTION),
     place(
         "password of a command",

@@ -264,6 +264,9 @@ pub(super) fn is_password(value: &str, quoted: bool) -> bool {
     if kinds >= 2 && (quoted || marks > 0 || digits >= 2) && !is_code(value) {
         return true;
     }
+    if is_noise(value) && !is_code(value) {
+        return true;
+    }
     // Words in a row make a password as well.
     let words: Vec<&str> = value.split(['-', '_', '.', ' ']).collect();
     if words.len() >= 4
@@ -273,6 +276,20 @@ pub(super) fn is_password(value: &str, quoted: bool) -> bool {
     }
     // Small letters with digits or marks among them, such as `k7mq2vzx9d`.
     (digits >= 2 || marks >= 1) && small + capital >= 2 && !is_code(value) && !ends_in_number(value)
+}
+
+/// Letters, capitals and digits without the habits of words, in a text too short to be sure without a name beside it.
+pub(super) fn is_noise(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let rare = rare_pairs(bytes);
+    bytes.len() >= 10
+        && value.is_ascii()
+        && match changes(bytes) {
+            0.3.. => true,
+            0.2.. => rare.is_none_or(|rare| rare >= 0.2),
+            0.1.. => rare.is_some_and(|rare| rare >= 0.35),
+            _ => rare.is_some_and(|rare| rare >= 0.45),
+        }
 }
 
 /// A word and a number: `version2`, `test123`, `sha256`.
@@ -295,16 +312,21 @@ pub(super) fn is_code(value: &str) -> bool {
         return true;
     }
     if let Some(first) = bytes.first()
-        && matches!(first, b'$' | b'<' | b'{' | b'[' | b'(' | b'%' | b'&' | b'*' | b'@' | b'`' | b'|')
+        && matches!(
+            first,
+            b'$' | b'<' | b'{' | b'[' | b'(' | b'%' | b'&' | b'*' | b'@' | b'`' | b'|' | b'!' | b'+'
+        )
         && (bytes.len() == 1
             || bytes
                 .get(1)
-                .is_some_and(|second| second.is_ascii_alphabetic() || b"_({[<\"'%".contains(second)))
+                .is_some_and(|second| second.is_ascii_alphabetic() || b"_({[<\"'%!".contains(second)))
     {
         // `<token>`, `$TOKEN`, `%TOKEN%`, `@token`, `*token`
         let body = &value[1..];
-        let body = body.trim_end_matches(['>', '}', ']', ')', '%']);
-        if body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-. :/".contains(&byte)) {
+        let body = body.trim_end_matches(['>', '}', ']', ')', '%', '[', '*', '+']);
+        if body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-. :/".contains(&byte))
+            && !is_noise(body)
+        {
             return true;
         }
     }

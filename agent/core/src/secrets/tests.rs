@@ -96,3 +96,101 @@ fn every_expression_can_be_built() {
     assert_eq!(placed::problem(), None);
     assert_eq!(tokens::problem(), None);
 }
+
+mod benign;
+mod generate;
+mod second;
+
+use generate::{Dice, Planted};
+
+/// How many of the secrets are gone from their texts as a whole, and which are not.
+fn recall(planted: &[Planted]) -> (usize, Vec<String>) {
+    let redactor = redactor();
+    let mut missed = Vec::new();
+    for Planted { format, secret, text } in planted {
+        let shown = redactor.redact(text).text;
+        // Of a key of many lines no line may be left, of anything else no long part.
+        let parts: Vec<&str> = if secret.contains('\n') {
+            secret.lines().collect()
+        } else {
+            let part = secret.len().min(12);
+            (0..=secret.len() - part).map(|start| &secret[start..start + part]).collect()
+        };
+        if parts.iter().any(|part| shown.contains(part)) {
+            missed.push(format!("{format}: {}", shown.trim_end()));
+        }
+    }
+    (planted.len() - missed.len(), missed)
+}
+
+fn share(found: usize, of: usize) -> f64 {
+    100.0 * found as f64 / of as f64
+}
+
+/// Ten rounds of each generator: 690 and 970 secrets.
+fn planted(rounds: u64, round: fn(&mut Dice) -> Vec<Planted>) -> Vec<Planted> {
+    (1..=rounds).flat_map(|seed| round(&mut Dice::new(seed))).collect()
+}
+
+#[test]
+fn nearly_all_generated_secrets_are_found() {
+    for round in [generate::round, second::round] {
+        let planted = planted(10, round);
+        assert!(planted.len() >= 500);
+        let formats: std::collections::BTreeSet<&str> = planted.iter().map(|one| one.format).collect();
+        assert!(formats.len() >= 20);
+        let (found, missed) = recall(&planted);
+        assert!(share(found, planted.len()) >= 99.0, "{found} of {}\n{}", planted.len(), missed.join("\n"));
+    }
+}
+
+/// The figures of benches/RELIABILITY.md: `cargo test --release --workspace --lib -- --ignored secrets::tests::figures --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+#[expect(clippy::print_stdout, reason = "a measurement is read by people")]
+fn figures() {
+    for (name, round) in
+        [("first", generate::round as fn(&mut Dice) -> Vec<Planted>), ("second", second::round)]
+    {
+        let planted = planted(300, round);
+        let (found, missed) = recall(&planted);
+        println!("{name}: {found} of {} secrets found, {:.2} %", planted.len(), share(found, planted.len()));
+        missed.iter().take(40).for_each(|text| println!("  missed {text}"));
+    }
+    let lines = benign::lines();
+    let alarms = benign::alarms(&redactor(), &lines);
+    println!(
+        "{} alarms in {} benign lines, {:.3} %",
+        alarms.len(),
+        lines.len(),
+        share(alarms.len(), lines.len())
+    );
+    alarms.iter().take(40).for_each(|text| println!("  alarm {text}"));
+    let mut text = String::new();
+    for line in lines.iter().cycle() {
+        text.push_str(line);
+        text.push('\n');
+        if text.len() >= 1 << 20 {
+            break;
+        }
+    }
+    let redactor = redactor();
+    let _ = redactor.redact("warm");
+    let begun = std::time::Instant::now();
+    let found = redactor.redact(&text).found.len();
+    println!("1 MiB in {:.1} ms, {found} found", begun.elapsed().as_secs_f64() * 1e3);
+}
+
+#[test]
+fn benign_lines_are_left_alone() {
+    let lines = benign::lines();
+    assert!(lines.len() >= 10_000, "{}", lines.len());
+    let alarms = benign::alarms(&redactor(), &lines);
+    assert!(
+        share(alarms.len(), lines.len()) <= 0.1,
+        "{} of {}\n{}",
+        alarms.len(),
+        lines.len(),
+        alarms.join("\n")
+    );
+}

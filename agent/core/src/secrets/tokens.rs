@@ -294,7 +294,7 @@ fn accept(form: &Form, text: &str, mut range: std::ops::Range<usize>, end: usize
             return None;
         }
         "aws access key id" | "twilio key" | "easypost key"
-            if before.is_some_and(|byte| b"+/".contains(&byte)) =>
+            if before.is_some_and(|byte| b"+/".contains(&byte)) && !text[..range.start].ends_with("//") =>
         {
             return None;
         }

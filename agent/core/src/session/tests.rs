@@ -173,6 +173,7 @@ impl Stage {
             ],
             settings: self.settings.clone(),
             places: self.places(),
+            environment: Environment::default(),
             trusted: self.trusted,
             resume: self.resume.clone(),
             interactive: self.interactive,

@@ -17,7 +17,6 @@ const QUESTIONS: usize = 3;
 
 /// A call that the user let run.
 #[derive(Debug)]
-#[expect(dead_code, reason = "the record of decisions takes the answer and the decision")]
 pub(super) struct Approved {
     /// `once`, `session` or `rule`.
     pub(super) answer: &'static str,

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use loci_inference::provider::ToolCall;
-use loci_policy::Verdict as Permission;
+use loci_policy::{Decision, Verdict as Permission};
 use loci_protocol::{Event, Level, ToolReport};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::approval::reason;
 use super::breaker::Verdict;
+use super::decided::Answer;
 use super::{Stop, Turn, arguments};
 use crate::context::Plan;
 use crate::context::handle::Handle;
@@ -20,7 +21,7 @@ use crate::control::AskUser;
 use crate::sandboxing::Grants;
 use crate::session::Session;
 use crate::session::journal::CallJournal;
-use crate::session::log::{LoggedOutcome, Record};
+use crate::session::log::{LoggedDecision, LoggedOutcome, Record};
 use crate::tools::{Ask, Outcome, Tool, ToolContext, jobs};
 
 /// A cancelled tool has so long to end by itself; its processes are killed by `exec` much earlier.
@@ -36,6 +37,7 @@ struct Ready {
     changes: bool,
     why: String,
     grants: Grants,
+    decided: Box<LoggedDecision>,
 }
 
 /// A call that has ended, one way or the other.
@@ -46,6 +48,8 @@ struct Ended {
     ran: bool,
     duration: Duration,
     journal: Option<Arc<CallJournal>>,
+    /// For a call that was decided and did not run.
+    decided: Option<Box<LoggedDecision>>,
 }
 
 impl Session {
@@ -98,6 +102,14 @@ impl Session {
                 return Err(Box::new(refused(call, Outcome::failed(message))));
             }
         };
+        let context = self.tool_context(turn, None, Grants::default());
+        let input = match self.put_back(&call, input, &context) {
+            Ok(input) => input,
+            Err(message) => {
+                self.announce(&call, &given, tool.name());
+                return Err(Box::new(refused(call, Outcome::failed(message))));
+            }
+        };
         self.announce(&call, &input, &tool.summary(&input));
         if turn.breaker.refuses(tool.name(), &input) {
             let message = "refused: this call was made again and again with the same result. Use that result, do something else, or answer.";
@@ -111,36 +123,52 @@ impl Session {
             };
             return Err(Box::new(refused(call, Outcome::failed(message))));
         }
-        let context = self.tool_context(turn, None, Grants::default());
         let accesses = match tool.access(&input, &context) {
             Ok(accesses) => accesses,
             Err(message) => return Err(Box::new(refused(call, Outcome::failed(message)))),
         };
         let decision = self.permissions.decide(self.control.mode(), tool.name(), &input, &accesses);
-        let grants = Grants { network: decision.network.clone(), repository: decision.repository };
-        let why = match decision.decision {
-            Permission::Allow => reason(&decision),
+        let mut grants = Grants { network: decision.network.clone(), repository: decision.repository };
+        let (why, decided) = match decision.decision {
+            Permission::Allow => {
+                let decided = self.decided(&call.id, tool.name(), &decision, Answer::NotAsked);
+                (reason(&decision), decided)
+            }
             Permission::Deny => {
+                let decided = self.decided(&call.id, tool.name(), &decision, Answer::NotAsked);
                 let said = format!("denied by the permission rules: {}", reason(&decision));
-                return Err(Box::new(refused(call, denied(said, NOT_AGAIN))));
+                return Err(Box::new(refused(call, denied(said, NOT_AGAIN)).after(decided)));
             }
             Permission::Ask if !self.control.interactive => {
+                let decided = self.decided(&call.id, tool.name(), &decision, Answer::Nobody);
                 self.explain_denial(tool.name(), &accesses, &decision);
                 let why = reason(&decision);
                 let reason =
                     format!("denied: it needs the user's approval ({why}), and nobody is there to give it");
                 let outcome = denied(reason, "Do not try it another way; say what you would have done.");
-                return Err(Box::new(refused(call, outcome)));
+                return Err(Box::new(refused(call, outcome).after(decided)));
             }
             Permission::Ask => {
+                let asked = decision.clone();
                 match self.ask_approval(turn, &call.id, tool.as_ref(), &input, &context, decision).await {
-                    Ok(approved) => approved.why,
-                    Err(outcome) => return Err(Box::new(refused(call, *outcome))),
+                    Ok(approved) => {
+                        let answer = Answer::Given(approved.answer);
+                        // The newest look at it says what it opens.
+                        let Decision { network, repository, .. } = approved.decision;
+                        grants = Grants { network: network.clone(), repository };
+                        let asked = Decision { network, repository, ..asked };
+                        (approved.why, self.decided(&call.id, tool.name(), &asked, answer))
+                    }
+                    Err(outcome) => {
+                        let answer = if outcome.denied { Answer::Given("no") } else { Answer::Cancelled };
+                        let decided = self.decided(&call.id, tool.name(), &asked, answer);
+                        return Err(Box::new(refused(call, *outcome).after(decided)));
+                    }
                 }
             }
         };
         let changes = tool.changes(&input);
-        Ok(Ready { call, tool, input, changes, why, grants })
+        Ok(Ready { call, tool, input, changes, why, grants, decided: Box::new(decided) })
     }
 
     fn announce(&self, call: &ToolCall, input: &Value, summary: &str) {
@@ -192,6 +220,7 @@ impl Session {
         let mut changing = false;
         for ready in batch.iter() {
             changing |= ready.changes;
+            self.note(&Record::Decision(ready.decided.clone()))?;
             self.note(&Record::Intent {
                 call_id: ready.call.id.clone(),
                 tool: ready.call.name.clone(),
@@ -199,7 +228,7 @@ impl Session {
                 why: ready.why.clone(),
             })?;
         }
-        if changing {
+        if changing || self.audit_required {
             // Looking something up again after a power cut harms nobody, so only changes pay for syncs of their own;
             // a killed process loses neither, since lines are written at once.
             self.log.commit()?;
@@ -263,6 +292,9 @@ impl Session {
 
     /// Record a call that did not run.
     fn record(&mut self, turn: &mut Turn, mut ended: Ended) -> Result<(), Stop> {
+        if let Some(decided) = ended.decided.take() {
+            self.note(&Record::Decision(decided))?;
+        }
         self.worded(turn, &mut ended);
         self.log_outcome(&ended)?;
         self.tell(turn, ended);
@@ -374,9 +406,17 @@ pub(super) fn denied(reason: String, advice: &str) -> Outcome {
     }
 }
 
+impl Ended {
+    /// It was decided before it ended.
+    fn after(mut self, decided: LoggedDecision) -> Self {
+        self.decided = Some(Box::new(decided));
+        self
+    }
+}
+
 fn refused(call: ToolCall, outcome: Outcome) -> Ended {
     let input = Value::Object(call.arguments.clone());
-    Ended { call, input, outcome, ran: false, duration: Duration::ZERO, journal: None }
+    Ended { call, input, outcome, ran: false, duration: Duration::ZERO, journal: None, decided: None }
 }
 
 /// Run one call on a task of its own: a panic or a tool that blocks its thread must not take the loop with it.
@@ -413,5 +453,5 @@ async fn run(
             Outcome::failed("the tool was cancelled and did not end in time; what it did is unknown")
         }
     };
-    Ended { call, input, outcome, ran: true, duration: started.elapsed(), journal }
+    Ended { call, input, outcome, ran: true, duration: started.elapsed(), journal, decided: None }
 }

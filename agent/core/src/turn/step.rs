@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use loci_inference::provider::{Compose, FinishReason, ProviderError, Request, StreamEvent, ToolCall};
-use loci_protocol::Event;
+use loci_protocol::{Event, Level};
 
 use super::breaker::TextBreaker;
 use super::{Stop, Turn, overflow};
 use crate::context::{Budget, Frame};
+use crate::secrets::guard;
 use crate::session::Session;
 use crate::session::log::Record;
 
@@ -106,6 +107,7 @@ impl Session {
         // Whatever way this ends, the request ends with it.
         let _guard = cancel.clone().drop_guard();
         let mut stream = self.provider.stream(request, cancel);
+        self.tell_of_secrets();
         let (mut text, mut reasoning) = (String::new(), String::new());
         let mut calls: Vec<ToolCall> = Vec::new();
         let (mut answer_breaker, mut reasoning_breaker) = (TextBreaker::default(), TextBreaker::default());
@@ -171,6 +173,16 @@ impl Session {
         }
         self.make_ids_unique(turn, &mut calls);
         Ok(Answer { text, reasoning: (!reasoning.is_empty()).then_some(reasoning), calls, reason })
+    }
+
+    /// Once in a session: that something was taken out of what goes to a model elsewhere.
+    fn tell_of_secrets(&mut self) {
+        let Some(redactor) = self.redactor.as_ref().filter(|_| !self.told_of_secrets) else { return };
+        if let Some(told) = guard::told(&redactor.seen()) {
+            self.told_of_secrets = true;
+            let hint = "the model sees [redacted: …] in their place; `redact = false` lets them through";
+            self.control.notice(Level::Info, told, Some(hint.into()));
+        }
     }
 
     fn progress(&self, task: &str, done: u64, total: u64, unit: &str) {

@@ -135,7 +135,7 @@ pub struct LoggedDecision {
     pub tool: String,
     /// `allow`, `ask` or `deny`: what the rules say.
     pub verdict: String,
-    /// For `ask`, what the user said: `once`, `session`, `rule`, `no`, or `nobody` when nobody was there.
+    /// For `ask`, what the user said: `once`, `session`, `rule`, `no`, `nobody` when nobody was there, or `cancelled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
     /// The rule that decided, if one did.
