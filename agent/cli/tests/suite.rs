@@ -7,6 +7,7 @@
 )]
 
 mod suite {
+    mod audit;
     mod builtin;
     mod code;
     mod command_line;

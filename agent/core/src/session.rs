@@ -32,7 +32,7 @@ use crate::meaning::Filler;
 use crate::permission::Permissions;
 use crate::sandboxing::Sandboxing;
 use crate::secrets::Redactor;
-use crate::secrets::guard::Guarded;
+use crate::secrets::guard::{self, Guarded};
 use crate::tools::{OlderSessions, Outcome, ProjectTask, Todo, Tool};
 use crate::turn::Stop;
 use crate::turn::citations::Named;
@@ -294,6 +294,9 @@ impl Session {
             Some(resume) => {
                 let id = resume::find(&folder, &resume)?;
                 let (log, loaded) = Log::open(&folder.join(format!("{id}.jsonl")))?;
+                if let Some(redactor) = &redactor {
+                    guard::look_back(redactor, &loaded.records);
+                }
                 if let Some(damage) = &loaded.damage {
                     let kept = damage.kept_at.as_deref().unwrap_or(Path::new("?"));
                     notices.push((

@@ -76,9 +76,10 @@ fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
 
 #[test]
 fn a_log_that_nobody_touched_is_whole() {
-    let chain = verify(&log());
+    let whole = log();
+    let chain = verify(&whole);
     assert_eq!((chain.records, chain.broken.as_ref(), chain.session.as_deref()), (8, None, Some("s1")));
-    assert_eq!(chain.bytes, log().len() as u64);
+    assert_eq!(chain.bytes, whole.len() as u64);
     let checkpoint = checkpoint(&chain).unwrap();
     assert_eq!(checkpoint.records, 8);
 }

@@ -11,6 +11,9 @@ use super::{Span, shape};
 /// A key has no more than this: an RSA key of 16,384 bits is 13 KB in base64.
 const LONGEST: usize = 64 * 1024;
 
+/// What the end of each kind begins with.
+const CLOSES: [&str; 3] = ["-----END ", "---- END ", "Private-MAC:"];
+
 static MARKS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"-----(?P<end>BEGIN|END) (?:[A-Z0-9]+ ){0,4}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----|Private-Lines: [0-9]+",
@@ -23,6 +26,8 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
     let Some(marks) = &*MARKS else { return };
     let mut done = 0;
     let mut from = 0;
+    // By mark: where the next one stands, so that each part of the text is searched once.
+    let mut closes: [Option<usize>; CLOSES.len()] = [None; CLOSES.len()];
     while let Some(mark) = marks.captures_at(text, from) {
         let (Some(whole), kind) = (mark.get(0), mark.name("end").map(|kind| kind.as_str())) else { return };
         from = whole.end();
@@ -31,12 +36,19 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
             from - whole.len() - lines_before(&text[done..whole.start()])..whole.end()
         } else {
             let window = shape::clip(&text[whole.end()..], LONGEST);
-            let close = match kind {
-                Some(_) => "-----END ",
-                None if whole.as_str().starts_with("----") => "---- END ",
-                None => "Private-MAC:",
+            let which = match kind {
+                Some(_) => 0,
+                None if whole.as_str().starts_with("----") => 1,
+                None => 2,
             };
-            let end = match window.find(close) {
+            let close = CLOSES[which];
+            let next = match closes[which] {
+                Some(next) if next >= whole.end() => next,
+                _ => text[whole.end()..].find(close).map_or(text.len(), |at| whole.end() + at),
+            };
+            closes[which] = Some(next);
+            let found = (next < whole.end() + window.len()).then(|| next - whole.end());
+            let end = match found {
                 // The mark at the end goes up to the end of its dashes.
                 Some(at) if close.starts_with('-') => {
                     let dashes = window[at + close.len()..].find("----").map_or(0, |dashes| dashes + 4);
@@ -52,8 +64,9 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
             whole.start()..whole.end() + end
         };
         // Marks with nothing between them are documentation, or code that looks for them.
-        let within: usize = text[range.clone()].bytes().filter(u8::is_ascii_alphanumeric).count();
-        if within < whole.len() + 64 {
+        let between = text[range.clone()].bytes().filter(u8::is_ascii_alphanumeric).take(whole.len() + 64);
+        if between.count() < whole.len() + 64 {
+            done = done.max(whole.end());
             continue;
         }
         from = from.max(range.end);
@@ -98,7 +111,7 @@ fn lines_before(text: &str) -> usize {
         }
         if !is_key_line(line) {
             // The newline before the first line of the key stays.
-            return length.saturating_sub(0);
+            return length;
         }
         length += line.len() + 1;
     }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::Redactor;
+use crate::session::log::Record;
 
 /// A provider that reads no secrets.
 pub struct Guarded {
@@ -109,6 +110,26 @@ impl Provider for Guarded {
 
     fn weights(&self) -> Option<ModelSource> {
         self.inner.weights()
+    }
+}
+
+/// Look at what was said before a session was taken up, in the order in which it was sent then: the same secrets get the same
+/// numbers, and what the model wrote about them still means the same.
+pub(crate) fn look_back(redactor: &Redactor, records: &[Record]) {
+    let look = |text: &str| drop(redactor.redact(text));
+    for record in records {
+        match record {
+            Record::Head { text: Some(text), .. } | Record::Prompt { text, .. } => look(text),
+            Record::Assistant { text, reasoning, calls, .. } => {
+                look(text);
+                reasoning.iter().for_each(|reasoning| look(reasoning));
+                for call in calls {
+                    look(&serde_json::to_string(&call.arguments).unwrap_or_default());
+                }
+            }
+            Record::Outcome(outcome) => look(&outcome.text),
+            _ => {}
+        }
     }
 }
 

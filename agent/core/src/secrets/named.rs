@@ -74,9 +74,7 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
         let Some((link, value_at)) = link(text, &name, name_end(text, &name, cue.as_str(), end)) else {
             continue;
         };
-        let line_start =
-            text[..name.start].rfind('\n').map_or(0, |at| at + 1).max(name.start.saturating_sub(256));
-        let before = text.get(line_start..name.start).unwrap_or_default();
+        let before = shape::line_before(text, name.start, 256);
         let Some(value) = value(text, value_at, link, before, &text[name.clone()]) else { continue };
         if accept(&text[value.range.clone()], promise, link, &value, &text[name.clone()]) {
             from = from.max(value.range.end);
@@ -309,9 +307,7 @@ fn annotated(text: &str, at: usize) -> usize {
 
 /// Whether a value may follow after a blank: flags, lines of `.netrc`, of Dockerfiles, of SQL, sentences.
 fn blank_links(text: &str, name: &Range<usize>, end: usize, at: usize) -> bool {
-    let start =
-        text[..name.start].rfind('\n').map_or(0, |newline| newline + 1).max(name.start.saturating_sub(160));
-    let before = text.get(start..name.start).unwrap_or_default();
+    let before = shape::line_before(text, name.start, 160);
     let written = &text[name.start..end];
     let rest = &text[at..];
     if written.starts_with("--") {

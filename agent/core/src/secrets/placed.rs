@@ -150,15 +150,26 @@ pub(super) fn problem() -> Option<String> {
 
 /// What follows a cue is looked at so far, in bytes: the longest header.
 const LONGEST: usize = 4096;
+/// The same for command lines, in which an option may stand anywhere.
+const COMMAND: usize = 512;
 
 pub(super) fn find(text: &str, spans: &mut Vec<Span>) {
     let Ok(table) = &*TABLE else { return };
+    // Up to where each place was looked for in vain: what begins later in the same line finds nothing more.
+    let mut vain = vec![0; table.begun.len()];
     for cue in table.cues.find_iter(text) {
-        let window = shape::clip(&text[cue.end()..], LONGEST);
-        let places = table.begun.iter().filter(|(place, _)| cue.as_str().eq_ignore_ascii_case(place.cue));
-        spans.extend(
-            places.filter_map(|(place, pattern)| accept(place, cue.end(), &pattern.captures(window)?)),
-        );
+        for ((place, pattern), vain) in table.begun.iter().zip(&mut vain) {
+            if !cue.as_str().eq_ignore_ascii_case(place.cue) || cue.end() < *vain {
+                continue;
+            }
+            let wanders = place.pattern.starts_with(r"[^\n");
+            let window = shape::clip(&text[cue.end()..], if wanders { COMMAND } else { LONGEST });
+            match pattern.captures(window) {
+                Some(captures) => spans.extend(accept(place, cue.end(), &captures)),
+                None if wanders => *vain = cue.end() + window.find('\n').unwrap_or(window.len()),
+                None => {}
+            }
+        }
     }
     for (place, pattern) in &table.whole {
         spans.extend(pattern.captures_iter(text).filter_map(|captures| accept(place, 0, &captures)));

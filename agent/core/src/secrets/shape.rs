@@ -112,6 +112,13 @@ pub(super) fn clip(text: &str, most: usize) -> &str {
     &text[..end]
 }
 
+/// What stands in the line before a place, at most so many bytes of it: a text may be one line.
+pub(super) fn line_before(text: &str, place: usize, most: usize) -> &str {
+    let start = (place.saturating_sub(most)..=place).find(|start| text.is_char_boundary(*start));
+    let before = &text[start.unwrap_or(place)..place];
+    before.rsplit('\n').next().unwrap_or_default()
+}
+
 /// Whether a byte occurs in tokens.
 pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')

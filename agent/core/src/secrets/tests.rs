@@ -127,6 +127,40 @@ fn share(found: usize, of: usize) -> f64 {
     100.0 * found as f64 / of as f64
 }
 
+/// Texts that begin something at every turn and end nothing.
+const HOSTILE: &[&str] = &[
+    "auth ",
+    "curl ",
+    "password=\"",
+    "password = f(",
+    "://",
+    "-----BEGIN PRIVATE KEY-----",
+    "-----END PRIVATE KEY-----",
+    "Private-Lines: 12\n",
+    "AKIA",
+    "eyJhbGciOiJI.",
+    "cookie: a=b; ",
+    "xoxb-",
+    "\"token\" \"",
+    "password: |\n ",
+    "key",
+    "a",
+    "authorization: AWS4-HMAC-SHA256 ",
+    "docker login ",
+    "é",
+    "\n",
+    "password='\\",
+];
+
+#[test]
+fn hostile_texts_end() {
+    for part in HOSTILE {
+        let text = part.repeat(20_000 / part.len());
+        let redacted = redactor().redact(&text).text.len();
+        assert!(redacted > 0, "{part}");
+    }
+}
+
 /// Ten rounds of each generator: 690 and 970 secrets.
 fn planted(rounds: u64, round: fn(&mut Dice) -> Vec<Planted>) -> Vec<Planted> {
     (1..=rounds).flat_map(|seed| round(&mut Dice::new(seed))).collect()
@@ -179,6 +213,14 @@ fn figures() {
     let begun = std::time::Instant::now();
     let found = redactor.redact(&text).found.len();
     println!("1 MiB in {:.1} ms, {found} found", begun.elapsed().as_secs_f64() * 1e3);
+    let hostile = HOSTILE.iter().map(|part| {
+        let text = part.repeat((1 << 20) / part.len());
+        let begun = std::time::Instant::now();
+        let _ = redactor.redact(&text);
+        (begun.elapsed().as_secs_f64() * 1e3, *part)
+    });
+    let (slowest, part) = hostile.max_by(|one, two| one.0.total_cmp(&two.0)).unwrap();
+    println!("1 MiB of the worst repetition, {part:?}, in {slowest:.1} ms");
 }
 
 #[test]

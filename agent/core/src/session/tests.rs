@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 
 mod background;
+mod evidence;
 mod rewind;
 mod window;
 
