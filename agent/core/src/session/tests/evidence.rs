@@ -188,10 +188,18 @@ async fn every_decision_is_on_record_before_its_effect() {
         }
         _ => None,
     };
+    std::fs::write(stage.root().join("a.txt"), "alpha\n").unwrap();
     stage.run_with(script(), &["change them"], no).await;
     assert_eq!(decisions(&stage)[3].answer.as_deref(), Some("no"));
 
     let records = log::read(&stage.log_path()).unwrap().records;
+    let files = records.iter().find_map(|record| match record {
+        Record::Outcome(outcome) if outcome.changed == ["a.txt"] => Some(outcome.files.clone()),
+        _ => None,
+    });
+    let hash = |text: &str| Some(blake3::hash(text.as_bytes()).to_hex().to_string());
+    let files = files.unwrap();
+    assert_eq!((files.len(), files[0].path.as_str(), &files[0].after), (1, "a.txt", &hash("x")));
     let place = |wanted: &dyn Fn(&Record) -> bool| records.iter().position(wanted).unwrap();
     for id in decisions(&stage).iter().map(|one| one.call_id.clone()) {
         let decided = place(&|record| matches!(record, Record::Decision(one) if one.call_id == id));
