@@ -173,6 +173,10 @@ pub(crate) enum Command {
     Config(ConfigArguments),
     /// Trust this project: read its configuration and AGENTS.md
     Trust(TrustArguments),
+    /// Run a command in the sandbox of this project
+    Sandbox(SandboxArguments),
+    /// Say how this machine stands: sandbox, programs, index, disk, trust
+    Doctor(DoctorArguments),
     /// Print the completion script of a shell
     Completions(CompletionsArguments),
 }
@@ -306,6 +310,48 @@ pub(crate) struct TrustArguments {
     /// Trust it no longer
     #[arg(long)]
     pub(crate) revoke: bool,
+}
+
+/// `loci sandbox`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  loci sandbox -- cargo test
+  loci sandbox --level restricted -- bash -c 'echo x > /etc/x'
+  loci sandbox --writable ~/.cache --network -- npm install
+
+It ends with the exit code of the command, 128 and the number of a signal that ended it.")]
+pub(crate) struct SandboxArguments {
+    /// How well the command is held in; the best that this machine gives when absent
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub(crate) level: Option<SandboxLevel>,
+    /// Let it write to this folder as well
+    #[arg(long, value_name = "DIR")]
+    pub(crate) writable: Vec<PathBuf>,
+    /// Let it reach the network
+    #[arg(long)]
+    pub(crate) network: bool,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+/// How well a command is held in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SandboxLevel {
+    /// A file system, processes and a network of its own
+    Full,
+    /// Landlock and a filter of system calls
+    Restricted,
+    /// Not at all
+    None,
+}
+
+/// `loci doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `loci completions`.

@@ -29,6 +29,8 @@ pub(crate) enum Outcome {
     Failed,
     /// The user interrupted it.
     Interrupted,
+    /// It ran a command for the user, which ended with this code.
+    Code(u8),
 }
 
 /// The command line, or what it names, is wrong.
@@ -79,6 +81,7 @@ pub(crate) fn finish(printer: &Printer, result: anyhow::Result<Outcome>) -> Exit
         Ok(Outcome::Done) => return ExitCode::SUCCESS,
         Ok(Outcome::Failed) => return ExitCode::from(1),
         Ok(Outcome::Interrupted) => return ExitCode::from(130),
+        Ok(Outcome::Code(code)) => return ExitCode::from(code),
         Err(error) => error,
     };
     if closed_pipe(&error) {

@@ -63,6 +63,8 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> anyhow::Result<O
         Some(Command::Context(arguments)) => commands::context::run(&project, &cli.shared, &arguments),
         Some(Command::Recall(arguments)) => commands::recall::run(&project, &arguments),
         Some(Command::Config(arguments)) => commands::config::run(&project, &arguments),
+        Some(Command::Sandbox(arguments)) => commands::sandbox::run(&project, &arguments),
+        Some(Command::Doctor(arguments)) => commands::doctor::run(&project, &arguments),
         Some(Command::Trust(arguments)) => commands::trust::run(&project, &arguments),
         Some(Command::Completions(_)) => Ok(Outcome::Done),
     }

@@ -97,6 +97,19 @@ impl Printer {
         out.flush()
     }
 
+    /// What a command wrote: as it is for a program, without control characters for a person.
+    ///
+    /// # Errors
+    /// As [`Printer::line`].
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
+        if self.output.terminal {
+            return self.text(&loci_tui::visible(&String::from_utf8_lossy(bytes)));
+        }
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
     /// A value as JSON: indented for a person, on one line for a program.
     ///
     /// # Errors

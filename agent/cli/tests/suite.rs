@@ -13,6 +13,7 @@ mod suite {
     mod command_line;
     mod context;
     mod index;
+    mod sandbox;
     mod session;
     mod structure;
     mod terminal;

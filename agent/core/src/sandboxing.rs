@@ -2,18 +2,20 @@
 //! Uses `exec` for the means, the settings for the user's choice, the rules for what must stay unread.
 //! Never runs a command with less than the user chose: where that is not to be had, it asks.
 
+pub mod trial;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use loci_exec::proxy::Proxy;
-use loci_exec::sandbox::{Level, Network, Overlay, Profile, Sandbox};
+use loci_exec::sandbox::{Overlay, Profile, Sandbox};
 use loci_policy::{Context, Rules, Verdict};
 use loci_protocol::SandboxBadge;
 
 use crate::config::{Places, Settings};
 use crate::permission::DiskFiles;
 
-pub use loci_exec::sandbox::enter_if_asked;
+pub use loci_exec::sandbox::{Level, Network, enter_if_asked};
 
 /// What the user wants to hold commands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
