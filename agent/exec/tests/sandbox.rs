@@ -36,6 +36,10 @@ fn main() -> ExitCode {
         ("only_what_is_allowed_is_written", only_what_is_allowed_is_written),
         ("scratch_places_are_private", scratch_places_are_private),
         ("a_project_in_a_hidden_place_is_not_hidden", a_project_in_a_hidden_place_is_not_hidden),
+        (
+            "a_protected_link_stays_and_so_does_what_it_leads_to",
+            a_protected_link_stays_and_so_does_what_it_leads_to,
+        ),
         ("an_overlay_takes_all_writes", an_overlay_takes_all_writes),
         ("nothing_outlives_its_command", nothing_outlives_its_command),
         ("a_terminal_is_taken_by_the_command", a_terminal_is_taken_by_the_command),
@@ -401,4 +405,33 @@ fn a_project_in_a_hidden_place_is_not_hidden(level: Level) {
     assert!(text(&output).starts_with("new\n") && !text(&output).contains("hunter2"), "{}", text(&output));
     assert_eq!(std::fs::read_to_string(world.path("repo/src/a")).unwrap(), "new\n");
     assert!(!world.path("outside/x").exists());
+}
+
+fn a_protected_link_stays_and_so_does_what_it_leads_to(level: Level) {
+    let world = World::new();
+    std::fs::create_dir(world.path("repo/src/conf")).unwrap();
+    std::fs::write(world.path("repo/src/conf/c"), "old").unwrap();
+    let link = world.path("repo/.loci");
+    std::os::unix::fs::symlink("src/conf", &link).unwrap();
+    for line in [
+        "echo new >.loci/c",
+        "echo new >src/conf/c",
+        "rm .loci && mkdir .loci && echo new >.loci/c",
+        "ln -sfn src .loci && echo new >src/c",
+        "mv src/conf src/away && mkdir src/conf && echo new >src/conf/c",
+        "mv src away && mkdir -p src/conf && echo new >src/conf/c",
+    ] {
+        let output = start(world.shell(level, line)).unwrap();
+        assert_ne!(output.ended, Ended::Code(0), "{line}: {}", text(&output));
+        assert_eq!(std::fs::read_link(&link).unwrap(), Path::new("src/conf"), "{line}");
+        assert_eq!(std::fs::read_to_string(link.join("c")).unwrap(), "old", "{line}");
+        // The control.
+        let mut command = world.shell(level, line);
+        command.sandbox = None;
+        let fresh = World::new();
+        std::fs::create_dir(fresh.path("repo/src/conf")).unwrap();
+        std::os::unix::fs::symlink("src/conf", fresh.path("repo/.loci")).unwrap();
+        command.cwd = fresh.path("repo");
+        assert_eq!(start(command).unwrap().ended, Ended::Code(0), "{line}");
+    }
 }
