@@ -14,6 +14,8 @@ mod suite {
     mod context;
     mod index;
     mod sandbox;
+    #[cfg(unix)]
+    mod kill;
     mod session;
     mod structure;
     mod terminal;

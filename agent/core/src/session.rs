@@ -310,8 +310,10 @@ impl Session {
                         None,
                     ));
                 }
-                let mut restored = resume::restore(&loaded.records, empty());
-                let unknown = restored.context.take_unknown();
+                resume::sweep(&root, &loaded.records);
+                let unknown = resume::cut_off(&loaded.records);
+                let unknown: Vec<String> =
+                    unknown.into_iter().map(|(tool, input)| format!("{tool} {input}")).collect();
                 if !unknown.is_empty() {
                     notices.push((
                         Level::Warning,
@@ -319,6 +321,8 @@ impl Session {
                         Some("look at what they left before going on".into()),
                     ));
                 }
+                let mut restored = resume::restore(&loaded.records, empty());
+                restored.context.take_unknown();
                 (id, log, restored)
             }
         };

@@ -68,7 +68,12 @@ impl World {
 
     /// Write a script for the model, and give the value for `-m`.
     pub(crate) fn script(&self, steps: &Value) -> String {
-        let path = self.folder.path().join("script.json");
+        self.script_named("script.json", steps)
+    }
+
+    /// The same beside another one.
+    pub(crate) fn script_named(&self, name: &str, steps: &Value) -> String {
+        let path = self.folder.path().join(name);
         std::fs::write(&path, steps.to_string()).expect("written");
         format!("scripted:{}", path.display())
     }

@@ -203,6 +203,34 @@ impl Restored {
     }
 }
 
+/// Calls that were begun and have no outcome when the log ends: the tool and its arguments. Those of earlier turns were
+/// told when the session went on after them.
+#[must_use]
+pub fn cut_off(records: &[Record]) -> Vec<(&str, &serde_json::Value)> {
+    let mut open: Vec<(&str, &str, &serde_json::Value)> = Vec::new();
+    for record in log::effective(records) {
+        match record {
+            Record::Prompt { .. } => open.clear(),
+            Record::Intent { call_id, tool, input, .. } => open.push((call_id, tool, input)),
+            Record::Outcome(outcome) => open.retain(|(id, ..)| *id != outcome.call_id),
+            _ => {}
+        }
+    }
+    open.into_iter().map(|(_, tool, input)| (tool, input)).collect()
+}
+
+/// Clear away what calls that were cut off left half written.
+pub(crate) fn sweep(root: &Path, records: &[Record]) {
+    for (_, input) in cut_off(records) {
+        let path = input.get("path").and_then(serde_json::Value::as_str);
+        if let Some(folder) = path.and_then(|path| root.join(path).parent().map(Path::to_path_buf))
+            && folder.starts_with(root)
+        {
+            crate::atomic::sweep(&folder);
+        }
+    }
+}
+
 /// Build the state from records; `context` is one of a session that begins. What was gone back from does not count, but
 /// its numbers are not given again.
 pub(crate) fn restore(records: &[Record], context: Context) -> Restored {
