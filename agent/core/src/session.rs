@@ -6,6 +6,7 @@ pub mod journal;
 pub mod log;
 pub mod resume;
 mod rewind;
+mod storage;
 mod undoing;
 mod window;
 
@@ -275,7 +276,7 @@ impl Session {
         let empty = || Window::new(info.capabilities.grounded, Some(root.clone()), embed.clone());
         let meter = Meter::new(provider.clone());
         let resumed = resume.is_some();
-        let (id, log, restored) = match resume {
+        let (id, mut log, restored) = match resume {
             None => {
                 let id = uuid::Uuid::now_v7().to_string();
                 let header = Record::Header {
@@ -328,6 +329,7 @@ impl Session {
         };
 
         let saved = SavedRules::of(&places, &root);
+        log.keep_reserve(&places.data.join("reserve"));
         let project = Places::project_key(&root);
         let journal = Journal::open(&places.journal(), &root, &project, &id, settings.undo_limits())
             .map_err(SessionError::Journal)?;
@@ -507,6 +509,10 @@ impl Session {
                 None => tokio::select! {
                     () = cancel.cancelled() => break,
                     () = events.closed() => break,
+                    () = tokio::time::sleep(storage::RETRY), if self.log.is_strained() => {
+                        self.try_again();
+                        continue;
+                    }
                     op = ops.recv() => match op {
                         Some(op) => op,
                         None => break,
@@ -575,6 +581,7 @@ impl Session {
             Op::Compact { focus } => self.make_room(focus.trim(), cancel).await,
             _ => {}
         }
+        self.tell_of_storage();
     }
 
     /// Have the index told of changes from now on.

@@ -386,6 +386,7 @@ fn sessions_that_are_killed_lose_nothing_that_was_shown() {
 /// The whole loop: `LOCI_KILLS=10000 cargo test --workspace --test suite -- --ignored --nocapture kill::`.
 #[test]
 #[ignore = "takes many minutes; benches/RELIABILITY.md says how it is run"]
+#[expect(clippy::print_stdout, reason = "its figures are read by whoever runs it")]
 fn ten_thousand_instants() {
     let given = |name: &str, usual: usize| {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)

@@ -3,12 +3,15 @@
 //! Never rewrites a line, and never deletes one: a damaged tail is moved beside the log.
 
 mod record;
+mod reserve;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use reserve::{Reserve, is_full};
 
 pub use record::{
     ChangedFile, Compaction, CompactionCause, Fold, Forked, LoggedDecision, LoggedOutcome, Recalled,
@@ -111,6 +114,10 @@ pub struct Log {
     pending: Vec<u8>,
     /// The file may end in half a line.
     torn: bool,
+    /// Space for the day on which there is none.
+    reserve: Option<Reserve>,
+    /// The reserve was spent, and nobody was told.
+    warning: bool,
 }
 
 /// What a log needs of a file. Tests put one in its place that fails.
@@ -368,19 +375,61 @@ impl Log {
     /// # Errors
     /// `Io`: nothing is lost in memory, and the next commit tries again.
     pub fn commit(&mut self) -> Result<(), LogError> {
-        self.flush()?;
-        if self.written.is_empty() {
-            return Ok(());
-        }
-        if let Err(source) = self.storage.sync() {
-            // After a failed sync the system may take the lost pages for clean, so that a second sync says nothing:
-            // only writing the lines again makes them durable.
-            self.take_back();
-            return Err(LogError::Io { path: self.path.clone(), source });
+        loop {
+            self.flush()?;
+            if self.written.is_empty() {
+                return Ok(());
+            }
+            match self.storage.sync() {
+                Ok(()) => break,
+                Err(source) => {
+                    // After a failed sync the system may take the lost pages for clean, so that a second sync says
+                    // nothing: only writing the lines again makes them durable.
+                    self.take_back();
+                    if !self.spend_reserve(&source) {
+                        return Err(LogError::Io { path: self.path.clone(), source });
+                    }
+                }
+            }
         }
         self.durable += self.written.len() as u64;
         self.written.clear();
         Ok(())
+    }
+
+    /// Keep space at this path, to be given back when the disk is full.
+    pub fn keep_reserve(&mut self, path: &Path) {
+        self.reserve = Some(Reserve::keep(path));
+    }
+
+    /// Whether something could not be written, or only with the reserve.
+    #[must_use]
+    pub fn is_strained(&self) -> bool {
+        !self.pending.is_empty() || self.reserve.as_ref().is_some_and(|reserve| reserve.spent)
+    }
+
+    /// Write what could not be written, durably, and keep the reserve again.
+    ///
+    /// # Errors
+    /// `Io`: it is as it was.
+    pub fn catch_up(&mut self) -> Result<(), LogError> {
+        self.commit()?;
+        if let Some(reserve) = &mut self.reserve {
+            reserve.restore().map_err(|source| LogError::Io { path: self.path.clone(), source })?;
+        }
+        self.warning = false;
+        Ok(())
+    }
+
+    /// Whether the reserve was spent since this was last asked.
+    pub fn take_warning(&mut self) -> bool {
+        std::mem::take(&mut self.warning)
+    }
+
+    fn spend_reserve(&mut self, error: &io::Error) -> bool {
+        let spent = is_full(error) && self.reserve.as_mut().is_some_and(Reserve::spend);
+        self.warning |= spent;
+        spent
     }
 
     fn over(path: &Path, storage: Box<dyn Storage>, durable: u64, last: String) -> Self {
@@ -392,21 +441,32 @@ impl Log {
             written: Vec::new(),
             pending: Vec::new(),
             torn: false,
+            reserve: None,
+            warning: false,
         }
     }
 
     fn flush(&mut self) -> Result<(), LogError> {
+        let mut written = self.write();
+        if let Err(source) = &written
+            && self.spend_reserve(source)
+        {
+            written = self.write();
+        }
+        written.map_err(|source| LogError::Io { path: self.path.clone(), source })
+    }
+
+    fn write(&mut self) -> io::Result<()> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let io = |source| LogError::Io { path: self.path.clone(), source };
         if self.torn {
-            self.storage.cut(self.durable).map_err(io)?;
+            self.storage.cut(self.durable)?;
             self.torn = false;
         }
         if let Err(source) = self.storage.append(&self.pending) {
             self.take_back();
-            return Err(LogError::Io { path: self.path.clone(), source });
+            return Err(source);
         }
         self.written.append(&mut self.pending);
         Ok(())
@@ -451,4 +511,4 @@ fn quarantine(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests stop at the first surprise")]
-mod tests;
+pub(crate) mod tests;

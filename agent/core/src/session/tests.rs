@@ -7,6 +7,7 @@
 mod background;
 mod evidence;
 mod rewind;
+mod storage;
 mod window;
 
 use std::time::Duration;

@@ -217,21 +217,14 @@ impl Session {
         if batch.is_empty() {
             return Ok(());
         }
-        let mut changing = false;
-        for ready in batch.iter() {
-            changing |= ready.changes;
-            self.note(&Record::Decision(ready.decided.clone()))?;
-            self.note(&Record::Intent {
-                call_id: ready.call.id.clone(),
-                tool: ready.call.name.clone(),
-                input: ready.input.clone(),
-                why: ready.why.clone(),
-            })?;
-        }
-        if changing || self.audit_required {
-            // Looking something up again after a power cut harms nobody, so only changes pay for syncs of their own;
-            // a killed process loses neither, since lines are written at once.
-            self.log.commit()?;
+        let changing = batch.iter().any(|ready| ready.changes);
+        if let Err(stop) = self.begin_batch(batch, changing) {
+            for ready in batch.drain(..) {
+                let outcome = Outcome::failed("not run: the session could not be written");
+                // It is in memory, and written when that is possible again.
+                let _ = self.record(turn, refused(ready.call, outcome));
+            }
+            return Err(stop);
         }
         let running: Vec<_> = batch
             .drain(..)
@@ -255,15 +248,37 @@ impl Session {
         if changing {
             self.refresh_after(&ended).await;
         }
+        // What ran is told and kept in memory also where it cannot be written.
+        let mut written = Ok(());
         for one in &mut ended {
             self.worded(turn, one);
-            self.log_outcome(one)?;
+            written = self.log_outcome(one).and(written);
         }
         if changing {
-            self.log.commit()?;
+            written = written.and_then(|()| Ok(self.log.commit()?));
         }
         for one in ended {
             self.tell(turn, one);
+        }
+        written
+    }
+
+    /// Log what is about to run.
+    fn begin_batch(&mut self, batch: &[Ready], changing: bool) -> Result<(), Stop> {
+        self.check_storage()?;
+        for ready in batch {
+            self.note(&Record::Decision(ready.decided.clone()))?;
+            self.note(&Record::Intent {
+                call_id: ready.call.id.clone(),
+                tool: ready.call.name.clone(),
+                input: ready.input.clone(),
+                why: ready.why.clone(),
+            })?;
+        }
+        if changing || self.audit_required {
+            // Looking something up again after a power cut harms nobody, so only changes pay for syncs of their own;
+            // a killed process loses neither, since lines are written at once.
+            self.log.commit()?;
         }
         Ok(())
     }
@@ -292,13 +307,13 @@ impl Session {
 
     /// Record a call that did not run.
     fn record(&mut self, turn: &mut Turn, mut ended: Ended) -> Result<(), Stop> {
-        if let Some(decided) = ended.decided.take() {
-            self.note(&Record::Decision(decided))?;
-        }
+        let decided = ended.decided.take();
+        let noted = decided.map_or(Ok(()), |decided| self.note(&Record::Decision(decided)));
         self.worded(turn, &mut ended);
-        self.log_outcome(&ended)?;
+        let written = self.log_outcome(&ended);
         self.tell(turn, ended);
-        Ok(())
+        noted?;
+        written
     }
 
     /// What the model reads of an outcome: the breaker's word with it, and one line for what stands in the window.

@@ -1,5 +1,8 @@
 //! Damage at every byte, faults of the disk, logs of other versions.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 
 fn header() -> Record {
@@ -16,13 +19,26 @@ fn header() -> Record {
 fn small_log(path: &Path) -> Vec<Record> {
     let records = vec![
         header(),
+        Record::Model(Box::new(UsedModel {
+            name: "m".into(),
+            hash: Some("0f".into()),
+            ..Default::default()
+        })),
         Record::Prompt { turn: 1, text: "where is parse?\n\u{2028}".into() },
         Record::Assistant { turn: 1, text: String::new(), reasoning: None, calls: vec![] },
+        Record::Decision(Box::new(LoggedDecision {
+            call_id: "c1".into(),
+            verdict: "allow".into(),
+            rule: Some("Read(**)".into()),
+            ..Default::default()
+        })),
         Record::Outcome(Box::new(LoggedOutcome {
             call_id: "c1".into(),
             text: "äöü".into(),
+            files: vec![ChangedFile { path: "a".into(), before: None, after: Some("1e".into()) }],
             ..Default::default()
         })),
+        Record::Rewound { turn: 1 },
     ];
     let mut log = Log::create(path, &records[0]).unwrap();
     for record in &records[1..] {
@@ -44,7 +60,7 @@ fn what_was_written_is_read() {
     log.commit().unwrap();
     assert!(matches!(Log::open(&path), Err(LogError::InUse { .. })));
     drop(log);
-    assert_eq!(read(&path).unwrap().records.len(), 5);
+    assert_eq!(read(&path).unwrap().records.len(), records.len() + 1);
 }
 
 #[test]
@@ -108,13 +124,15 @@ struct Faulty {
     fail_at: usize,
     /// How many operations in a row fail.
     fails: usize,
+    /// With what.
+    error: io::ErrorKind,
 }
 
 impl Faulty {
     fn fault(&mut self) -> io::Result<()> {
         self.operation += 1;
         if (self.fail_at..self.fail_at + self.fails).contains(&self.operation) {
-            Err(io::ErrorKind::StorageFull.into())
+            Err(self.error.into())
         } else {
             Ok(())
         }
@@ -146,11 +164,18 @@ fn every_fault_leaves_a_valid_log_that_catches_up() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jsonl");
     let (mut reached, mut failures) = (0, 0);
-    for fails in 1..4 {
+    // ENOSPC, EIO, EINTR, a short write; in each of the operations, and in the ones after it too.
+    let errors = [
+        io::ErrorKind::StorageFull,
+        io::ErrorKind::Other,
+        io::ErrorKind::Interrupted,
+        io::ErrorKind::WriteZero,
+    ];
+    for (fails, error) in (1..4).flat_map(|fails| errors.map(|error| (fails, error))) {
         for fail_at in 1..40 {
             let _ = fs::remove_file(&path);
             let file = OpenOptions::new().append(true).create_new(true).open(&path).unwrap();
-            let storage = Faulty { file, operation: 0, fail_at, fails };
+            let storage = Faulty { file, operation: 0, fail_at, fails, error };
             let mut log = Log::over(&path, Box::new(storage), 0, String::new());
             let mut expected = vec![header()];
             let mut committed = 0;
@@ -179,7 +204,7 @@ fn every_fault_leaves_a_valid_log_that_catches_up() {
             reached += 1;
         }
     }
-    assert!(reached == 117 && failures > 30, "{reached} {failures}");
+    assert!(reached == 468 && failures > 120, "{reached} {failures}");
 }
 
 #[test]
@@ -221,4 +246,73 @@ fn a_log_is_read_on_from_a_mark() {
     }
     let other = read_on(&path, &mark).unwrap();
     assert!(other.records.is_empty() && other.damage.is_some());
+}
+
+/// A file on a disk that is full as long as somebody says so, and as long as there is a reserve on it.
+#[derive(Debug)]
+struct Full {
+    file: File,
+    full: Arc<AtomicBool>,
+    reserve: Option<PathBuf>,
+}
+
+impl Storage for Full {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.full.load(Ordering::Relaxed) && self.reserve.as_ref().is_none_or(|path| path.exists()) {
+            self.file.write_all(&bytes[..bytes.len() / 3])?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.write_all(bytes)
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// From now on the log is on a disk that is full as long as this is true; with a reserve only until that is spent.
+pub(crate) fn full_while(log: &mut Log, full: Arc<AtomicBool>, reserve: Option<PathBuf>) {
+    let file = OpenOptions::new().append(true).open(&log.path).unwrap();
+    if let Some(reserve) = &mut log.reserve {
+        reserve.full = Some(full.clone());
+    }
+    log.storage = Box::new(Full { file, full, reserve });
+}
+
+#[test]
+fn the_reserve_is_spent_when_the_disk_is_full_and_kept_again_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, reserve) = (folder.path().join("a.jsonl"), folder.path().join("reserve"));
+    let prompt = |turn| Record::Prompt { turn, text: format!("prompt {turn}") };
+    let mut log = Log::create(&path, &header()).unwrap();
+    log.keep_reserve(&reserve);
+    assert_eq!(fs::metadata(&reserve).unwrap().len(), reserve::RESERVE_BYTES as u64);
+    let full = Arc::new(AtomicBool::new(false));
+    full_while(&mut log, full.clone(), Some(reserve.clone()));
+    log.append(&prompt(1)).unwrap();
+    log.commit().unwrap();
+    assert!(!log.is_strained() && !log.take_warning());
+
+    full.store(true, Ordering::Relaxed);
+    log.append(&prompt(2)).unwrap();
+    log.commit().unwrap();
+    assert!(!reserve.exists() && log.is_strained());
+    assert!(log.take_warning() && !log.take_warning());
+    assert_eq!(read_records(&fs::read(&path).unwrap()).records, [header(), prompt(1), prompt(2)]);
+
+    // It is spent once; then the memory alone has what is said.
+    fs::write(&reserve, "somebody else's").unwrap();
+    assert!(log.append(&prompt(3)).is_err() && log.commit().is_err() && log.catch_up().is_err());
+    assert!(read_records(&fs::read(&path).unwrap()).damage.is_none());
+    assert_eq!(log.records().unwrap().len(), 4);
+
+    full.store(false, Ordering::Relaxed);
+    log.catch_up().unwrap();
+    assert!(!log.is_strained());
+    assert_eq!(fs::metadata(&reserve).unwrap().len(), reserve::RESERVE_BYTES as u64);
+    assert_eq!(read_records(&fs::read(&path).unwrap()).records.len(), 4);
 }
