@@ -5,6 +5,7 @@
 mod audit;
 mod code;
 mod context;
+mod sessions;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,10 @@ pub(crate) use code::{
 pub(crate) use context::{
     ContextAction, ContextArguments, ContextDiffArguments, ContextReplayArguments, ContextShowArguments,
     RecallArguments,
+};
+pub(crate) use sessions::{
+    ExportFormat, SessionsAction, SessionsArguments, SessionsExportArguments, SessionsForkArguments,
+    SessionsListArguments, SessionsRmArguments, SessionsShowArguments,
 };
 
 /// A local-first coding agent: finds, explains, edits and runs, with a model inside the process.
@@ -161,7 +166,7 @@ pub(crate) enum Command {
     Undo(UndoArguments),
     /// Bring back what `loci undo` took back last
     Redo(RedoArguments),
-    /// List the sessions of this project
+    /// List, show, fork, export or remove the sessions of this project
     Sessions(SessionsArguments),
     /// Check what was written down of decisions and effects, and print it
     Audit(AuditArguments),
@@ -269,14 +274,6 @@ pub(crate) struct RedoArguments {
     /// Say what would be brought back, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// `loci sessions`.
-#[derive(Debug, Args)]
-pub(crate) struct SessionsArguments {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -231,6 +231,14 @@ fn session_hint(error: &SessionError) -> Option<(u8, Option<String>)> {
         SessionError::NothingToResume => (2, "begin one without --continue"),
         SessionError::UnknownSession { .. } => (2, "`loci sessions` lists those of this project"),
         SessionError::AmbiguousSession { .. } => (2, "give more of the id"),
+        SessionError::UnknownTurn { turns, .. } => {
+            let turns: Vec<String> = turns.iter().map(ToString::to_string).collect();
+            let hint = match turns.as_slice() {
+                [] => "nothing was said in it".to_owned(),
+                turns => format!("it has {}", turns.join(", ")),
+            };
+            return Some((2, Some(hint)));
+        }
         SessionError::Journal(_) => {
             (1, "check that you may write the data folder, and that the disk is not full")
         }

@@ -38,6 +38,16 @@ pub(crate) fn piped() -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// One line as it is typed; empty at the end of the input.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn line() -> io::Result<String> {
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    Ok(line)
+}
+
 /// Lines as they are typed, without their ends; the channel closes at the end of the input.
 #[must_use]
 pub(crate) fn lines() -> mpsc::UnboundedReceiver<String> {

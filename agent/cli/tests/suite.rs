@@ -17,6 +17,7 @@ mod suite {
     #[cfg(unix)]
     mod kill;
     mod session;
+    mod sessions;
     mod structure;
     mod terminal;
     mod world;

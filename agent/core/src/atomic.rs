@@ -53,28 +53,6 @@ pub fn remove(path: &Path) -> io::Result<()> {
     )
 }
 
-/// Remove what a process that was killed in the middle of [`write`] left in a folder. What it was about to write was never
-/// the file's content.
-pub fn sweep(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| {
-            let (process, number) = name.strip_prefix(".loci-")?.strip_suffix(".tmp")?.split_once('-')?;
-            number.parse::<u64>().ok().and_then(|_| process.parse::<u32>().ok())
-        });
-        if owner.is_some_and(has_ended) && entry.file_type().is_ok_and(|kind| kind.is_file()) {
-            // One that cannot be removed is harmless.
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}
-
-/// Whether a process is known to have ended. Where nothing can be known, it has not.
-fn has_ended(process: u32) -> bool {
-    Path::new("/proc/self").exists() && !Path::new("/proc").join(process.to_string()).exists()
-}
-
 /// Where a write to `path` would go: links followed to their end, which need not exist.
 ///
 /// # Errors
@@ -187,25 +165,6 @@ mod tests {
         symlink("loop-b", folder.path().join("loop-a")).expect("links");
         symlink("loop-a", folder.path().join("loop-b")).expect("links");
         assert!(write(&folder.path().join("loop-a"), b"x").is_err());
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn what_a_killed_process_left_is_swept() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let own = format!(".loci-{}-3.tmp", std::process::id());
-        // Processes have no numbers as high as this one.
-        let stale = ".loci-4294967295-12.tmp";
-        let others = [own.as_str(), ".loci-x-1.tmp", ".loci-4294967295.tmp", "loci-4294967295-1.tmp", "a.rs"];
-        for name in others.into_iter().chain([stale]) {
-            fs::write(folder.path().join(name), "x").expect("writes");
-        }
-        sweep(folder.path());
-        assert!(!folder.path().join(stale).exists());
-        for name in others {
-            assert!(folder.path().join(name).exists(), "{name}");
-        }
-        sweep(&folder.path().join("missing"));
     }
 
     #[test]

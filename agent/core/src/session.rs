@@ -6,7 +6,9 @@ pub mod journal;
 pub mod log;
 pub mod resume;
 mod rewind;
+pub mod shelf;
 mod storage;
+pub mod story;
 mod undoing;
 mod window;
 
@@ -101,6 +103,16 @@ pub enum SessionError {
         id: String,
         /// The sessions.
         candidates: Vec<String>,
+    },
+    /// Name another turn.
+    #[error("there is no turn {turn} in session {id}")]
+    UnknownTurn {
+        /// The session.
+        id: String,
+        /// The turn that was asked for.
+        turn: u32,
+        /// Those that there are.
+        turns: Vec<u32>,
     },
     /// See [`LogError`].
     #[error(transparent)]
@@ -205,6 +217,9 @@ pub struct Session {
 /// Something to say once the session is open: how loud, what, and what to do about it.
 type Remark = (Level, String, Option<String>);
 
+/// What logs are signed with.
+const PROGRAM: &str = concat!("loci ", env!("CARGO_PKG_VERSION"));
+
 /// Requests that may wait while a turn runs.
 const OPS: usize = 64;
 
@@ -281,7 +296,7 @@ impl Session {
                 let id = uuid::Uuid::now_v7().to_string();
                 let header = Record::Header {
                     format: FORMAT,
-                    program: concat!("loci ", env!("CARGO_PKG_VERSION")).into(),
+                    program: PROGRAM.into(),
                     session_id: id.clone(),
                     cwd: root.display().to_string(),
                     model: info.model.clone(),
@@ -311,7 +326,6 @@ impl Session {
                         None,
                     ));
                 }
-                resume::sweep(&root, &loaded.records);
                 let unknown = resume::cut_off(&loaded.records);
                 let unknown: Vec<String> =
                     unknown.into_iter().map(|(tool, input)| format!("{tool} {input}")).collect();

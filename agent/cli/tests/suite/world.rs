@@ -122,6 +122,12 @@ impl World {
     }
 }
 
+/// Say that a test cannot be run here, and why.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests must see what was not tested")]
+pub(crate) fn skipped(what: &str, why: &str) {
+    eprintln!("SKIPPED: {what}: {why}");
+}
+
 impl Run {
     fn of(output: Output) -> Self {
         Self {

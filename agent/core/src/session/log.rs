@@ -8,11 +8,13 @@ mod reserve;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use reserve::{Reserve, is_full};
 
+pub(crate) use record::effective_by;
 pub use record::{
     ChangedFile, Compaction, CompactionCause, Fold, Forked, LoggedDecision, LoggedOutcome, Recalled,
     RecalledPassage, Record, UsedModel, effective,
@@ -63,6 +65,8 @@ pub enum LogError {
 pub struct Loaded {
     /// The records, oldest first.
     pub records: Vec<Record>,
+    /// When each of them was written, in the words of RFC 3339.
+    pub times: Vec<String>,
     /// Length of the valid prefix in bytes.
     pub valid_bytes: u64,
     /// Bytes after it, and why they are not valid.
@@ -154,15 +158,15 @@ fn hash(body: &[u8]) -> String {
 }
 
 /// One line, newline included, and its hash.
-fn line(previous: &str, record: &Record) -> (Vec<u8>, String) {
+fn line(previous: &str, at: &str, record: &Record) -> (Vec<u8>, String) {
     #[derive(Serialize)]
     struct Body<'a> {
         prev: &'a str,
-        at: String,
+        at: &'a str,
         #[serde(flatten)]
         record: &'a Record,
     }
-    let body = Body { prev: previous, at: jiff::Timestamp::now().to_string(), record };
+    let body = Body { prev: previous, at, record };
     // Records are plain data with string keys; serialising them cannot fail, and an empty object would be caught on reading.
     let text = serde_json::to_string(&body).unwrap_or_else(|_| "{}".into());
     let body = &text.as_bytes()[1..];
@@ -176,11 +180,13 @@ fn line(previous: &str, record: &Record) -> (Vec<u8>, String) {
     (line, hash)
 }
 
-/// The record in a line (without its newline) and its hash.
-fn parse(line: &[u8], previous: &str) -> Result<(Record, String), String> {
+/// The record in a line (without its newline), its hash, and when it was written.
+fn parse(line: &[u8], previous: &str) -> Result<(Record, String, String), String> {
     #[derive(Deserialize)]
     struct Previous {
         prev: String,
+        #[serde(default)]
+        at: String,
     }
     let rest = line.strip_prefix(LINE_START).ok_or("it does not begin as a record does")?;
     let (digits, rest) = rest.split_at_checked(HASH_DIGITS).ok_or("it is cut short")?;
@@ -197,7 +203,7 @@ fn parse(line: &[u8], previous: &str) -> Result<(Record, String), String> {
         return Err("it does not follow the record before it".into());
     }
     let record = serde_json::from_slice(&whole).map_err(|error| error.to_string())?;
-    Ok((record, expected))
+    Ok((record, expected, chained.at))
 }
 
 /// Read as many records as are valid. Never fails: an unreadable log has an empty prefix.
@@ -216,8 +222,9 @@ fn read_records_after(bytes: &[u8], mark: &Mark) -> Loaded {
             None => Err("its last line was not finished".into()),
         };
         match parsed {
-            Ok(((record, hash), length)) => {
+            Ok(((record, hash, at), length)) => {
                 loaded.records.push(record);
+                loaded.times.push(at);
                 loaded.last = hash;
                 offset += length;
             }
@@ -285,7 +292,7 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     sync_folder(path)
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
 
@@ -364,7 +371,15 @@ impl Log {
     /// # Errors
     /// `Io`: the record is kept in memory and written before the next one.
     pub fn append(&mut self, record: &Record) -> Result<(), LogError> {
-        let (line, hash) = line(&self.last, record);
+        self.append_as_of(record, &jiff::Timestamp::now().to_string())
+    }
+
+    /// The same with the time at which it happened: what a fork takes over is older than the fork.
+    ///
+    /// # Errors
+    /// As [`Log::append`].
+    pub(crate) fn append_as_of(&mut self, record: &Record, at: &str) -> Result<(), LogError> {
+        let (line, hash) = line(&self.last, at, record);
         self.pending.extend_from_slice(&line);
         self.last = hash;
         self.flush()
@@ -481,12 +496,40 @@ impl Log {
     }
 }
 
+/// Who only looks whether a log is in use holds its lock for microseconds; a child of a killed process holds it until it has
+/// become another program, which took longer than 100 ms on a machine with 15 processes to a core. Both are waited for.
+const LOOKS: u32 = 50;
+const LOOK: Duration = Duration::from_millis(20);
+
 fn lock(file: &File, path: &Path) -> Result<(), LogError> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(fs::TryLockError::WouldBlock) => Err(LogError::InUse { path: path.into() }),
-        Err(fs::TryLockError::Error(source)) => Err(LogError::Io { path: path.into(), source }),
+    let mut looks = 0;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(fs::TryLockError::WouldBlock) if looks < LOOKS => {
+                looks += 1;
+                std::thread::sleep(LOOK);
+            }
+            Err(fs::TryLockError::WouldBlock) => return Err(LogError::InUse { path: path.into() }),
+            Err(fs::TryLockError::Error(source)) => return Err(LogError::Io { path: path.into(), source }),
+        }
     }
+}
+
+/// Hold a log without reading it, so that nobody opens it as long as the file lives.
+///
+/// # Errors
+/// `InUse`, `Io`.
+pub(crate) fn hold(path: &Path) -> Result<File, LogError> {
+    let file = File::open(path).map_err(|source| LogError::Io { path: path.into(), source })?;
+    lock(&file, path)?;
+    Ok(file)
+}
+
+/// Whether a process has the log open. Nothing is known where it cannot be read.
+#[must_use]
+pub fn in_use(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
 }
 
 /// Keep the damaged bytes beside the log, under a name that is free.

@@ -42,6 +42,12 @@ pub struct Summary {
     pub turns: u32,
     /// Whether the end of its log is damaged.
     pub damaged: bool,
+    /// Its newest turn has no end, and nobody is at it: it was cut off.
+    pub cut_off: bool,
+    /// Calls that were begun then, and whose outcome is not known.
+    pub unknown: usize,
+    /// The session that it goes on from.
+    pub forked_from: Option<log::Forked>,
 }
 
 /// The sessions of a project, newest first. A folder that does not exist has none.
@@ -64,7 +70,13 @@ pub fn list(folder: &Path) -> io::Result<Vec<Listed>> {
             }
             let modified =
                 entry.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-            let summary = log::read(&path).map(|loaded| summarise(&loaded));
+            let mut summary = log::read(&path).map(|loaded| summarise(&loaded));
+            if let Ok(summary) = &mut summary
+                && summary.cut_off
+                && log::in_use(&path)
+            {
+                (summary.cut_off, summary.unknown) = (false, 0);
+            }
             Some(Listed { id, path, modified, summary })
         })
         .collect();
@@ -79,18 +91,24 @@ fn summarise(loaded: &log::Loaded) -> Summary {
         first_prompt: String::new(),
         turns: 0,
         damaged: loaded.damage.is_some(),
+        cut_off: false,
+        unknown: cut_off(&loaded.records).len(),
+        forked_from: None,
     };
     for record in log::effective(&loaded.records) {
         match record {
-            Record::Header { cwd, model, .. } => {
+            Record::Header { cwd, model, forked_from, .. } => {
                 summary.cwd = cwd.clone();
                 summary.model = model.clone();
+                summary.forked_from.clone_from(forked_from);
             }
+            Record::TurnEnded(_) => summary.cut_off = false,
             Record::Prompt { text, .. } => {
                 if summary.turns == 0 {
                     summary.first_prompt = typed(text).to_owned();
                 }
                 summary.turns += 1;
+                summary.cut_off = true;
             }
             _ => {}
         }
@@ -130,7 +148,7 @@ pub fn find(folder: &Path, resume: &Resume) -> Result<String, SessionError> {
 }
 
 /// What a note to the model about going back begins with; nothing that a user types is taken for one.
-const NOTES: [&str; 3] = ["[The user took back ", "[The user brought back ", "[The user went back "];
+const NOTES: [&str; 3] = ["[The user took ", "[The user brought ", "[The user went back "];
 
 /// The words of a prompt as they were typed, without the notes that stand before them.
 #[must_use]
@@ -217,18 +235,6 @@ pub fn cut_off(records: &[Record]) -> Vec<(&str, &serde_json::Value)> {
         }
     }
     open.into_iter().map(|(_, tool, input)| (tool, input)).collect()
-}
-
-/// Clear away what calls that were cut off left half written.
-pub(crate) fn sweep(root: &Path, records: &[Record]) {
-    for (_, input) in cut_off(records) {
-        let path = input.get("path").and_then(serde_json::Value::as_str);
-        if let Some(folder) = path.and_then(|path| root.join(path).parent().map(Path::to_path_buf))
-            && folder.starts_with(root)
-        {
-            crate::atomic::sweep(&folder);
-        }
-    }
 }
 
 /// Build the state from records; `context` is one of a session that begins. What was gone back from does not count, but

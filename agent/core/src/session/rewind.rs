@@ -88,12 +88,8 @@ impl Session {
     /// The files as they were before this turn, newest change first. What the user changed since stops it.
     async fn take_back_since(&mut self, turn: u32) -> Result<Vec<String>, UndoError> {
         let journal = self.journal.clone();
-        let undone = tokio::task::spawn_blocking(move || match journal.undo(Which::Since(turn)) {
-            Ok(undone) => Ok(undone.paths),
-            Err(UndoError::Nothing) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        });
-        let paths = match undone.await {
+        let undone = match tokio::task::spawn_blocking(move || journal.undo(Which::Since(turn))).await {
+            Ok(Err(UndoError::Nothing)) => return Ok(Vec::new()),
             Ok(undone) => undone?,
             Err(error) => {
                 return Err(UndoError::Io {
@@ -102,6 +98,14 @@ impl Session {
                 });
             }
         };
+        for notice in self.journal.take_notices() {
+            self.control.notice(Level::Warning, notice, None);
+        }
+        for (path, why) in &undone.left {
+            let message = format!("{} stays as it is: {why}", self.workspace.relative(path));
+            self.control.notice(Level::Warning, message, None);
+        }
+        let paths = undone.paths;
         let paths: BTreeSet<String> = paths.iter().map(|path| self.workspace.relative(path)).collect();
         let paths: Vec<String> = paths.into_iter().collect();
         let (index, changed) = (self.index.clone(), paths.clone());

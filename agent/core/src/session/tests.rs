@@ -6,6 +6,7 @@
 
 mod background;
 mod evidence;
+mod formats;
 mod rewind;
 mod storage;
 mod window;

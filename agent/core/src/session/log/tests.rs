@@ -219,7 +219,7 @@ fn logs_without_a_header_and_of_the_future_are_refused() {
     if let Record::Header { format, .. } = &mut record {
         *format = FORMAT + 1;
     }
-    fs::write(&path, line("", &record).0).unwrap();
+    fs::write(&path, line("", "2026-01-01T00:00:00Z", &record).0).unwrap();
     assert!(matches!(Log::open(&path), Err(LogError::TooNew { .. })));
 }
 
