@@ -176,12 +176,14 @@ pub(crate) enum Command {
     Recall(RecallArguments),
     /// Show the configuration
     Config(ConfigArguments),
-    /// Trust this project: read its configuration and AGENTS.md
+    /// Trust this project: let its configuration and AGENTS.md take effect
     Trust(TrustArguments),
     /// Run a command in the sandbox of this project
     Sandbox(SandboxArguments),
     /// Say how this machine stands: sandbox, programs, index, disk, trust
     Doctor(DoctorArguments),
+    /// Show, explain and test what may run without asking
+    Policy(PolicyArguments),
     /// Print the completion script of a shell
     Completions(CompletionsArguments),
 }
@@ -305,8 +307,78 @@ pub(crate) enum ConfigAction {
 #[derive(Debug, Args)]
 pub(crate) struct TrustArguments {
     /// Trust it no longer
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["list", "show", "diff"])]
     pub(crate) revoke: bool,
+    /// List the folders that you decided about
+    #[arg(long, conflicts_with_all = ["show", "diff"])]
+    pub(crate) list: bool,
+    /// Show whether it is trusted, and what takes effect when it is
+    #[arg(long, conflicts_with = "diff")]
+    pub(crate) show: bool,
+    /// Show what its files enable now and did not when you trusted it
+    #[arg(long)]
+    pub(crate) diff: bool,
+}
+
+/// `loci policy`.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyArguments {
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) action: PolicyAction,
+}
+
+/// What `loci policy` does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyAction {
+    /// Decide described calls, one JSON object a line in, one decision a line out
+    Check {
+        /// The file of calls, or - for standard input
+        #[arg(long, value_name = "FILE")]
+        cases: PathBuf,
+    },
+    /// Say what would be decided about a command here, and why
+    Explain(PolicyExplainArguments),
+    /// List the rules in force, with where they stand
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show everything that decides here, with its hash as it stands in the log
+    Show {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forget a rule that an approval saved for this project
+    Forget {
+        /// The rule, as `loci policy list` shows it
+        #[arg(value_name = "RULE")]
+        rule: String,
+    },
+    /// Run the tests that rules carry, and name rules that do not do what they seem to say
+    Test,
+}
+
+/// `loci policy explain`.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyExplainArguments {
+    /// The command
+    #[arg(value_name = "COMMAND", required_unless_present = "input", conflicts_with = "input")]
+    pub(crate) command: Option<String>,
+    /// Explain a call of this tool instead of a command
+    #[arg(long, value_name = "TOOL", requires = "input", default_value = "Bash")]
+    pub(crate) tool: String,
+    /// The arguments of the call, as JSON
+    #[arg(long, value_name = "JSON")]
+    pub(crate) input: Option<String>,
+    /// Under this mode: default, acceptEdits, plan, dontAsk, bypassPermissions
+    #[arg(long, value_name = "MODE", value_parser = permission_mode)]
+    pub(crate) mode: Option<loci_protocol::PermissionMode>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// `loci sandbox`.
@@ -425,6 +497,10 @@ mod tests {
         assert_eq!((bench.prompt, bench.generate, bench.batch), (vec![16, 32], vec![0], vec![1, 4]));
         check("loci search --batch - --json -C /tmp").expect("parses");
         check("loci impact --diff").expect("parses");
+        check("loci policy check --cases -").expect("parses");
+        check("loci policy explain ls --mode plan --json").expect("parses");
+        check("loci policy explain --tool Read --input {}").expect("parses");
+        check("loci trust --diff").expect("parses");
         check("loci context diff 3 9 --session 0198").expect("parses");
         check("loci context replay --session a.jsonl --session b.jsonl --questions q.jsonl -C /tmp")
             .expect("parses");
@@ -440,6 +516,11 @@ mod tests {
             "loci callers x --depth 0",
             "loci refs x --kind frobnication",
             "loci impact",
+            "loci policy",
+            "loci policy check",
+            "loci policy explain",
+            "loci policy explain --tool Read",
+            "loci trust --revoke --list",
             "loci recall",
             "loci context",
             "loci context show --at 0",

@@ -18,6 +18,7 @@ pub(crate) mod locate;
 pub(crate) mod map;
 pub(crate) mod models;
 pub(crate) mod outline;
+pub(crate) mod policy;
 pub(crate) mod recall;
 pub(crate) mod refs;
 pub(crate) mod sandbox;

@@ -2,11 +2,14 @@
 //! Uses `core` for the session and `model` for the provider.
 //! Never renders an event.
 
+use loci_core::config::enables;
 use loci_core::session::{Resume, Session, SessionHandle, SessionOptions};
-use loci_core::trust::{Trust, waiting};
+use loci_core::trust::{Change, Standing, Trust, waiting};
 use loci_protocol::{Event, Op};
+use loci_tui::{Line, Style, visible};
 
 use crate::arguments::AskArguments;
+use crate::input;
 use crate::model;
 use crate::project::Project;
 
@@ -23,6 +26,53 @@ pub(crate) enum Audience {
 #[derive(Debug)]
 pub(crate) struct Conversation {
     handle: SessionHandle,
+}
+
+/// Ask once whether to trust the project, with everything that would take effect. A project that changed since is asked
+/// about again; one that was declined is not.
+fn offer_trust(project: &Project) -> anyhow::Result<bool> {
+    let enabled = enables(&project.root);
+    let mut trust = Trust::load(&project.places.data)?;
+    let standing = trust.standing(&project.root, &enabled);
+    if matches!(standing, Standing::Trusted | Standing::Declined) {
+        return Ok(standing == Standing::Trusted);
+    }
+    let say = |line: Line| project.printer.to_error(&line);
+    let root = visible(&project.root.to_string_lossy());
+    say(Line::new(
+        format!("{root} brings files along that take effect only when you trust it:"),
+        Style::Plain,
+    ));
+    shown_trust(&standing, &enabled, &project.root).into_iter().for_each(say);
+    say(Line::new("Trust it from now on? Type y or n:", Style::Bold));
+    let yes =
+        input::next_line().is_some_and(|line| matches!(line.trim().to_lowercase().as_str(), "y" | "yes"));
+    if yes {
+        trust.add(&project.root, enabled)?;
+    } else {
+        trust.decline(&project.root, enabled)?;
+    }
+    Ok(yes)
+}
+
+/// What would take effect with trust, or what is other than what was trusted, one line each.
+pub(crate) fn shown_trust(standing: &Standing, enabled: &[String], root: &std::path::Path) -> Vec<Line> {
+    let row = |mark: &str, text: &str, style| Line::new(format!("  {mark}{}", visible(text)), style);
+    if let Standing::Changed(changes) = standing {
+        return changes
+            .iter()
+            .map(|change| match change {
+                Change::Added(text) => row("+ ", text, Style::Added),
+                Change::Removed(text) => row("- ", text, Style::Removed),
+            })
+            .collect();
+    }
+    let instructions = loci_core::instructions::read(root).paths;
+    let read = instructions.iter().map(|path| {
+        let path = path.strip_prefix(root).unwrap_or(path);
+        row("", &format!("{}: is read to the model", path.display()), Style::Plain)
+    });
+    enabled.iter().map(|line| row("", line, Style::Plain)).chain(read).collect()
 }
 
 /// The runtime that a session lives on.
@@ -44,12 +94,19 @@ impl Conversation {
         audience: Audience,
     ) -> anyhow::Result<Self> {
         if arguments.trust {
-            Trust::load(&project.places.data)?.add(&project.root)?;
+            Trust::load(&project.places.data)?.add(&project.root, enables(&project.root))?;
         }
-        let trusted = project.trusted()?;
-        let config = project.config(arguments.as_configuration())?;
+        let mut config = project.config(arguments.as_configuration())?;
+        let mut trusted = project.trusted()?;
         if !trusted && let Some(line) = waiting(&project.root, &config.inert) {
-            project.printer.note(&format!("{line}; `loci trust` changes that"));
+            if audience == Audience::Person && input::is_terminal() && offer_trust(project)? {
+                trusted = true;
+                config = project.config(arguments.as_configuration())?;
+            } else {
+                project
+                    .printer
+                    .note(&format!("{line}; `loci trust --show` says more, `loci trust` changes that"));
+            }
         }
         let settings = project.settings(&config);
         let provider = model::open(project, &settings)?;

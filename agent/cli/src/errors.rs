@@ -211,6 +211,7 @@ fn managed_hint(error: &ManagedError) -> String {
 fn route_hint(error: &RouteError) -> Option<String> {
     Some(match error {
         RouteError::Offline { .. } => "set offline = false, or take a local model: -m builtin".into(),
+        RouteError::NotAllowed { .. } => "choose a model that it names; `loci policy show` lists them".into(),
         RouteError::Incomplete { .. } => "`loci models NAME` shows what a service needs".into(),
     })
 }
@@ -239,6 +240,7 @@ fn session_hint(error: &SessionError) -> Option<(u8, Option<String>)> {
             };
             return Some((2, Some(hint)));
         }
+        SessionError::Stays { .. } => (2, "go on with a model of this machine, or begin a new session"),
         SessionError::Journal(_) => {
             (1, "check that you may write the data folder, and that the disk is not full")
         }

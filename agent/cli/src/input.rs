@@ -72,6 +72,16 @@ pub(crate) fn lines() -> mpsc::UnboundedReceiver<String> {
     receiver
 }
 
+/// One line, as it is typed, before anything else reads lines; nothing at the end of the input.
+#[must_use]
+pub(crate) fn next_line() -> Option<String> {
+    let mut line = Vec::new();
+    match io::BufRead::read_until(&mut io::stdin().lock(), b'\n', &mut line) {
+        Ok(0) | Err(_) => None,
+        Ok(_) => Some(String::from_utf8_lossy(&line).into_owned()),
+    }
+}
+
 /// What a typed line says to an approval; `None` when it says neither yes nor no.
 #[must_use]
 pub(crate) fn approval(line: &str) -> Option<Approval> {

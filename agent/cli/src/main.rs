@@ -14,7 +14,7 @@ mod project;
 
 use std::process::ExitCode;
 
-use arguments::{Cli, Command, SharedArguments};
+use arguments::{Cli, Command, PolicyAction, PolicyArguments, SharedArguments};
 use clap::Parser;
 use errors::Outcome;
 use loci_core::config::Environment;
@@ -37,9 +37,13 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, environment: Environment, printer: Printer) -> anyhow::Result<Outcome> {
-    // Needs no project, and must work where there is none.
-    if let Some(Command::Completions(arguments)) = &cli.command {
-        return commands::completions::run(&printer, arguments);
+    // These need no project, and must work where there is none.
+    match &cli.command {
+        Some(Command::Completions(arguments)) => return commands::completions::run(&printer, arguments),
+        Some(Command::Policy(PolicyArguments { action: PolicyAction::Check { cases } })) => {
+            return commands::policy::check(&printer, cases);
+        }
+        _ => {}
     }
     let project = Project::open(cli.shared.directory.as_deref(), environment, printer)?;
     match cli.command {
@@ -66,6 +70,7 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> anyhow::Result<O
         Some(Command::Sandbox(arguments)) => commands::sandbox::run(&project, &arguments),
         Some(Command::Doctor(arguments)) => commands::doctor::run(&project, &arguments),
         Some(Command::Trust(arguments)) => commands::trust::run(&project, &arguments),
+        Some(Command::Policy(arguments)) => commands::policy::run(&project, &arguments.action),
         Some(Command::Completions(_)) => Ok(Outcome::Done),
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use loci_core::config::{RemoteProvider, Settings};
-use loci_core::route::{self, Target};
+use loci_core::route::{self, RouteError, Target};
 use loci_inference::builtin;
 use loci_inference::catalog::{Catalog, Entry, Kind};
 use loci_inference::engine::{EngineOptions, ModelSource, SnapshotOptions};
@@ -68,12 +68,16 @@ pub(crate) fn open(project: &Project, settings: &Settings) -> anyhow::Result<Arc
 /// When nothing has that name, or it is no model of this machine.
 pub(crate) fn source(project: &Project, name: &str) -> anyhow::Result<ModelSource> {
     let catalog = project.catalog()?;
-    let named = Settings { model: Some(name.to_owned()), ..Settings::default() };
+    let managed = project.settings(&project.config(Vec::new())?).managed;
+    let named = Settings { model: Some(name.to_owned()), managed, ..Settings::default() };
     let path = match route::choose(&with_services(&named, &catalog), &project.environment)?.target {
         Target::BuiltIn => return Ok(builtin::source()),
         Target::File(path) => path,
         Target::Catalogue(name) => match catalog.get(&name)? {
-            entry if entry.fields.kind == Kind::BuiltIn => return Ok(builtin::source()),
+            entry if entry.fields.kind == Kind::BuiltIn => {
+                built_in(&named)?;
+                return Ok(builtin::source());
+            }
             entry => file_of(project, entry)?,
         },
         Target::Remote { .. } | Target::Script(_) => {
@@ -84,7 +88,11 @@ pub(crate) fn source(project: &Project, name: &str) -> anyhow::Result<ModelSourc
         }
     };
     let path = resolve(project, &path);
-    if path.is_file() { Ok(ModelSource::Path(path)) } else { Err(no_file(&path)) }
+    if !path.is_file() {
+        return Err(no_file(&path));
+    }
+    permitted(&path, &named)?;
+    Ok(ModelSource::Path(path))
 }
 
 fn no_file(path: &Path) -> anyhow::Error {
@@ -110,7 +118,31 @@ fn with_services(settings: &Settings, catalog: &Catalog) -> Settings {
     settings
 }
 
+/// Whether the policy of the machine lets this file be opened; it is read for its hash only where there is one.
+fn permitted(path: &Path, settings: &Settings) -> anyhow::Result<()> {
+    if settings.managed.models.is_none() {
+        return Ok(());
+    }
+    let hashes = loci_core::managed::hash_file(path).map_err(|error| {
+        Failed::error(format!("{}: {error}", path.display()), "check that you may read it")
+    })?;
+    if settings.managed.allows_model_file(&hashes) {
+        return Ok(());
+    }
+    Err(Usage::error(
+        format!(
+            "the policy of this machine does not allow the model {} (sha256 {})",
+            path.display(),
+            hashes.sha256
+        ),
+        "choose a model that it names; `loci policy show` lists them",
+    ))
+}
+
 fn built_in(settings: &Settings) -> anyhow::Result<Arc<dyn Provider>> {
+    if !settings.managed.allows_model_named("builtin") {
+        return Err(RouteError::NotAllowed { what: "the built-in model".into() }.into());
+    }
     let engine = EngineOptions { context: settings.context_length, ..EngineOptions::default() };
     let options = LocalOptions { engine, ..LocalOptions::default() };
     Ok(Arc::new(LocalProvider::open(builtin::source(), options)?))
@@ -171,6 +203,7 @@ fn local(
     if !path.is_file() {
         return Err(no_file(&path));
     }
+    permitted(&path, settings)?;
     let machine = Hardware::detect();
     let context =
         settings.context_length.or(entry.map(|entry| entry.fields.context)).unwrap_or(DEFAULT_CONTEXT);

@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use loci_core::config::{Config, Environment, Places, Settings, Sources};
+use loci_core::config::{Config, Environment, Places, Settings, Sources, enables};
 use loci_core::managed::{Managed, Owner};
-use loci_core::trust::Trust;
+use loci_core::trust::{Standing, Trust};
 use loci_index::{Index, RefreshReport};
 use loci_inference::catalog::{Catalog, Layer, Source};
 
@@ -62,7 +62,19 @@ impl Project {
         }
         let places = Places::from_environment(&environment);
         let home = places.home.canonicalize().unwrap_or_else(|_| places.home.clone());
-        Ok(Self { root: find_root(&directory, &home), directory, environment, places, printer })
+        let root = find_root(&directory, &home);
+        if let Some((variable, path)) = Places::redirected(&environment, &root) {
+            return Err(Usage::error(
+                format!(
+                    "{variable} is {}, which is inside the project {}: what decides about a repository must not come \
+                     from it",
+                    path.display(),
+                    root.display()
+                ),
+                format!("unset {variable}, or let it name a folder outside of the project"),
+            ));
+        }
+        Ok(Self { root, directory, environment, places, printer })
     }
 
     /// A path as the index knows it: relative to the root, whatever the user stands in.
@@ -75,12 +87,20 @@ impl Project {
         relative.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/")
     }
 
-    /// Whether the user trusts the project.
+    /// How the project stands with the user.
     ///
     /// # Errors
     /// When the list of trusted folders is damaged.
+    pub(crate) fn standing(&self) -> anyhow::Result<Standing> {
+        Ok(Trust::load(&self.places.data)?.standing(&self.root, &enables(&self.root)))
+    }
+
+    /// Whether the user trusts what the project's own files enable.
+    ///
+    /// # Errors
+    /// As [`Project::standing`].
     pub(crate) fn trusted(&self) -> anyhow::Result<bool> {
-        Ok(Trust::load(&self.places.data)?.holds(&self.root))
+        Ok(self.standing()? == Standing::Trusted)
     }
 
     /// The configuration with these flags over it. What is odd about it is said on standard error.

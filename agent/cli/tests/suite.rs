@@ -13,9 +13,11 @@ mod suite {
     mod command_line;
     mod context;
     mod index;
-    mod sandbox;
     #[cfg(unix)]
     mod kill;
+    mod managed;
+    mod policy;
+    mod sandbox;
     mod session;
     mod sessions;
     mod structure;

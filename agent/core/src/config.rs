@@ -158,6 +158,8 @@ pub struct Config {
     managed: Managed,
     /// Unknown keys and the like, in words.
     pub warnings: Vec<String>,
+    /// Rules of the project that fail a test of their own, in words; they are among the warnings.
+    pub failing: Vec<String>,
     /// Keys of the project that wait for the user's trust.
     pub inert: Vec<String>,
 }
@@ -320,10 +322,12 @@ impl Config {
                 }
                 // Whoever wrote it meant something else than it says: what it takes away stays, what it gives does not.
                 let effect = if list == "allow" { ", so it allows nothing" } else { "" };
-                self.warnings.push(format!(
+                let warning = format!(
                     "{}: the {list} rule `{}` fails a test of its own{effect}: {message}",
                     rule.origin, rule.text
-                ));
+                );
+                self.failing.push(warning.clone());
+                self.warnings.push(warning);
                 if list == "allow" {
                     continue;
                 }
@@ -378,6 +382,36 @@ impl Config {
         }
         effective
     }
+}
+
+/// What the project's own files would do that is not only taking away, one line each: what trust is given to.
+///
+/// Comments, order and restrictions are left out, so that changing those asks nobody anew.
+#[must_use]
+pub fn enables(root: &Path) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, settings) in [("config.toml", true), ("config.local.toml", true), ("models.toml", false)] {
+        let Ok(bytes) = std::fs::read(root.join(".loci").join(name)) else { continue };
+        let table = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse::<Table>().ok());
+        let Some(table) = table else {
+            // It may be readable tomorrow; then it is something else.
+            lines.push(format!(".loci/{name}: cannot be read (blake3 {})", blake3::hash(&bytes).to_hex()));
+            continue;
+        };
+        for (key, value) in flatten(&table) {
+            if settings && (keys::restricts(&key, &value) || keys::find(&key).is_none()) {
+                continue;
+            }
+            match value {
+                Value::Array(items) => {
+                    lines.extend(items.iter().map(|item| format!(".loci/{name}: {key} has {item}")));
+                }
+                other => lines.push(format!(".loci/{name}: {key} = {other}")),
+            }
+        }
+    }
+    lines.sort();
+    lines
 }
 
 fn value_error(origin: &Origin, key: &str, message: String) -> ConfigError {

@@ -27,6 +27,8 @@ pub(crate) struct Control {
     events: mpsc::UnboundedSender<Event>,
     /// Whether somebody is there to answer.
     pub(crate) interactive: bool,
+    /// Whether whoever runs the machine leaves out the mode bypassPermissions.
+    without_bypass: bool,
     state: Mutex<State>,
 }
 
@@ -41,7 +43,13 @@ struct State {
 impl Control {
     pub(crate) fn new(events: mpsc::UnboundedSender<Event>, interactive: bool, mode: PermissionMode) -> Self {
         let state = State { mode, turn: CancellationToken::new(), waits: HashMap::new(), asked: 0 };
-        Self { events, interactive, state: Mutex::new(state) }
+        Self { events, interactive, without_bypass: false, state: Mutex::new(state) }
+    }
+
+    /// Without the mode bypassPermissions, where the policy of the machine says so.
+    pub(crate) fn without_bypass(mut self, yes: bool) -> Self {
+        self.without_bypass = yes;
+        self
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -72,6 +80,10 @@ impl Control {
             Op::Approve { id, approval } => self.reply(&id, Reply::Approval(approval)),
             Op::Answer { id, text } => self.reply(&id, Reply::Answer(text)),
             Op::Interrupt => self.state().turn.cancel(),
+            Op::SetMode { mode: PermissionMode::BypassPermissions } if self.without_bypass => {
+                let message = "bypassPermissions is switched off by the policy of this machine";
+                self.notice(Level::Warning, message, None);
+            }
             Op::SetMode { mode } => {
                 self.state().mode = mode;
                 self.notice(Level::Info, format!("the permission mode is now {}", mode.name()), None);

@@ -4,6 +4,9 @@
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests prepare and damage files directly"))]
 
+/// The words of decisions, for front ends that explain them; they reach `policy` through here alone.
+pub use loci_policy as policy;
+
 pub mod answer;
 pub mod archive;
 pub mod atomic;

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use loci_exec::sandbox::Level;
-use loci_policy::Rules;
+use loci_policy::{Rule, Rules};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -218,6 +218,29 @@ impl Managed {
         Ok(())
     }
 
+    /// The paths that never leave the machine, as rules for whatever is not on it.
+    #[must_use]
+    pub fn stays_here(&self) -> Vec<Rule> {
+        let origin = self.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
+        let rule = |pattern: &String| Rule {
+            layer: loci_policy::Layer::Managed,
+            origin: format!("never_leaves in {origin}"),
+            ..Rule::from(format!("Read({pattern})"))
+        };
+        self.never_leaves.iter().map(rule).collect()
+    }
+
+    /// What it says beside its rules, by key.
+    #[must_use]
+    pub fn said(&self) -> Vec<(String, String)> {
+        let rules = |key: &str| matches!(key, "deny" | "ask" | "allow");
+        self.entries
+            .iter()
+            .filter(|entry| !rules(&entry.key))
+            .map(|entry| (entry.key.clone(), entry.value.to_string()))
+            .collect()
+    }
+
     /// Whether it says anything.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -330,6 +353,38 @@ fn read_owned(path: &Path, owner: Owner) -> Result<String, String> {
         return Err("it is larger than 1 MiB".into());
     }
     Ok(text)
+}
+
+/// The hashes of a file, for [`Managed::allows_model_file`].
+///
+/// # Errors
+/// When it cannot be read.
+pub fn hash_file(path: &Path) -> io::Result<FileHashes> {
+    use sha2::Digest;
+    let mut file = fs::File::open(path)?;
+    let (mut sha256, mut blake3) = (sha2::Sha256::new(), blake3::Hasher::new());
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let count = file.read(&mut buffer)?;
+        let Some(read) = buffer.get(..count).filter(|read| !read.is_empty()) else { break };
+        sha256.update(read);
+        blake3.update(read);
+    }
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    Ok(FileHashes { sha256: hex(&sha256.finalize()), blake3: blake3.finalize().to_hex().to_string() })
+}
+
+/// Whoever runs the tests, and what they create in temporary folders.
+#[cfg(all(test, unix))]
+pub(crate) fn this_user() -> Owner {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    Owner::User(fs::metadata(folder.path()).expect("is there").uid())
+}
+
+#[cfg(all(test, not(unix)))]
+pub(crate) fn this_user() -> Owner {
+    Owner::User(0)
 }
 
 #[cfg(unix)]

@@ -2,6 +2,10 @@
 //! Uses `policy` as a pure function, and the disk through [`DiskFiles`].
 //! Never widens a decision: of several the strictest counts, and a remembered approval answers only an ask.
 
+#[cfg(test)]
+mod everyday;
+pub mod readable;
+
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -12,7 +16,7 @@ use loci_protocol::PermissionMode;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::config::{ConfigError, SavedRules};
+use crate::config::{ConfigError, Places, SavedRules, Settings};
 use crate::managed::Managed;
 use crate::sandboxing::Sandboxing;
 use crate::tools::Access;
@@ -207,7 +211,8 @@ impl Permissions {
         }
         for text in shown {
             if !self.rules.allow.iter().any(|rule| rule.text == *text) {
-                let rule = Rule { layer: Layer::Local, origin: origin.into(), ..text.as_str().into() };
+                // The user's own word, with the project trusted or not.
+                let rule = Rule { layer: Layer::CommandLine, origin: origin.into(), ..text.as_str().into() };
                 self.rules.allow.push(rule);
             }
         }
@@ -219,6 +224,31 @@ fn add_new(all: &mut Vec<String>, more: &[String]) {
         if !all.contains(one) {
             all.push(one.clone());
         }
+    }
+}
+
+/// Where the calls of a session run, as the policy sees it. Paths are absolute and resolved.
+#[must_use]
+pub fn context(root: &Path, places: &Places, settings: &Settings, trusted: bool) -> Context {
+    Context {
+        root: root.into(),
+        cwd: root.into(),
+        home: places.home.clone(),
+        additional: settings.additional_directories.clone(),
+        config_dirs: vec![
+            root.join(".loci"),
+            places.config.clone(),
+            places.data.clone(),
+            places.system.clone(),
+        ],
+        trusted,
+        offline: settings.offline,
+        managed: loci_policy::Managed {
+            only_managed_allow: settings.managed.managed_rules_only,
+            no_bypass: settings.managed.disable_bypass,
+            broken: None,
+        },
+        ..Context::default()
     }
 }
 

@@ -50,6 +50,12 @@ pub enum RouteError {
         /// The model.
         model: String,
     },
+    /// Choose one that the policy of the machine names.
+    #[error("the policy of this machine does not allow {what}")]
+    NotAllowed {
+        /// The model or the service, and its address.
+        what: String,
+    },
     /// Complete the configuration.
     #[error("the provider {name} is not complete: {missing}")]
     Incomplete {
@@ -68,6 +74,28 @@ pub const BUILT_IN: &str = "loci-builtin";
 /// # Errors
 /// See [`RouteError`].
 pub fn choose(settings: &Settings, environment: &Environment) -> Result<Route, RouteError> {
+    let route = named(settings, environment)?;
+    let managed = &settings.managed;
+    let refused = match &route.target {
+        Target::BuiltIn if !managed.allows_model_named("builtin") => Some("the built-in model".to_owned()),
+        Target::Script(_) if !managed.allows_model_named("scripted") => Some("scripts as models".to_owned()),
+        Target::Remote { name, base_url, .. } if !managed.allows_provider(base_url) => {
+            Some(format!("the service {name} at {base_url}"))
+        }
+        Target::Remote { name, model, .. } if !managed.allows_model_named(&format!("{name}/{model}")) => {
+            Some(format!("the model {name}/{model}"))
+        }
+        // Whether a file is allowed its hash says, once it is about to be opened.
+        _ => None,
+    };
+    match refused {
+        Some(what) => Err(RouteError::NotAllowed { what }),
+        None => Ok(route),
+    }
+}
+
+/// The model that the settings name.
+fn named(settings: &Settings, environment: &Environment) -> Result<Route, RouteError> {
     let Some(written) = settings.model.as_deref().filter(|model| !model.is_empty()) else {
         return Ok(Route { target: Target::BuiltIn, why: "no other model is configured".into() });
     };
@@ -171,6 +199,34 @@ mod tests {
         check("empty", "the provider empty is not complete: set providers.empty.base_url");
         let without = choose(&settings("box"), &Environment::default());
         assert!(without.is_err_and(|error| error.to_string().contains("KEY is not set")));
+        let managed = |text: &str| {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().canonicalize().expect("resolves").join("policy.d");
+            std::fs::create_dir(&path).expect("created");
+            std::fs::write(path.join("10.toml"), text).expect("written");
+            std::sync::Arc::new(
+                crate::managed::Managed::load(&path, crate::managed::this_user()).expect("read"),
+            )
+        };
+        let check = |model: &str, policy: &str, expect: Option<&str>| {
+            let settings = Settings { managed: managed(policy), ..settings(model) };
+            let refused = choose(&settings, &environment).err().map(|error| error.to_string());
+            assert_eq!(
+                refused,
+                expect.map(|what| format!("the policy of this machine does not allow {what}")),
+                "{model} under {policy}"
+            );
+        };
+        let elsewhere = "[providers]\nallow = [\"http://10.0.0.1/v1\"]\n";
+        check("box", elsewhere, Some("the service box at http://127.0.0.1:1/v1"));
+        check("box", "[providers]\nallow = [\"http://127.0.0.1:1/v1\"]\n", None);
+        check("", elsewhere, None);
+        let models = "[models]\nallow = [{ name = \"box/m\" }]\n";
+        check("box", models, None);
+        check("box/other", models, Some("the model box/other"));
+        check("", models, Some("the built-in model"));
+        check("scripted:x", models, Some("scripts as models"));
+        check("builtin", "[models]\nallow = [{ name = \"builtin\" }]\n", None);
         let offline = Settings { offline: true, ..settings("box") };
         assert!(matches!(choose(&offline, &environment), Err(RouteError::Offline { .. })));
     }

@@ -7,6 +7,7 @@ pub mod log;
 pub mod resume;
 mod rewind;
 pub mod shelf;
+mod stays;
 mod storage;
 pub mod story;
 mod undoing;
@@ -20,7 +21,6 @@ use std::time::{Duration, Instant};
 use loci_exec::background::{Background, OnEnd};
 use loci_index::Embed;
 use loci_inference::provider::{Provider, Sampling, ToolSpec};
-use loci_policy::Context;
 use loci_protocol::{Event, Level, ModelBadge, Op};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -32,7 +32,8 @@ use crate::context::{Budget, Context as Window, Meter, head, maps};
 use crate::control::Control;
 use crate::instructions;
 use crate::meaning::Filler;
-use crate::permission::Permissions;
+use crate::permission::readable::{self, Readable};
+use crate::permission::{Permissions, context};
 use crate::sandboxing::Sandboxing;
 use crate::secrets::Redactor;
 use crate::secrets::guard::{self, Guarded};
@@ -113,6 +114,12 @@ pub enum SessionError {
         turn: u32,
         /// Those that there are.
         turns: Vec<u32>,
+    },
+    /// Go on with a local model, or begin a new session.
+    #[error("this session holds what must not leave this machine ({what}), and the model is not on it")]
+    Stays {
+        /// A path, or a command.
+        what: String,
     },
     /// See [`LogError`].
     #[error(transparent)]
@@ -230,8 +237,8 @@ impl Session {
     /// See [`SessionError`]. A session that is in use by another process is refused.
     pub async fn open(options: SessionOptions) -> Result<SessionHandle, SessionError> {
         let (events_in, events) = mpsc::unbounded_channel();
-        let control =
-            Arc::new(Control::new(events_in.clone(), options.interactive, options.settings.permission_mode));
+        let control = Control::new(events_in.clone(), options.interactive, options.settings.permission_mode);
+        let control = Arc::new(control.without_bypass(options.settings.managed.disable_bypass));
         let opened = tokio::task::spawn_blocking(move || Self::build(options, control)).await;
         let (session, resumed, notices) = match opened {
             Ok(built) => built?,
@@ -268,7 +275,7 @@ impl Session {
             cwd,
             provider,
             tools,
-            settings,
+            mut settings,
             places,
             trusted,
             resume,
@@ -286,6 +293,11 @@ impl Session {
             Some(redactor) => Arc::new(Guarded::new(provider, redactor.clone())),
             None => provider,
         };
+        // Only what answers on this machine may see everything.
+        let stays = if info.local { Vec::new() } else { settings.managed.stays_here() };
+        settings.rules.deny.splice(0..0, stays.iter().cloned());
+        let place = context(&root, &places, &settings, trusted);
+        let readable = Readable::new(&settings.rules, &place);
 
         let embed = crate::meaning::light(&settings.embeddings);
         let empty = || Window::new(info.capabilities.grounded, Some(root.clone()), embed.clone());
@@ -326,6 +338,9 @@ impl Session {
                         None,
                     ));
                 }
+                if let Some(what) = stays::first_shown(&loaded.records, &stays, &place) {
+                    return Err(SessionError::Stays { what });
+                }
                 let unknown = resume::cut_off(&loaded.records);
                 let unknown: Vec<String> =
                     unknown.into_iter().map(|(tool, input)| format!("{tool} {input}")).collect();
@@ -353,7 +368,11 @@ impl Session {
             warner.notice(Level::Warning, warning, None);
         });
         let instructions = if trusted {
-            let found = instructions::read(&root);
+            let mut found = instructions::read(&root);
+            if found.paths.iter().any(|path| !readable.may_show(path)) {
+                let note = "the project's instructions are left out: a rule denies reading them";
+                found = instructions::Found { note: Some(note.into()), ..instructions::Found::default() };
+            }
             if let Some(note) = found.note {
                 notices.push((Level::Warning, note, None));
             }
@@ -361,17 +380,7 @@ impl Session {
         } else {
             None
         };
-        let context = Context {
-            root: root.clone(),
-            cwd: root.clone(),
-            home: places.home.clone(),
-            additional: settings.additional_directories.clone(),
-            config_dirs: vec![root.join(".loci"), places.config.clone(), places.data.clone()],
-            trusted,
-            offline: settings.offline,
-            ..Context::default()
-        };
-        let sandboxing = Arc::new(Sandboxing::open(helper.as_deref(), &settings, &places, &context));
+        let sandboxing = Arc::new(Sandboxing::open(helper.as_deref(), &settings, &places, &place));
         let specs: Vec<ToolSpec> = tools.iter().map(|tool| crate::tools::spec(tool.as_ref())).collect();
         let window = match settings.context_length {
             Some(length) if length < info.context_length => length,
@@ -431,7 +440,7 @@ impl Session {
             },
             spool_dir: places.state.join("spool").join(&id),
             id,
-            workspace: Workspace::new(root),
+            workspace: Workspace::new(root).showing(readable),
             provider,
             tools,
             specs: head.tools,
@@ -459,7 +468,7 @@ impl Session {
             hashing: None,
             noted_model: None,
             audit_required: settings.managed.audit_required,
-            permissions: Permissions::new(settings.rules, context)
+            permissions: Permissions::new(settings.rules, place)
                 .under(settings.managed)
                 .saving_to(saved)
                 .held_by(sandboxing.clone()),
@@ -467,7 +476,8 @@ impl Session {
             control,
             todos: Arc::new(Mutex::new(restored.todos)),
             background: Arc::new(Background::after(restored.background.highest, announce)),
-            older: Some(older),
+            // What an older session read may have come from anywhere.
+            older: stays.is_empty().then_some(older),
             tasks: Arc::new(tasks),
             last_outcomes: restored.last_outcomes,
             embed,
@@ -674,17 +684,8 @@ pub fn index_options(root: &Path, places: &Places, settings: &Settings) -> loci_
         // The worktrees of a repository share one store: most of their files are the same.
         cache_dir: places.index(&loci_index::shared_folder(root)),
         max_file_bytes: settings.max_file_bytes,
-        deny: read_denies(&settings.rules.deny),
+        deny: readable::index_denies(&settings.rules.deny, root, &places.home),
     }
-}
-
-/// The paths that read rules deny, as the index takes them: search must not leak what may not be read.
-fn read_denies(deny: &[loci_policy::Rule]) -> Vec<String> {
-    deny.iter()
-        .filter_map(|rule| rule.text.strip_prefix("Read(")?.strip_suffix(')'))
-        .filter(|spec| !spec.starts_with("//") && !spec.starts_with("~/"))
-        .map(|spec| spec.strip_prefix('.').filter(|rest| rest.starts_with('/')).unwrap_or(spec).to_owned())
-        .collect()
 }
 
 #[cfg(test)]

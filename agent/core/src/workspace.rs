@@ -1,20 +1,37 @@
 //! Owns the project root and the way between what a model writes as a path and where it is.
-//! Uses the standard library only.
+//! Uses what the rules leave to be shown.
 //! Never opens a file.
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::permission::readable::Readable;
+
 /// The project the session works on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Workspace {
     root: PathBuf,
+    readable: Readable,
 }
 
 impl Workspace {
     /// A workspace over an absolute, resolved root.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self { root, readable: Readable::default() }
+    }
+
+    /// A workspace of which only this may be shown.
+    #[must_use]
+    pub fn showing(mut self, readable: Readable) -> Self {
+        self.readable = readable;
+        self
+    }
+
+    /// Whether the file of this path, as results show it, may be shown or named: a tool that reads many files leaves out
+    /// the others as if they were not there.
+    #[must_use]
+    pub fn may_show(&self, shown: &str) -> bool {
+        self.readable.may_show(&self.absolute(shown))
     }
 
     /// The root, absolute.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use loci_core::config::{Environment, Places, Settings};
-use loci_core::session::journal::{self, UndoError, Which};
+use loci_core::session::journal::{self, Limits, UndoError, Which};
 use loci_core::session::log::{self, Record};
 use loci_core::session::{index_options, resume};
 use loci_protocol::Event;
@@ -294,7 +294,10 @@ impl Ground {
         let by_command = unknown.iter().any(|input| input["command"].is_string());
         let mut refused = 0;
         loop {
-            match journal::undo(&self.places.journal(), &root, &project, Some(id), Which::Newest) {
+            let folder = self.places.journal();
+            let journal =
+                journal::earlier(&folder, &root, &project, Some(id), &Which::Newest, Limits::default());
+            match journal.and_then(|journal| journal.undo(Which::Newest)) {
                 Ok(undone) => count(&seen.undone, undone.paths.len()),
                 Err(UndoError::Nothing) => break,
                 // The one call that was cut off. A file of a tool is whole, and was asserted to be one of two.

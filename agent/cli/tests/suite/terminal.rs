@@ -239,3 +239,36 @@ fn a_conversation_goes_back_to_a_prompt() {
     terminal.press("/quit\r");
     assert_eq!(terminal.ended(), 0);
 }
+
+#[test]
+fn trust_is_offered_once_and_a_rule_is_saved_for_the_next_session() {
+    let world = World::with_crate();
+    world.write(".loci/config.toml", "allow = [\"Bash(make)\"]\n");
+    let edit = json!({ "path": "src/price.rs", "old": "sum / 10", "new": "sum / 20" });
+    let model = world.script(&json!([
+        { "events": [{ "call": { "name": "edit", "arguments": edit } }] },
+        { "events": [{ "text": "Halved it." }] },
+    ]));
+    let mut terminal = Terminal::start(&world, &["-m", &model]);
+    terminal.expect("allow has \"Bash(make)\"");
+    terminal.expect("Type y or n:");
+    terminal.press("n\r");
+    terminal.expect("› ");
+    terminal.press("halve the discount\r");
+    terminal.expect("r saves for this project:");
+    terminal.expect("Edit(");
+    terminal.press("r\r");
+    terminal.expect("Halved it.");
+    terminal.press("/quit\r");
+    assert_eq!(terminal.ended(), 0);
+    assert!(world.loci(&["policy", "list"]).ended(0).out.contains("rules.toml"));
+    // Neither is asked again.
+    world.write("src/price.rs", PRICE);
+    let mut terminal = Terminal::start(&world, &["-m", &model]);
+    terminal.expect("› ");
+    terminal.press("halve the discount\r");
+    terminal.expect("Halved it.");
+    terminal.press("/quit\r");
+    assert_eq!(terminal.ended(), 0);
+    assert_ne!(world.read("src/price.rs"), PRICE);
+}

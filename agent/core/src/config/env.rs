@@ -117,6 +117,19 @@ impl Places {
         }
     }
 
+    /// The variable that leads one of the folders into the project, where its content would be the repository's and not
+    /// the user's. A project that holds the user's home, as the system knows it, is that home and brings nothing along.
+    #[must_use]
+    pub fn redirected(environment: &Environment, root: &std::path::Path) -> Option<(&'static str, PathBuf)> {
+        let holds_home = || system_home().is_some_and(|home| home.starts_with(root));
+        let leads_in = PLACES.iter().find_map(|name| {
+            let path = environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute())?;
+            let real = loci_policy::Files::resolve(&crate::permission::DiskFiles, &path);
+            real.starts_with(root).then_some((*name, path))
+        });
+        leads_in.filter(|_| root.parent().is_some() && !holds_home())
+    }
+
     /// Every folder below one, for tests and for portable installations.
     #[must_use]
     pub fn below(folder: &std::path::Path) -> Self {
@@ -191,10 +204,55 @@ impl Places {
     }
 }
 
+/// The home directory that the system's list of users gives this one; no variable can move it.
+#[cfg(target_os = "linux")]
+fn system_home() -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let user = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let home = users.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.get(2) == Some(&user.as_str())).then(|| fields.get(5).map(PathBuf::from)).flatten()
+    })?;
+    home.canonicalize().ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn system_home() -> Option<PathBuf> {
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::path::Path;
+
+    #[cfg(unix)]
+    #[test]
+    fn no_variable_leads_into_the_project() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let top = folder.path().canonicalize().expect("resolves");
+        let root = top.join("repo");
+        std::fs::create_dir_all(root.join("x")).expect("created");
+        std::os::unix::fs::symlink(root.join("x"), top.join("link")).expect("linked");
+        let check = |name: &'static str, path: &str, expect: bool| {
+            let environment = Environment::of([(name, top.join(path).to_string_lossy().into_owned())]);
+            let found = Places::redirected(&environment, &root);
+            assert_eq!(found.map(|(name, _)| name), expect.then_some(name), "{name} {path}");
+        };
+        for name in PLACES {
+            check(name, "repo", true);
+            check(name, "repo/.config", true);
+            check(name, "repo/not/there/yet", true);
+            check(name, "other/../repo/x", true);
+            check(name, "link", true);
+            check(name, "link/deep", true);
+            check(name, "home", false);
+            check(name, "repo-evil", false);
+        }
+        let relative = Environment::of([("XDG_CONFIG_HOME", "repo/.config")]);
+        assert_eq!(Places::redirected(&relative, &root), None);
+    }
 
     #[test]
     fn places_follow_the_xdg_rules() {

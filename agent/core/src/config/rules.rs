@@ -68,8 +68,10 @@ pub(crate) fn layer(origin: &Origin) -> Layer {
     match origin {
         // Given to every user, and each may take something else: no more than a user's own.
         Origin::Default | Origin::System(_) | Origin::User(_) => Layer::User,
+        // The user's own words, kept where no repository can put them: they count without trust.
+        Origin::Saved(_) => Layer::User,
         Origin::Project(_) => Layer::Project,
-        Origin::Local(_) | Origin::Saved(_) => Layer::Local,
+        Origin::Local(_) => Layer::Local,
         Origin::Environment(_) | Origin::Flag(_) => Layer::CommandLine,
         Origin::Managed(_) => Layer::Managed,
     }

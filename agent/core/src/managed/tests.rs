@@ -37,15 +37,8 @@ impl Folder {
     #[cfg(not(unix))]
     fn mode(&self, _name: &str, _mode: u32) {}
 
-    #[cfg(unix)]
     fn owner(&self) -> Owner {
-        use std::os::unix::fs::MetadataExt;
-        Owner::User(fs::metadata(self.path()).unwrap().uid())
-    }
-
-    #[cfg(not(unix))]
-    fn owner(&self) -> Owner {
-        Owner::User(0)
+        this_user()
     }
 
     fn load(&self) -> Result<Managed, ManagedError> {
@@ -226,4 +219,16 @@ fn hosts_are_covered_as_they_are_matched() {
     check("*.crates.io", "evilcrates.io", false);
     check("*.crates.io", "*", false);
     check("*.a.crates.io", "*.crates.io", false);
+}
+
+#[test]
+fn files_are_known_by_their_hashes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    fs::write(&path, "abc").unwrap();
+    let hashes = hash_file(&path).unwrap();
+    // The examples of FIPS 180-2 and of the BLAKE3 paper's test vectors.
+    assert_eq!(hashes.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_eq!(hashes.blake3, "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85");
+    assert!(hash_file(&folder.path().join("missing")).is_err());
 }

@@ -63,7 +63,10 @@ fn find(input: &Value, context: &ToolContext) -> Result<Outcome, String> {
         limit: MAX_USES,
         ..UseQuery::default()
     };
-    let uses = context.index.uses(&query).map_err(|error| error.to_string())?;
+    let mut uses = context.index.uses(&query).map_err(|error| error.to_string())?;
+    let before = uses.references.len();
+    uses.references.retain(|used| context.workspace.may_show(&used.path));
+    uses.total -= (before - uses.references.len()).min(uses.total);
     if uses.total == 0 {
         return Ok(nothing(context, symbol, tests));
     }
@@ -110,7 +113,7 @@ fn nothing(context: &ToolContext, symbol: &str, tests: bool) -> Outcome {
         summary: head,
         ..Outcome::default()
     };
-    let defined = context.index.definitions(symbol).unwrap_or_default();
+    let defined = place::definitions(context, symbol).unwrap_or_default();
     let (found, label, note) = if defined.is_empty() {
         (place::similar_symbols(context, symbol), "similar", "it is not defined either; similar names:")
     } else {

@@ -52,7 +52,7 @@ impl Tool for Where {
 
 fn find(input: &Value, context: &ToolContext) -> Result<Outcome, String> {
     let symbol = arguments::word(input, "symbol")?.trim_end_matches("()");
-    let definitions = context.index.definitions(symbol).map_err(|error| error.to_string())?;
+    let definitions = place::definitions(context, symbol)?;
     if definitions.is_empty() {
         return Ok(nothing(context, symbol));
     }

@@ -53,7 +53,8 @@ fn list(input: &Value, context: &ToolContext) -> Result<Outcome, String> {
     let written = arguments::word(input, "pattern")?;
     let pattern = relative(context, written)?;
     let files = context.index.files().map_err(|error| error.to_string())?;
-    let mut paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    let mut paths: Vec<&str> =
+        files.iter().map(|file| file.path.as_str()).filter(|path| context.workspace.may_show(path)).collect();
     paths.sort_unstable();
     let mut found = matching(&paths, &pattern)?;
     let mut note = "";

@@ -102,6 +102,7 @@ fn targets(input: &Value, context: &ToolContext) -> Result<Targets, Box<Outcome>
         .iter()
         .map(|file| file.path.as_str())
         .filter(|path| all || *path == shown || path.starts_with(&prefix))
+        .filter(|path| context.workspace.may_show(path))
         .collect();
     if let Some(pattern) = arguments::optional_word(input, "glob") {
         // A pattern with a folder in it counts from the root, or from `path`.
@@ -122,7 +123,9 @@ fn targets(input: &Value, context: &ToolContext) -> Result<Targets, Box<Outcome>
     if metadata.is_file() {
         return Ok(Targets { paths: vec![start], listed: false });
     }
-    Ok(Targets { paths: walk(&start), listed: false })
+    let mut paths = walk(&start);
+    paths.retain(|path| context.workspace.may_show(&place::shown(context, path)));
+    Ok(Targets { paths, listed: false })
 }
 
 /// The files below a folder that the index does not list, hidden ones left out.

@@ -39,6 +39,19 @@ pub(crate) fn shown(context: &ToolContext, path: &Path) -> String {
     context.workspace.relative(path)
 }
 
+/// Where a symbol is defined, in files that may be shown.
+///
+/// # Errors
+/// A sentence for the model: the index cannot be asked.
+pub(crate) fn definitions(
+    context: &ToolContext,
+    symbol: &str,
+) -> Result<Vec<loci_index::Definition>, String> {
+    let mut found = context.index.definitions(symbol).map_err(|error| error.to_string())?;
+    found.retain(|definition| context.workspace.may_show(&definition.path));
+    Ok(found)
+}
+
 /// What a call that touches this file asks of policy.
 pub(crate) fn access(context: &ToolContext, tool: &'static str, written: &str) -> Vec<Access> {
     access_to(tool, &locate(context, written))
@@ -84,6 +97,7 @@ pub(crate) fn similar_paths(context: &ToolContext, written: &str) -> Vec<String>
     let wanted = written.to_lowercase();
     let mut scored: Vec<(f32, String)> = files
         .into_iter()
+        .filter(|file| context.workspace.may_show(&file.path))
         .filter_map(|file| {
             let name = base_name(&file.path).to_lowercase();
             // Endings are alike everywhere: it is the stems that tell.
@@ -146,7 +160,7 @@ pub(crate) fn similar_symbols(context: &ToolContext, symbol: &str) -> Vec<loci_i
     let mut found: Vec<loci_index::Definition> = Vec::new();
     for name in names {
         if name != symbol && !found.iter().any(|definition| definition.name == name) {
-            found.extend(context.index.definitions(&name).unwrap_or_default().into_iter().take(1));
+            found.extend(definitions(context, &name).unwrap_or_default().into_iter().take(1));
         }
         if found.len() == 3 {
             break;

@@ -64,7 +64,8 @@ impl Tool for Search {
 fn find(input: &Value, context: &ToolContext) -> Result<Outcome, String> {
     let text = arguments::word(input, "query")?.to_owned();
     let query = Query { text: text.clone(), limit: MAX_HITS, working_set: Vec::new() };
-    let hits = context.index.search(&query).map_err(|error| error.to_string())?;
+    let mut hits = context.index.search(&query).map_err(|error| error.to_string())?;
+    hits.retain(|hit| context.workspace.may_show(&hit.path));
     if hits.is_empty() {
         return Ok(Outcome {
             ok: true,
