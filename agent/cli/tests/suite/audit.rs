@@ -17,11 +17,9 @@ fn session() -> (World, std::path::PathBuf) {
     world.loci(&["-p", "say one basket", "-m", &model, "--permission-mode", "acceptEdits"]).ended(0);
     let folder = world.home().join(".local/share/loci/sessions");
     let project = std::fs::read_dir(folder).expect("sessions").next().expect("one").expect("readable").path();
-    let logs = std::fs::read_dir(project).expect("listed").map(|entry| entry.expect("readable").path());
-    let log = logs
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
-        .next()
-        .expect("a log");
+    let mut logs = std::fs::read_dir(project).expect("listed").map(|entry| entry.expect("readable").path());
+    let log =
+        logs.find(|path| path.extension().is_some_and(|extension| extension == "jsonl")).expect("a log");
     (world, log)
 }
 
