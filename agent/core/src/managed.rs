@@ -328,6 +328,8 @@ fn entries(table: &Table, before: &str, origin: &Origin) -> Vec<Entry> {
         let key = format!("{before}{key}");
         match value {
             Value::Table(inner) => found.extend(entries(inner, &format!("{key}."), origin)),
+            // A switch that is left off says nothing, and must not take away what somebody else switched on.
+            Value::Boolean(false) => {}
             _ => found.push(Entry { key, value: value.clone(), origin: origin.clone() }),
         }
     }

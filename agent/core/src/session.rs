@@ -288,7 +288,8 @@ impl Session {
         let mut notices = Vec::new();
         let folder = places.sessions(&root);
         let info = provider.info().clone();
-        let redactor = (!info.local && settings.redact).then(|| Arc::new(Redactor::new(&environment)));
+        let redactor = (!info.local && (settings.redact || settings.managed.redact))
+            .then(|| Arc::new(Redactor::new(&environment)));
         let provider: Arc<dyn Provider> = match &redactor {
             Some(redactor) => Arc::new(Guarded::new(provider, redactor.clone())),
             None => provider,

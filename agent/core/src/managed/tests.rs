@@ -129,6 +129,8 @@ fn several_files_only_tighten() {
     );
     let managed = folder.load().unwrap();
     assert_eq!(managed.sandbox_required, Some(Level::Full));
+    // What is left off switches nothing off that a user switched on.
+    assert!(managed.entries.iter().all(|entry| entry.key != "offline"));
     assert_eq!(managed.network.as_deref().unwrap(), ["b.org"]);
     assert_eq!(managed.rules.deny.len(), 2);
 }

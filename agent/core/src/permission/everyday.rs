@@ -65,7 +65,7 @@ const SLIPPED_IN: [&str; 16] = [
     "cargo test $(rm -rf ~)",
     "ls; rm -rf src",
     "git add -A\nrm -rf .git",
-    "cat README.md > src/lib.rs",
+    "cat README.md > Cargo.toml",
     "find . -name '*.rs' -delete",
     "git -c core.pager='sh -c id' log",
     "grep x src > ~/.bashrc",
@@ -156,7 +156,7 @@ fn a_day_asks_less_than_prefixes_do_and_lets_nothing_unsafe_pass() {
     assert!(passed.is_empty(), "{passed:?}");
     // The figures of benches/RELIABILITY.md.
     let figures = (asked.len(), asked_by_prefixes.len(), passed_by_prefixes.len());
-    assert_eq!(figures, (2, 14, 16), "{asked:#?}\n{asked_by_prefixes:#?}\n{passed_by_prefixes:#?}");
+    assert_eq!(figures, (3, 11, 15), "{asked:#?}\n{asked_by_prefixes:#?}\n{passed_by_prefixes:#?}");
 }
 
 /// What was approved in a session is remembered part by part, and nothing beside it.
