@@ -295,14 +295,14 @@ fn what_is_protected_is_neither_written_nor_made() {
     for level in levels {
         for attempt in attempts {
             let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-            let root = folder.path();
+            let root = folder.path().join("project");
             std::fs::create_dir_all(root.join("src")).expect("created");
             std::fs::create_dir(root.join(".loci")).expect("created");
             std::fs::write(root.join(".loci/config.toml"), "").expect("written");
             let output = Command::new(env!("CARGO_BIN_EXE_loci"))
                 .args(["sandbox", "--level", level, "--", "bash", "-c", attempt])
-                .current_dir(root)
-                .env("HOME", root.join("home"))
+                .current_dir(&root)
+                .env("HOME", folder.path().join("home"))
                 .output()
                 .expect("runs");
             let worked = output.status.success();

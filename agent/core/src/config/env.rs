@@ -125,7 +125,9 @@ impl Places {
         let leads_in = PLACES.iter().find_map(|name| {
             let path = environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute())?;
             let real = loci_policy::Files::resolve(&crate::permission::DiskFiles, &path);
-            real.starts_with(root).then_some((*name, path))
+            // Who stands in a home that is no repository brings nothing along, whatever the system knows of it.
+            let at_home = *name == "HOME" && real == root && !root.join(".git").exists();
+            (real.starts_with(root) && !at_home).then_some((*name, path))
         });
         leads_in.filter(|_| root.parent().is_some() && !holds_home())
     }
@@ -234,6 +236,9 @@ mod tests {
         let top = folder.path().canonicalize().expect("resolves");
         let root = top.join("repo");
         std::fs::create_dir_all(root.join("x")).expect("created");
+        let home = Environment::of([("HOME", root.to_string_lossy().into_owned())]);
+        assert_eq!(Places::redirected(&home, &root), None, "a home that is no repository");
+        std::fs::create_dir(root.join(".git")).expect("created");
         std::os::unix::fs::symlink(root.join("x"), top.join("link")).expect("linked");
         let check = |name: &'static str, path: &str, expect: bool| {
             let environment = Environment::of([(name, top.join(path).to_string_lossy().into_owned())]);
