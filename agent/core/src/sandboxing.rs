@@ -7,7 +7,7 @@ pub mod trial;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use loci_exec::proxy::Proxy;
+use loci_exec::proxy::{Proxy, USUAL_PORTS};
 use loci_exec::sandbox::{Overlay, Profile, Sandbox};
 use loci_policy::{Context, Rules, Verdict};
 use loci_protocol::SandboxBadge;
@@ -224,11 +224,11 @@ impl Sandboxing {
             return Ok(Held { sandbox: self.of(grants, overlay, None), proxy: None });
         }
         let socket = self.socket();
-        let may_reach = move |host: &str, _port: u16| {
-            if hosts.iter().any(|pattern| loci_policy::host_matches(pattern, host)) {
+        let may_reach = move |host: &str, port: u16| {
+            if hosts.iter().any(|pattern| opens(pattern, host, port)) {
                 Ok(())
             } else {
-                Err(format!("no rule opens {host} for this command"))
+                Err(format!("no rule opens {host} at port {port} for this command"))
             }
         };
         let proxy = crate::session::log::create_folder(&self.folder)
@@ -263,6 +263,18 @@ impl Sandboxing {
             .map(ignore::DirEntry::into_path)
             .collect()
     }
+}
+
+/// Whether a host that was opened covers this one: `x` and `*.x` at the ports of the web, `x:22` at that port. An address,
+/// or this machine, is opened by its own name only, since that opens the private network behind it.
+fn opens(pattern: &str, host: &str, port: u16) -> bool {
+    let with_port = pattern.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse::<u16>().ok()?)));
+    let (name, at_this_port) = match with_port {
+        Some((name, only)) => (name, only == port),
+        None => (pattern, USUAL_PORTS.contains(&port)),
+    };
+    let itself = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok();
+    at_this_port && if itself { name == host } else { loci_policy::host_matches(name, host) }
 }
 
 /// Entries of a project that are compared with rules about reading before a command; more would delay each command.
@@ -300,5 +312,34 @@ impl Repository {
     fn executing(&self) -> Vec<PathBuf> {
         let names = ["hooks", "config", "config.worktree", "info/attributes", "modules"];
         self.folders.iter().flat_map(|folder| names.map(|name| folder.join(name))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_opened_at_the_ports_of_the_web_and_never_by_accident() {
+        let check = |pattern: &str, host: &str, port: u16, expect: bool| {
+            assert_eq!(opens(pattern, host, port), expect, "{pattern} {host} {port}");
+        };
+        check("crates.io", "crates.io", 443, true);
+        check("crates.io", "crates.io", 80, true);
+        check("crates.io", "crates.io", 22, false);
+        check("crates.io", "static.crates.io", 443, false);
+        check("*.crates.io", "static.crates.io", 443, true);
+        check("*.crates.io", "crates.io", 443, false);
+        check("github.com:22", "github.com", 22, true);
+        check("github.com:22", "github.com", 443, false);
+        check("localhost", "localhost", 80, true);
+        check("localhost", "localhost", 5432, false);
+        check("localhost:5432", "localhost", 5432, true);
+        check("10.0.0.7:8080", "10.0.0.7", 8080, true);
+        for pattern in ["*", "*.0.0.1", "*.1", "*:443", "127.0.0.2", "localhost"] {
+            check(pattern, "127.0.0.1", 443, false);
+            check(pattern, "::1", 443, false);
+        }
+        check("*", "localhost", 443, false);
     }
 }

@@ -61,7 +61,12 @@ pub const KEYS: &[Key] = &[
         "what holds commands in: auto, full, restricted (at least these), or off (the rules alone)",
     ),
     key("sandbox_writable", Kind::List, None, "folders outside the project that commands may write to"),
-    key("sandbox_network", Kind::List, None, "hosts that every command may reach: crates.io, *.crates.io"),
+    key(
+        "sandbox_network",
+        Kind::List,
+        None,
+        "hosts that every command may reach: crates.io, *.crates.io, git.example:22",
+    ),
     key("sandbox_keep_env", Kind::List, None, "variables that commands keep although they look like secrets"),
     key("offline", Kind::Flag, Some("false"), "use no network at all"),
     key(

@@ -111,6 +111,7 @@ const WALLS: [&str; 6] = [
 /// What the model must know then: trying it another way leads nowhere.
 const WALLED: &str = "\n[Commands run in a sandbox: they write below the project only, not to .git/hooks, .git/config or .loci, \
 read no keys, and reach no network but hosts that a rule opens. If this needs more, tell the user.]";
+
 /// Start a shell command beside the conversation; without a `timeout` it runs until it is ended.
 pub(crate) fn start_shell(
     context: &ToolContext,
