@@ -218,10 +218,13 @@ fn a_conversation_goes_back_to_a_prompt() {
     terminal.expect("› ");
     terminal.press("/rewind\r");
     terminal.expect("nothing was said yet");
+    terminal.expect("› ");
     terminal.press("a grey heron\r");
     terminal.expect("is noted.");
+    terminal.expect("› ");
     terminal.press("halve the discount\r");
     terminal.expect("Halved it.");
+    terminal.expect("› ");
     terminal.press("/rewind\r");
     terminal.expect("a grey heron");
     terminal.expect("halve the discount");
