@@ -113,7 +113,7 @@ impl Judge<'_, '_> {
                 if let Some(name) = name.filter(|name| name.len() < words[0].text.len()) {
                     texts.push(line_as(name, words));
                 }
-                risk = risky_argument(here, words);
+                risk = risky_argument(here, words, &|_| false);
             }
             let covers = match pattern {
                 None => true,
@@ -124,8 +124,8 @@ impl Judge<'_, '_> {
                 continue;
             }
             // What an argument makes the program run is only covered when the rule spells the argument out.
-            let spelled = |risk: &String| pattern.is_some_and(|pattern| pattern.spells(risk));
-            if risk.as_ref().is_none_or(spelled) {
+            let spelled = |risk: &str| pattern.is_some_and(|pattern| pattern.spells(risk));
+            if risk.is_none() || risky_argument(here, words, &spelled).is_none() {
                 return Some(Finding::allow("a rule allows it").by(&rule.source).changing().running());
             }
         }
@@ -176,13 +176,16 @@ fn is_other_home(word: &Word) -> bool {
     word.tilde && word.text != "~" && !word.text.starts_with("~/")
 }
 
-/// An argument that a rule must spell out to cover it.
-fn risky_argument(here: &Here, words: &[Word]) -> Option<String> {
-    if let Some(risk) = risky::find(words) {
+/// No word that a rule can have in it.
+const ELSEWHERE: &str = "\0another repository";
+
+/// An argument that a rule must spell out to cover it, and does not.
+fn risky_argument(here: &Here, words: &[Word], spelled: &dyn Fn(&str) -> bool) -> Option<String> {
+    if let Some(risk) = risky::find(words, spelled) {
         return Some(risk);
     }
-    if basename(&words[0].text) == "git" && here.same_repository().is_err() {
-        return Some("\0another repository".into());
+    if basename(&words[0].text) == "git" && here.same_repository().is_err() && !spelled(ELSEWHERE) {
+        return Some(ELSEWHERE.into());
     }
     // A rule for a wrapper is no rule for everything.
     let inner = starts(words)?.into_iter().nth(1)?;
@@ -212,4 +215,5 @@ fn risky_argument(here: &Here, words: &[Word]) -> Option<String> {
             | "script"
     )
     .then(|| words[inner].text.clone())
+    .filter(|inner| !spelled(inner))
 }

@@ -1,94 +1,45 @@
 //! Owns arguments that make a program run or write something (S7): a rule for the program does not cover them.
-//! Uses nothing.
+//! Uses the rows of `table`.
 //! Never trusts an abbreviation: `--upload-pa` is `--upload-pack` to git.
+
+mod own;
+mod table;
+
+use std::borrow::Cow;
 
 use super::wrappers::basename;
 use crate::shell::Word;
-
-/// The options of a program that run or write. Long ones also count abbreviated, short ones also in a cluster.
-struct Row {
-    programs: &'static str,
-    /// Letters; in a cluster any of them counts.
-    short: &'static str,
-    /// Whole words: single-dash words of `find` and long options.
-    words: &'static str,
-}
-
-const ROWS: &[Row] = &[
-    Row {
-        programs: "find",
-        short: "",
-        words: "-exec -execdir -ok -okdir -delete -fprint -fprint0 -fprintf -fls -files0-from",
-    },
-    Row { programs: "fd fdfind", short: "xX", words: "--exec --exec-batch" },
-    Row {
-        programs: "git",
-        short: "",
-        words: "-O --upload-pack --receive-pack --exec --ext-diff --textconv --output --open-files-in-pager --upload-archive --template bisect submodule filter-branch difftool mergetool daemon",
-    },
-    Row { programs: "rg", short: "z", words: "--pre --pre-glob --hostname-bin --search-zip" },
-    Row {
-        programs: "sort",
-        short: "oT",
-        words: "--output --compress-program --temporary-directory --files0-from",
-    },
-    Row { programs: "sed gsed", short: "if", words: "--in-place --file" },
-    Row {
-        programs: "awk gawk mawk nawk",
-        short: "fioldDlE",
-        words: "--file --include --load --exec --profile --dump-variables --debug --source",
-    },
-    Row {
-        programs: "tar gtar bsdtar",
-        short: "IF",
-        words: "--to-command --checkpoint-action --use-compress-program --info-script --new-volume-script --rsh-command --rmt-command --absolute-names",
-    },
-    Row { programs: "zip", short: "T", words: "--test --unzip-command" },
-    Row {
-        programs: "man",
-        short: "HPXtT",
-        words: "--html --pager --gxditview --troff --recode --preprocessor",
-    },
-    Row { programs: "ssh sftp", short: "oFEPSDLRJwI", words: "" },
-    Row { programs: "scp", short: "oFS", words: "" },
-    Row { programs: "rsync", short: "e", words: "--rsh --rsync-path --log-file --write-batch" },
-    Row {
-        programs: "vi vim nvim view ex vimdiff gvim rvim",
-        short: "cSusWwrV",
-        words: "--cmd --startuptime --listen --server",
-    },
-    Row { programs: "emacs", short: "flL", words: "--eval --load --script --funcall --execute -batch" },
-    Row {
-        programs: "curl",
-        short: "oOKDcJT",
-        words: "--output --remote-name --remote-name-all --output-dir --config --dump-header --cookie-jar --trace --trace-ascii --stderr --libcurl --etag-save --hsts --alt-svc --upload-file --engine --proto-redir",
-    },
-    Row {
-        programs: "wget",
-        short: "OPeixa",
-        words: "--output-document --output-file --append-output --directory-prefix --execute --input-file --config --use-askpass --warc-file",
-    },
-    Row { programs: "less more", short: "oOkT", words: "--log-file --LOG-FILE --lesskey-file --lesskey-src" },
-    Row { programs: "env", short: "SC", words: "--split-string --chdir" },
-    Row { programs: "gcc g++ cc c++ clang clang++", short: "B", words: "-wrapper -fplugin -specs" },
-    Row { programs: "go", short: "", words: "-exec -toolexec -vettool -C" },
-    Row { programs: "cargo", short: "", words: "--config" },
-    Row { programs: "npm pnpm yarn bun", short: "", words: "--script-shell --shell --node-options --git" },
-    Row { programs: "make gmake", short: "", words: "--eval" },
-    Row { programs: "split", short: "", words: "--filter" },
-    Row { programs: "tree", short: "o", words: "" },
-    Row { programs: "date", short: "s", words: "--set" },
-    Row { programs: "file", short: "C", words: "--compile" },
-    Row { programs: "xxd", short: "", words: "-r -revert" },
-];
+use table::{ROWS, Row};
 
 /// These run what the project says anyway, and nobody can put a file name where their options would stand.
 const RUNS_THE_PROJECT: &[&str] = &["git", "cargo", "npm", "pnpm", "yarn", "bun", "make", "gmake"];
 
-/// The first argument that a rule for the program does not cover by itself.
-pub(super) fn find(words: &[Word]) -> Option<String> {
+/// Options before git's command whose value is the next word.
+const GIT_VALUED: &[&str] = &["-c", "-C", "--git-dir", "--work-tree", "--namespace", "--config-env"];
+
+/// They take options only before the script.
+const INTERPRETERS: &[&str] = &["node", "nodejs", "perl", "ruby", "php", "lua", "luajit"];
+
+fn is_plain_operand(word: &Word) -> bool {
+    !word.dynamic && !word.glob && !word.splits && !word.text.starts_with('-')
+}
+
+/// The first argument that a rule for the program does not cover by itself, and does not spell out either.
+pub(super) fn find(words: &[Word], spelled: &dyn Fn(&str) -> bool) -> Option<String> {
     let (first, arguments) = words.split_first()?;
-    let program = basename(&first.text);
+    let mut program = basename(&first.text);
+    let mut arguments = arguments;
+    if program.starts_with("python")
+        && let [dash_m, module, rest @ ..] = arguments
+        && dash_m.text == "-m"
+        && module.text == "pytest"
+    {
+        (program, arguments) = ("pytest", rest);
+    }
+    // What follows the script that an interpreter runs is the script's.
+    if INTERPRETERS.contains(&program) && arguments.first().is_some_and(is_plain_operand) {
+        return None;
+    }
     for row in ROWS.iter().filter(|row| row.programs.split(' ').any(|name| name == program)) {
         for word in arguments {
             if word.text.starts_with('-')
@@ -96,19 +47,45 @@ pub(super) fn find(words: &[Word]) -> Option<String> {
             {
                 return Some(word.text.clone());
             }
-            if is_risky(row, &word.text) {
+            if is_risky(row, &word.text) && !spelled(option_name(&word.text)) {
                 return Some(option_name(&word.text).to_owned());
             }
         }
         // An unquoted glob becomes file names, and a file may be named like an option.
         let turns = |word: &&Word| (word.glob && word.text.starts_with(['*', '?', '['])) || word.splits;
         if !RUNS_THE_PROJECT.contains(&program)
-            && let Some(word) = arguments.iter().find(turns)
+            && let Some(word) = arguments.iter().find(|word| turns(word) && !spelled(word.raw()))
         {
             return Some(word.raw().to_owned());
         }
     }
-    by_program(program, arguments)
+    let mut arguments = Cow::Borrowed(arguments);
+    loop {
+        let risk = own::find(program, &arguments)?;
+        if !spelled(&risk) {
+            return Some(risk);
+        }
+        // What is spelled out is covered; the next one need not be.
+        let covered = |word: &Word| word.text == risk || option_name(&word.text) == risk;
+        let mut found = false;
+        let mut value = false;
+        for word in arguments.to_mut() {
+            if covered(word) || std::mem::take(&mut value) {
+                // The value of an option before git's command is no command.
+                value = program == "git" && GIT_VALUED.contains(&word.text.as_str());
+                word.text = if word.text.starts_with('-') || program == "git" {
+                    "--no-pager".into()
+                } else {
+                    String::new()
+                };
+                word.dynamic = false;
+                found = true;
+            }
+        }
+        if !found || risk.is_empty() {
+            return None;
+        }
+    }
 }
 
 /// Whether a `>` in a program of `awk` may be more than a comparison: one that writes stands in a statement with `print`.
@@ -151,87 +128,22 @@ fn option_name(text: &str) -> &str {
 
 fn is_risky(row: &Row, text: &str) -> bool {
     let name = option_name(text);
-    if text.starts_with("--") {
-        return name.len() > 2
-            && row.words.split(' ').any(|word| word.starts_with("--") && word.starts_with(name));
-    }
+    let bare = name.trim_start_matches('-');
+    let is_long = text.starts_with("--");
     let whole = |word: &str| {
-        !word.starts_with("--")
-            && (word == name || (word.len() == 2 && word.starts_with('-') && text.starts_with(word)))
+        let long = word.strip_prefix("--");
+        // Some programs take either number of dashes, and most take the beginning of a long option for the whole.
+        let abbreviated = match long {
+            Some(long) => (is_long || bare.len() > 2) && long.starts_with(bare),
+            None => is_long && word.strip_prefix('-').is_some_and(|word| word.starts_with(bare)),
+        };
+        let attached = long.is_none() && word.len() == 2 && word.starts_with('-') && text.starts_with(word);
+        word == name || attached || (abbreviated && name.starts_with('-') && !bare.is_empty())
     };
     if row.words.split(' ').any(|word| !word.is_empty() && whole(word)) {
         return true;
     }
-    text.starts_with('-')
-        && text.len() > 1
-        && !row.short.is_empty()
-        && text[1..].contains(|c| row.short.contains(c))
-}
-
-fn by_program(program: &str, arguments: &[Word]) -> Option<String> {
-    let texts = || arguments.iter().map(|word| word.text.as_str());
-    match program {
-        "sed" | "gsed" => {
-            let operands: Vec<&Word> = arguments.iter().filter(|word| !word.text.starts_with('-')).collect();
-            let given = arguments
-                .windows(2)
-                .filter(|pair| ends_with_script_option(&pair[0].text))
-                .map(|pair| &pair[1]);
-            let mut scripts: Vec<&Word> = given.collect();
-            if scripts.is_empty() {
-                scripts.extend(operands.first());
-            }
-            let attached =
-                texts().find(|text| text.starts_with("--e") || (text.starts_with("-e") && text.len() > 2));
-            scripts
-                .into_iter()
-                .find(|script| script.dynamic || !is_plain_sed(&script.text))
-                .map(|script| script.text.clone())
-                .or(attached.map(str::to_owned))
-        }
-        "awk" | "gawk" | "mawk" | "nawk" => arguments
-            .iter()
-            .find(|word| {
-                word.dynamic
-                    || word.text.contains("system")
-                    || word.text.contains("getline")
-                    || word.text.contains(['|', '@'])
-                    || writes(&word.text)
-            })
-            .map(|word| word.text.clone()),
-        "git" => git(arguments),
-        "vi" | "vim" | "nvim" | "view" | "ex" | "vimdiff" | "gvim" | "rvim" | "less" | "more" => {
-            texts().find(|text| text.starts_with('+')).map(str::to_owned)
-        }
-        "uniq" => {
-            arguments.iter().filter(|word| !word.text.starts_with('-')).nth(1).map(|word| word.text.clone())
-        }
-        "ssh" | "scp" | "rsync" => texts().find(|text| text.contains("ProxyCommand")).map(str::to_owned),
-        _ => None,
-    }
-}
-
-/// Options before the command choose another repository or configuration, and both can name programs.
-fn git(arguments: &[Word]) -> Option<String> {
-    let harmless = ["--no-pager", "-P", "--no-optional-locks", "--literal-pathspecs", "--version", "--help"];
-    let mut texts = arguments.iter().map(|word| word.text.as_str());
-    let command = loop {
-        match texts.next()? {
-            text if harmless.contains(&text) => {}
-            text if text.starts_with(['-', '$', '`']) => return Some(option_name(text).to_owned()),
-            text => break text,
-        }
-    };
-    texts
-        .find(|text| {
-            text.contains("ext::")
-                || text.starts_with("alias.")
-                || text.starts_with("core.")
-                || (command == "rebase" && text.starts_with("-x"))
-                || (command == "clone"
-                    && (text.starts_with("-c") || text.starts_with("-u") || text.starts_with("--config")))
-        })
-        .map(str::to_owned)
+    !is_long && text.starts_with('-') && text[1..].contains(|c| row.short.contains(c))
 }
 
 fn ends_with_script_option(text: &str) -> bool {
