@@ -9,6 +9,7 @@
 mod process_faults {
     mod background;
     mod faults;
+    mod hostile;
     mod terminal;
     mod world;
 }
