@@ -49,9 +49,7 @@ fn is_root() -> bool {
 fn possible(world: &World) -> bool {
     let possible = under(world, &[], "", &["--version"]).is_some_and(|(code, _)| code == 0);
     if !possible {
-        eprintln!(
-            "SKIPPED: no mount namespace can be made here, so the policy of a machine is not tested end to end"
-        );
+        super::world::skipped("the policy of a machine, end to end", "no mount namespace can be made here");
     }
     possible
 }

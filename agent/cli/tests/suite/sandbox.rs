@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use attempts::{From, PYTHON, SHELL, Seen};
 use tempfile::TempDir;
 
+use super::world::skipped;
+
 const PRELUDE: &str = include_str!("sandbox/prelude.py");
 
 /// Where attempts are made: a project, what lies beside it, a home with secrets, and what listens. Not below `/tmp`, which
@@ -231,12 +233,15 @@ fn machine() -> (String, Vec<String>) {
 fn try_all(level: &str) {
     let (given, why) = machine();
     if given == "none" || (given == "restricted" && level == "full") {
-        eprintln!("skipped: this machine gives the sandbox `{given}`, not `{level}`: {}", why.join("; "));
+        skipped(
+            &format!("the sandbox `{level}`"),
+            &format!("this machine gives `{given}`: {}", why.join("; ")),
+        );
         return;
     }
     let python = python().is_some();
     if !python {
-        eprintln!("without python3 the attempts by single system calls are skipped");
+        skipped("attempts by single system calls", "there is no python3");
     }
     let inside = Field::new();
     let before = inside.around(level);
@@ -257,7 +262,10 @@ fn try_all(level: &str) {
             (None, _) => failed.push(name),
         }
     }
-    eprintln!("{level}: {held} attempts failed that work outside; no control: {}", without.join(", "));
+    skipped(
+        &format!("{level}: {held} attempts fail that work outside; {} others", without.len()),
+        &format!("they do not work outside either: {}", without.join(", ")),
+    );
     assert_eq!(failed, Vec::<&str>::new(), "these got out at level {level}");
     assert_eq!(inside.around(level), before, "something outside was changed");
     if python {
@@ -306,7 +314,8 @@ fn what_is_protected_is_neither_written_nor_made() {
                 .output()
                 .expect("runs");
             let worked = output.status.success();
-            assert_eq!(worked, *level == "none", "{level}: {attempt}");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(worked, *level == "none", "{level}: {attempt}: {said}");
             assert!(!root.join(".git").exists(), "{level}: {attempt} left something");
             assert!(*level == "none" || root.join(".loci/config.toml").is_file(), "{level}: {attempt}");
         }
@@ -319,7 +328,7 @@ fn a_command_in_the_sandbox_ends_as_it_does_without() {
     let (given, _) = machine();
     for level in ["full", "restricted", "none"] {
         if given != "full" && level != "none" && given != level {
-            eprintln!("skipped: this machine gives the sandbox `{given}`, not `{level}`");
+            skipped(&format!("the sandbox `{level}`"), &format!("this machine gives `{given}`"));
             continue;
         }
         let check = |command: &[&str], code: i32, out: &str| {
