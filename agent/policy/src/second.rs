@@ -2,6 +2,7 @@
 //! Uses the grammar of tree-sitter for the tree, an allow-list of its nodes, and a splitter of its own for long texts.
 //! Never repairs: an error, a node that is not known, or a difference is a disagreement.
 
+mod frames;
 mod pieces;
 mod tree;
 mod words;
@@ -34,13 +35,18 @@ pub(crate) fn agrees(text: &str, reading: &Reading) -> Result<(), Disagreement> 
         let mut known: HashMap<&str, Found> = HashMap::new();
         for piece in &texts {
             if !pieces::is_plain(piece) && !known.contains_key(piece) {
-                known.insert(piece, pieces::simple(piece).map_or_else(|| tree::read(piece), Ok)?);
+                known.insert(piece, plain(piece).map_or_else(|| tree::read(piece), Ok)?);
             }
         }
         let pieces: Vec<Piece> =
             texts.into_iter().map(|text| known.get(text).map_or(Piece::Plain(text), Piece::Read)).collect();
         compare(&pieces, reading)
     })
+}
+
+/// What is plain enough to be read without the parser.
+fn plain(piece: &str) -> Option<Found> {
+    pieces::simple(piece).or_else(|| frames::test(piece)).or_else(|| frames::compound(piece))
 }
 
 /// A part of a text, as the second reader has it.

@@ -229,31 +229,23 @@ pub(super) fn is_plain(piece: &str) -> bool {
         && piece.split_ascii_whitespace().next().is_some_and(|first| !GRAMMAR.contains(&first))
 }
 
-/// A piece of plain words, whole quotations without anything special in them, and redirects of descriptors or to plain
-/// words. It is read here, since the parser is too slow for a long text of such pieces.
+/// A piece of plain words, whole quotations, variables, substitutions of plain words, and redirects of descriptors or to
+/// plain words. It is read here, since the parser is too slow for a long text of such pieces.
 pub(super) fn simple(piece: &str) -> Option<Found> {
     let mut found = Found::default();
     let mut command = Command::default();
     let mut rest = piece.trim_start_matches([' ', '\t']);
     while !rest.is_empty() {
-        let (word, after) = match rest.as_bytes()[0] {
-            quote @ (b'\'' | b'"') => quotation(rest, char::from(quote))?,
-            _ => {
-                let length = rest.bytes().take_while(|byte| is_plain_byte(*byte)).count();
-                let (word, after) = rest.split_at(length);
-                if after.starts_with('>') && word.bytes().all(|byte| byte.is_ascii_digit()) {
-                    rest = redirect(after, &mut found)?.trim_start_matches([' ', '\t']);
-                    continue;
-                }
-                if word.is_empty() || (command.words.is_empty() && GRAMMAR.contains(&word)) {
-                    return None;
-                }
-                (Read { raw: word.to_owned(), value: Value::Text(word.to_owned()) }, after)
-            }
-        };
-        if !after.is_empty() && !after.starts_with([' ', '\t']) {
+        let length = rest.bytes().take_while(|byte| is_plain_byte(*byte)).count();
+        let (plain, after) = rest.split_at(length);
+        if after.starts_with('>') && plain.bytes().all(|byte| byte.is_ascii_digit()) {
+            rest = redirect(after, &mut found)?.trim_start_matches([' ', '\t']);
+            continue;
+        }
+        if command.words.is_empty() && GRAMMAR.contains(&plain) {
             return None;
         }
+        let (word, after) = word(rest, &mut found)?;
         command.words.push(word);
         rest = after.trim_start_matches([' ', '\t']);
     }
@@ -264,12 +256,54 @@ pub(super) fn simple(piece: &str) -> Option<Found> {
     Some(found)
 }
 
-fn quotation(rest: &str, quote: char) -> Option<(Read, &str)> {
-    let length = rest[1..].find(quote)?;
-    let inner = &rest[1..=length];
-    let special = quote == '"' && inner.contains(['$', '`', '\\', '!']);
-    let (raw, after) = rest.split_at(length + 2);
-    (!special).then(|| (Read { raw: raw.to_owned(), value: Value::Text(inner.to_owned()) }, after))
+/// One word, with a blank or the end behind it. The commands that it runs go before the one that it belongs to.
+pub(super) fn word<'text>(rest: &'text str, found: &mut Found) -> Option<(Read, &'text str)> {
+    let (length, value) = match rest.as_bytes().first()? {
+        b'\'' => {
+            let length = rest[1..].find('\'')?;
+            (length + 2, Value::Text(rest[1..=length].to_owned()))
+        }
+        b'"' => {
+            let length = rest[1..].find('"')?;
+            let inner = &rest[1..=length];
+            let mut dollars = inner;
+            while let Some(at) = dollars.find('$') {
+                dollars = &dollars[at..];
+                dollars = &dollars[expansion(dollars, found)?..];
+            }
+            if inner.contains(['`', '\\', '!']) {
+                return None;
+            }
+            let value = if inner.contains('$') { Value::Unknown } else { Value::Text(inner.to_owned()) };
+            (length + 2, value)
+        }
+        b'$' => (expansion(rest, found)?, Value::Unknown),
+        _ => {
+            let length = rest.bytes().take_while(|byte| is_plain_byte(*byte)).count();
+            (length, Value::Text(rest[..length].to_owned()))
+        }
+    };
+    let (raw, after) = rest.split_at(length);
+    let whole = !raw.is_empty() && (after.is_empty() || after.starts_with([' ', '\t']));
+    whole.then(|| (Read { raw: raw.to_owned(), value }, after))
+}
+
+/// How long `$NAME` or `$(plain words)` is.
+fn expansion(text: &str, found: &mut Found) -> Option<usize> {
+    if let Some(inner) = text.strip_prefix("$(") {
+        let length = inner.find(')')?;
+        let inner = &inner[..length];
+        if !is_plain(inner) {
+            return None;
+        }
+        let words = inner.split_ascii_whitespace();
+        let words = words.map(|word| Read { raw: word.to_owned(), value: Value::Text(word.to_owned()) });
+        found.commands.push(Command { words: words.collect(), ..Command::default() });
+        return Some(length + 3);
+    }
+    let name = text.strip_prefix('$')?;
+    let length = name.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+    (length > 0 && !name.as_bytes()[0].is_ascii_digit()).then_some(length + 1)
 }
 
 /// After the digits: `>&1`, `>/dev/null`, `>> out`.

@@ -118,14 +118,25 @@ fn simple_pieces_read_as_the_parser_reads_them() {
         "echo 'a\nb'",
         "'ls' -l",
         "ls 2>&1",
+        "echo $x \"$x\" \"a $x b\" $_y1",
+        "echo $(git log -1) \"$(pwd) $(ls -l)\" > out",
+        "$x a",
     ] {
         assert_eq!(pieces::simple(text), tree::read(text).ok(), "{text}");
         assert!(pieces::simple(text).is_some(), "{text}");
     }
     for text in [
-        "echo \"$x\"",
         "echo a'b'",
-        "echo $x",
+        "echo $x$y",
+        "echo $1",
+        "echo ${x}",
+        "echo $((1))",
+        "echo $(a; b)",
+        "echo $(time ls)",
+        "echo $()",
+        "echo \"$(echo \"a\")\"",
+        "echo \"$(a 'b)')\"",
+        "echo \"$\"",
         "a=1",
         "ls *",
         "for x",
@@ -145,4 +156,86 @@ fn simple_pieces_read_as_the_parser_reads_them() {
         assert!(!pieces::is_plain(text), "{text}");
     }
     assert!(pieces::is_plain("ls -la a/b.c") && !pieces::is_plain("time ls"));
+}
+
+/// Frames and tests that are read here are read by the parser in the same way: everything that these pieces make up.
+#[test]
+fn plain_frames_read_as_the_parser_reads_them() {
+    let commands = [
+        "ls -l",
+        "echo $i \"$i\" > out",
+        "echo \"$(pwd -P)\" 2>&1",
+        "[ -f a ]",
+        "[[ $i == b ]]",
+        "[ \"$i\" -lt 3 ]",
+        "a | b",
+        "a && b || c",
+    ];
+    let mut texts: Vec<String> = Vec::new();
+    for one in commands {
+        for other in commands {
+            texts.push(format!("for i in a $(b c) 'd e'; do {one}; {other}; done"));
+            texts.push(format!("if {one}; then {other}; fi"));
+            texts.push(format!("if {one}\nthen\n{other}\nelse\n  ls\nfi"));
+            texts.push(format!("if {one}; then ls; elif {other}; then a; else b; fi"));
+            texts.push(format!("while {one}; do {other}; done"));
+            texts.push(format!("until {one}\ndo {other}\ndone"));
+            texts.push(format!("for i in a\ndo\n if {one}; then {other}; fi\ndone"));
+            texts.push(format!("a; while x; do {one} | while {other}; do y; done; done").split_off(3));
+        }
+    }
+    for text in commands.iter().take(6).map(|text| (*text).to_owned()).chain(texts) {
+        let found = plain(&text);
+        assert!(found.is_some(), "{text:?}");
+        assert_eq!(found, tree::read(&text).ok(), "{text:?}");
+    }
+}
+
+#[test]
+fn what_is_no_plain_frame_is_left_to_the_parser() {
+    for text in [
+        "for i in a; do; ls; done",
+        "for i in a; ls; do b; done",
+        "for i; do ls; done",
+        "for 1 in a; do ls; done",
+        "for i in a & do ls; done",
+        "for i in a; do ls & done",
+        "for i in a; do ls; done > out",
+        "for i in a; do ls; done; rm x",
+        "for i in a; do ls; done\nrm x",
+        "for i in a; do ls; fi",
+        "for i in a; do done",
+        "for i in *; do ls; done",
+        "if a; then b",
+        "if; then b; fi",
+        "if a; then; fi",
+        "if a; fi",
+        "if a && then b; fi",
+        "if a; then b; done",
+        "while a; then b; done",
+        "while a; do b |; done",
+        "while a; do b; done |",
+        "while a; do ;; done",
+        "while a; do # b\n c; done",
+        "while a; do cat <<E; done\nE",
+        "while a; do (b); done",
+        "while a; do b |& c; done",
+        "while a; do b\\; c; done",
+        "while a; do case x in y) b; esac; done",
+        "while a; do function f; done",
+        "while a; do 'b; done",
+        "[ a ]",
+        "[ -f a -o -f b ]",
+        "[ -f $(rm; ls) ]",
+        "[ -f a ] x",
+        "[ -f a ]]",
+        "[ ! -f a ]",
+        "[[ a < b ]]",
+        "[[ a =~ b ]]",
+        "[ -v 'a' ",
+        "do ls; done",
+        "then",
+    ] {
+        assert_eq!(plain(text), None, "{text:?}");
+    }
 }

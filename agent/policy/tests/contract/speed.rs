@@ -93,7 +93,16 @@ fn figures() {
     let none = Rules::default();
     let many = rules(&["Bash(rm:*)", "Read(.env)", "Edit(docs/**)"], &["Bash(git push:*)"], &["Bash(npm *)"]);
     let mut lines = Vec::new();
-    for (name, each) in [("commands", "echo NN; "), ("arguments", "a/NN "), ("paths", "cat src/NN; ")] {
+    for (name, each) in [
+        ("commands", "echo NN; "),
+        ("arguments", "a/NN "),
+        ("paths", "cat src/NN; "),
+        ("substitutions", "echo $(git log -NN); "),
+        ("quoted substitutions", "echo \"$(git log -NN)\"; "),
+        ("loops", "for i in NN; do echo $i; done; "),
+        ("tests", "[ -f src/NN ] && echo NN; "),
+        ("ifs", "if [ -f NN ]; then cat NN; fi; "),
+    ] {
         let text: String =
             (0..64 * 1024 / (each.len() + 3)).map(|n| each.replace("NN", &n.to_string())).collect();
         let text = format!("make {text}");
