@@ -159,9 +159,7 @@ fn start(command: &Command, capture: Capture) -> Result<Started, ExecError> {
             Some(sandbox) if sandbox.level == Level::Full => Input::Nothing,
             _ => input,
         };
-        let spawned = spawn(&mut process, input);
-        // The ends that this process holds for it; with them open the output would never end.
-        drop(process);
+        let spawned = spawn(process, input);
         let started = match spawned {
             Ok((child, tree)) => match entry.map(sandbox::Entry::confirm).transpose() {
                 Ok(held) => Ok((child, tree, held)),

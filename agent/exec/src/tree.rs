@@ -44,11 +44,11 @@ pub(crate) enum Input {
     Terminal,
 }
 
-/// Start a process as the leader of its own session.
+/// Start a process as the leader of its own session. It ends with this process at the latest, however that comes about.
 ///
 /// # Errors
 /// What the system said.
-pub(crate) fn spawn(process: &mut tokio::process::Command, input: Input) -> std::io::Result<(Child, Tree)> {
+pub(crate) fn spawn(mut process: tokio::process::Command, input: Input) -> std::io::Result<(Child, Tree)> {
     let mut guard = running();
     let running = guard.get_or_insert_with(|| {
         #[cfg(target_os = "linux")]
@@ -58,8 +58,8 @@ pub(crate) fn spawn(process: &mut tokio::process::Command, input: Input) -> std:
     running.started += 1;
     let mark = format!("{}-{}", std::process::id(), running.started);
     process.env(crate::environment::RUN, &mark);
-    session::of_its_own(process, input);
-    let child = process.spawn()?;
+    session::of_its_own(&mut process, input);
+    let child = starter::start(process)?;
     // It has not been waited for, so it has an id; 0 would name the kernel's own threads, or our group.
     let leader = child.id().and_then(|id| i32::try_from(id).ok()).filter(|&id| id > 1);
     let leader = leader.ok_or(std::io::ErrorKind::NotFound)?;
@@ -128,6 +128,47 @@ impl Drop for Tree {
     }
 }
 
+/// The one thread that starts processes. The system ties the life of a process to the *thread* that started it, and those
+/// of a runtime come and go.
+mod starter {
+    use std::io::{Error, Result};
+    use std::sync::{Mutex, PoisonError, mpsc};
+
+    use tokio::process::{Child, Command};
+    use tokio::runtime::Handle;
+
+    type Order = (Command, Handle, mpsc::Sender<Result<Child>>);
+
+    static ORDERS: Mutex<Option<mpsc::Sender<Order>>> = Mutex::new(None);
+
+    /// Start it there. The descriptors that were meant for it are closed here when this returns.
+    pub(super) fn start(process: Command) -> Result<Child> {
+        let gone = || Error::other("the thread that starts processes is gone");
+        let (reply, answer) = mpsc::channel();
+        let mut orders = ORDERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = match orders.as_ref() {
+            Some(sender) => sender,
+            None => orders.insert(begin()?),
+        };
+        sender.send((process, Handle::current(), reply)).map_err(|_| gone())?;
+        answer.recv().map_err(|_| gone())?
+    }
+
+    fn begin() -> Result<mpsc::Sender<Order>> {
+        let (sender, orders) = mpsc::channel::<Order>();
+        std::thread::Builder::new().name("loci-exec-start".into()).spawn(move || {
+            for (mut process, runtime, reply) in orders {
+                let _entered = runtime.enter();
+                let started = process.spawn();
+                drop(process);
+                // Whoever asked waits.
+                let _ = reply.send(started);
+            }
+        })?;
+        Ok(sender)
+    }
+}
+
 #[cfg(unix)]
 mod session {
     use std::collections::HashSet;
@@ -139,12 +180,16 @@ mod session {
     /// A session of its own has no terminal: what opens `/dev/tty` to ask for a password fails at once instead of hanging.
     /// With one for its input it opens that.
     pub(super) fn of_its_own(process: &mut tokio::process::Command, input: Input) {
+        #[cfg(target_os = "linux")]
+        let parent = rustix::process::getpid();
         #[expect(unsafe_code, reason = "setsid can only be called between fork and exec")]
-        // SAFETY: the closure runs in the child after fork. setsid and ioctl are async-signal-safe, allocate nothing and
-        // take no lock; their errors are errnos that travel back by value.
+        // SAFETY: the closure runs in the child after fork. setsid, ioctl, prctl and getppid are async-signal-safe,
+        // allocate nothing and take no lock; their errors are errnos that travel back by value.
         unsafe {
             process.pre_exec(move || {
                 rustix::process::setsid()?;
+                #[cfg(target_os = "linux")]
+                super::linux::die_with(parent)?;
                 if input == Input::Terminal {
                     rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?;
                 }

@@ -4,7 +4,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, getppid, kill_process, set_child_subreaper,
+    set_parent_process_death_signal, waitpid,
+};
 
 use super::{Blow, Tree};
 
@@ -12,6 +15,13 @@ use super::{Blow, Tree};
 pub(super) fn adopt_orphans() {
     // Refused only by kernels before 3.4; then what leaves the session survives, as on other systems.
     let _ = set_child_subreaper(Some(getpid()));
+}
+
+/// In a child: end when the parent does, be it by a signal that nobody can handle.
+pub(super) fn die_with(parent: Pid) -> std::io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    // One that ended before this was asked for sends nothing any more.
+    if getppid() == Some(parent) { Ok(()) } else { Err(rustix::io::Errno::SRCH.into()) }
 }
 
 /// One line of the process table.

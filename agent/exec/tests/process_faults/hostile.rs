@@ -186,6 +186,71 @@ async fn spooling_to_a_full_disk() {
     assert_eq!(alive(&mark), 0);
 }
 
+#[tokio::test]
+async fn what_runs_ends_with_us_even_when_we_are_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let this = std::env::current_exe().unwrap();
+    for signal in ["KILL", "TERM", "HUP"] {
+        // This process does what the conversation would; the shell around it only passes on who it is.
+        let line = format!(
+            "FOLDER=$PWD exec {} --exact --ignored process_faults::hostile::waiting_to_be_killed",
+            this.display()
+        );
+        let mark = format!("FAULT={}", folder.path().display());
+        let beside = tokio::spawn(run(shell(folder.path(), &line), CancellationToken::new()));
+        while alive(&mark) < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let victim = std::fs::read_to_string(folder.path().join("victim")).unwrap();
+        let kill = finish(shell(folder.path(), &format!("kill -{signal} {victim}"))).await;
+        assert_eq!(kill.ended, Ended::Code(0));
+        for _ in 0..6_000 {
+            if alive(&mark) == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(alive(&mark), 0, "{signal}");
+        assert!(matches!(beside.await.unwrap().unwrap().ended, Ended::Signal(_)), "{signal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run by what_runs_ends_with_us_even_when_we_are_killed"]
+async fn waiting_to_be_killed() {
+    let Some(folder) = std::env::var_os("FOLDER") else {
+        eprintln!("SKIPPED: nobody kills this");
+        return;
+    };
+    let folder = Path::new(&folder);
+    std::fs::write(folder.join("victim"), std::process::id().to_string()).unwrap();
+    let commands = (0..2).map(|_| {
+        let (command, _) = marked(folder, "trap '' TERM HUP; exec sleep 1000");
+        // From threads that end long before their commands do.
+        tokio::task::spawn_blocking(|| tokio::runtime::Handle::current().block_on(finish(command)))
+    });
+    for command in commands.collect::<Vec<_>>() {
+        command.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_thread_ends_no_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = std::sync::Arc::new(loci_exec::background::Background::default());
+    let command = shell(folder.path(), "while [ ! -e go ]; do sleep 0.01; done; echo done");
+    let (starter, runtime) = (registry.clone(), tokio::runtime::Handle::current());
+    let thread = std::thread::spawn(move || {
+        let _entered = runtime.enter();
+        starter.start(&command, "", Box::new(())).unwrap()
+    });
+    let id = tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    std::fs::write(folder.path().join("go"), "").unwrap();
+    registry.wait(&id).await.unwrap();
+    assert_eq!(registry.list()[0].ended, Some(Ended::Code(0)));
+}
+
 /// `cargo test -p loci-exec --test process_faults -- --ignored ten_gigabytes`
 #[tokio::test]
 #[ignore = "takes as long as writing 10 GB does"]

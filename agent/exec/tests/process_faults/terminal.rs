@@ -73,7 +73,7 @@ async fn nothing_typed_is_echoed() {
 #[tokio::test]
 async fn nothing_survives_in_a_terminal_either() {
     let daemon = "trap '' TERM HUP; echo $$ >>pids; \
-                  setsid bash -c 'trap \"\" TERM HUP; (echo $BASHPID >>pids; while :; do sleep 9; done) & exit' & \
+                  setsid bash -c 'trap \"\" TERM HUP; (echo $BASHPID >>pids; while :; do sleep 9; done) & exit' >/dev/null 2>&1 & \
                   (trap '' HUP; echo $BASHPID >>pids; sleep 1000; true) & ";
     let folder = tempfile::tempdir().unwrap();
     let line = format!("{daemon} while [ $(wc -l <pids) -lt 3 ]; do sleep 0.01; done; echo up");
