@@ -12,6 +12,8 @@ mod suite {
     mod code;
     mod command_line;
     mod context;
+    #[cfg(target_os = "linux")]
+    mod held;
     mod index;
     #[cfg(unix)]
     mod kill;

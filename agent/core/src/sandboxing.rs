@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use loci_exec::proxy::{Proxy, USUAL_PORTS};
 use loci_exec::sandbox::{Overlay, Profile, Sandbox};
-use loci_policy::{Context, Rules, Verdict};
+use loci_policy::{Context, Verdict};
 use loci_protocol::SandboxBadge;
 
 use crate::config::{Places, Settings};
-use crate::permission::DiskFiles;
+use crate::permission::readable::Readable;
 
 pub use loci_exec::sandbox::{Level, Network, enter_if_asked};
 
@@ -75,9 +75,8 @@ pub struct Sandboxing {
     keep_env: Vec<String>,
     /// For sockets of proxies.
     folder: PathBuf,
-    rules: Rules,
+    readable: Readable,
     offline: bool,
-    context: Context,
 }
 
 impl Sandboxing {
@@ -117,12 +116,11 @@ impl Sandboxing {
             root,
             protected,
             hidden,
-            hosts: settings.sandbox_network.clone(),
+            hosts: settings.managed.narrow_hosts(settings.sandbox_network.clone()),
             keep_env: settings.sandbox_keep_env.clone(),
             folder: places.state.join("proxy"),
-            rules: settings.rules.clone(),
+            readable: Readable::new(&settings.rules, context),
             offline: settings.offline,
-            context: context.clone(),
         }
     }
 
@@ -246,11 +244,7 @@ impl Sandboxing {
 
     /// The files of the project that rules keep from being read: a subprocess must not read them either.
     fn unreadable(&self) -> Vec<PathBuf> {
-        let about_reading = |rule: &loci_policy::Rule| {
-            let text = rule.text.trim_start();
-            ["Read", "Grep", "Glob", "*"].iter().any(|tool| text.starts_with(tool))
-        };
-        if !self.rules.deny.iter().any(about_reading) {
+        if self.readable.shows_all() {
             return Vec::new();
         }
         let walk = ignore::WalkBuilder::new(&self.root)
@@ -259,7 +253,7 @@ impl Sandboxing {
             .build();
         walk.flatten()
             .take(MAX_ENTRIES)
-            .filter(|entry| !loci_policy::may_show(&self.rules, &self.context, entry.path(), &DiskFiles))
+            .filter(|entry| !self.readable.may_show(entry.path()))
             .map(ignore::DirEntry::into_path)
             .collect()
     }

@@ -26,6 +26,12 @@ impl Readable {
         Self { denied }
     }
 
+    /// Whether nothing is denied.
+    #[must_use]
+    pub fn shows_all(&self) -> bool {
+        self.denied.is_none()
+    }
+
     /// Whether this file, by its absolute path, may be shown or named. Links are followed.
     #[must_use]
     pub fn may_show(&self, path: &Path) -> bool {
