@@ -47,8 +47,14 @@ fn new_parser() -> Option<Parser> {
     Some(parser)
 }
 
+/// So many here-documents the grammar's scanner can keep and more: it counts them in one byte.
+const HERE_DOCUMENTS: usize = 16;
+
 /// Read a text.
 pub(super) fn read(text: &str) -> Result<Found, Disagreement> {
+    if text.matches("<<").count() > HERE_DOCUMENTS {
+        return Err("it has too many here-documents for another reader");
+    }
     let tree = PARSER.with_borrow_mut(|parser| {
         let parser = parser.as_mut()?;
         parser.reset();
@@ -57,7 +63,9 @@ pub(super) fn read(text: &str) -> Result<Found, Disagreement> {
             if state.has_error() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let options = ParseOptions::new().progress_callback(&mut stop);
-        let bytes = text.as_bytes();
+        // The grammar's scanner is written in C and looks characters up in tables of 256 (`isdigit`); a crash was seen
+        // beyond them. So it gets a letter for each byte of such a character: places stay, and the walk reads the text.
+        let bytes: Vec<u8> = text.bytes().map(|byte| if byte.is_ascii() { byte } else { b'_' }).collect();
         parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options))
     });
     let tree = tree.ok_or(ERROR)?;
