@@ -515,6 +515,13 @@ fn what_is_open_ends_with_the_text() {
     }
 }
 
+/// The scanner of the grammar of bash read beyond a table for a character like the last one here.
+#[test]
+fn characters_beyond_tables_are_survived() {
+    let text = "größe() {\n  echo {\u{10ffff}..2} \u{d3c85}\n}\nplain() { ls; }\n";
+    check("a.sh", text, &["1 function größe", "4 function plain"], &["2 call echo", "4 call ls"]);
+}
+
 #[test]
 fn deep_nesting_is_survived() {
     for open in ["(", "{", "[", "a(", "if x { ", "<a>", "f(function() {", "\n  ", "/*", "\"", "- "] {

@@ -239,3 +239,13 @@ fn what_is_no_plain_frame_is_left_to_the_parser() {
         assert_eq!(plain(text), None, "{text:?}");
     }
 }
+
+/// The scanner of the grammar read beyond a table for a character like this one.
+#[test]
+fn characters_beyond_tables_are_survived() {
+    for text in ["echo {\u{10ffff}..2}", "ls {\u{d3c85}", "cat 'größe' \u{10fffd}"] {
+        // Whether they agree is not the point: that both come to an end is.
+        let _ = agrees(text, &read(text, 0));
+        assert!(tree::read("echo größe 'a b'").is_ok_and(|found| found.commands[0].words.len() == 3));
+    }
+}
