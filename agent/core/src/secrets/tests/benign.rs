@@ -166,9 +166,11 @@ pub(super) fn alarms(redactor: &Redactor, lines: &[String]) -> Vec<String> {
     let mut alarms: Vec<String> = Vec::new();
     let mut last = None;
     for span in spans {
-        for number in line_of(span.range.start)..=line_of(span.range.end - 1) {
+        let first = line_of(span.range.start);
+        let end = line_of(span.range.end - 1);
+        for (number, line) in lines.iter().enumerate().take(end + 1).skip(first) {
             if last != Some(number) {
-                alarms.push(format!("{}: {}", span.kind, lines[number]));
+                alarms.push(format!("{}: {line}", span.kind));
                 last = Some(number);
             }
         }

@@ -87,8 +87,11 @@ pub(super) struct Planted {
     pub(super) text: String,
 }
 
+/// Writes one secret.
+pub(super) type Draw = fn(&mut Dice) -> String;
+
 /// Tokens that have a form of their own.
-const TOKENS: &[(&str, fn(&mut Dice) -> String)] = &[
+const TOKENS: &[(&str, Draw)] = &[
     ("github classic", |d| format!("ghp_{}", d.text(BASE62, 36))),
     ("github fine-grained", |d| format!("github_pat_{}_{}", d.text(BASE62, 22), d.text(BASE62, 59))),
     ("gitlab", |d| format!("glpat-{}", d.text(URL64, 20))),
@@ -144,7 +147,7 @@ const ANYWHERE: &[&str] = &[
 ];
 
 /// Secrets that only their name gives away.
-const NAMED: &[(&str, fn(&mut Dice) -> String)] = &[
+const NAMED: &[(&str, Draw)] = &[
     ("password", Dice::password),
     ("hexadecimal key", |d| d.text(HEX, 32)),
     ("long hexadecimal key", |d| d.text(HEX, 64)),
@@ -189,7 +192,7 @@ const BY_NAME: &[&str] = &[
 ];
 
 /// Secrets whose place is part of their form: the text, with `{}` for the secret.
-const PLACED: &[(&str, &str, fn(&mut Dice) -> String)] = &[
+const PLACED: &[(&str, &str, Draw)] = &[
     ("address", "DATABASE_URL=postgres://app:{}@db.internal:5432/app\n", |d| d.text(BASE62, 18)),
     ("address", "broker: amqp://svc:{}@mq.internal:5672/%2f\n", |d| d.text(BASE62, 14)),
     ("address", "git clone https://bot:{}@git.example.org/team/repo.git\n", |d| d.text(BASE62, 24)),

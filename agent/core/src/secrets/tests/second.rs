@@ -2,11 +2,11 @@
 //! Uses the dice of the first.
 //! Never holds a secret of anybody's.
 
-use super::generate::{BASE32, BASE36, BASE62, BASE64, Dice, HEX, Planted, SMALL, URL64};
+use super::generate::{BASE32, BASE36, BASE62, BASE64, Dice, Draw, HEX, Planted, SMALL, URL64};
 use crate::secrets::shape::base64;
 
 /// The format, the text with `@@` for the secret, and how it is drawn.
-const PLACED: &[(&str, &str, fn(&mut Dice) -> String)] = &[
+const PLACED: &[(&str, &str, Draw)] = &[
     ("linear", "LINEAR={}", |d| format!("lin_api_{}", d.text(BASE62, 40))),
     ("postman", "newman run x --env-var k={}", |d| format!("PMAK-{}-{}", d.text(HEX, 24), d.text(HEX, 34))),
     ("new relic", "newrelic.license: {}", |d| format!("NRAK-{}", d.text(BASE32, 27))),
