@@ -113,7 +113,7 @@ pub(crate) fn tags(text: &str, language: &Language, path_is_test: bool) -> Tags 
             "c" | "cpp" => macros::without(text),
             // The scanner of this grammar looks characters up in tables of 256 and crashed beyond them: it gets a letter for
             // each byte of such a character, so that every place stays.
-            "bash" if !text.is_ascii() => {
+            "shell" if !text.is_ascii() => {
                 text.bytes().map(|byte| if byte.is_ascii() { byte } else { b'_' }).collect()
             }
             _ => Cow::Borrowed(text.as_bytes()),
