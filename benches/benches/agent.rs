@@ -80,7 +80,7 @@ fn turns(criterion: &mut Criterion) {
 
 fn request() -> Request {
     Request {
-        messages: vec![Message::User { text: "where is the header parsed?".into() }],
+        messages: vec![Message::user("where is the header parsed?")],
         tools: loci_core::tools::all().iter().map(|tool| loci_core::tools::spec(tool.as_ref())).collect(),
         sampling: Sampling { temperature: 0.0, ..Sampling::default() },
         ..Request::default()

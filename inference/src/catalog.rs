@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::provider::Price;
+
 mod layers;
 
 /// The entries that are part of the binary.
@@ -69,8 +71,59 @@ pub enum Kind {
     BuiltIn,
     /// A GGUF file, run inside the process.
     Gguf,
-    /// A service that speaks the OpenAI chat protocol.
+    /// A service, reached over a [`Protocol`].
     Remote,
+}
+
+/// How a service is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// OpenAI's chat completions, which most servers speak.
+    #[default]
+    Chat,
+    /// OpenAI's responses.
+    Responses,
+    /// Anthropic's messages.
+    Anthropic,
+    /// Google's `generateContent`.
+    Gemini,
+}
+
+/// What a model is for. Each role names models in the order in which they are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The work itself.
+    Main,
+    /// Short questions, where speed matters more than depth.
+    Fast,
+    /// Plans, before anything is changed.
+    Plan,
+    /// Texts into vectors.
+    Embed,
+    /// The order of what a search found.
+    Rerank,
+    /// A look at what was changed.
+    Review,
+}
+
+impl Role {
+    /// Every role, in the order of the documentation.
+    pub const ALL: [Self; 6] = [Self::Main, Self::Fast, Self::Plan, Self::Embed, Self::Rerank, Self::Review];
+
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Fast => "fast",
+            Self::Plan => "plan",
+            Self::Embed => "embed",
+            Self::Rerank => "rerank",
+            Self::Review => "review",
+        }
+    }
 }
 
 /// One model. What a kind does not need is `None`.
@@ -146,6 +199,15 @@ pub struct Fields {
     /// The environment variable that holds the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key_env: Option<String>,
+    /// How the service is spoken to; chat completions when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    /// It takes pictures.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub images: bool,
+    /// What the service charges.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
     /// One or two sentences for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

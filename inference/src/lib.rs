@@ -24,3 +24,4 @@ pub mod scripted;
 pub mod template;
 pub mod tokenizer;
 pub mod tool_syntax;
+pub mod witness;

@@ -109,12 +109,15 @@ impl LocalProvider {
         let info = ProviderInfo {
             model: options.name.clone().unwrap_or_else(|| model.name.clone()),
             provider: "local".to_owned(),
+            endpoint: None,
             local: true,
             context_length: model.context_length,
             capabilities: Capabilities {
                 composes: model.flag("loci.composes").unwrap_or(!grounded),
                 grounded,
+                images: false,
             },
+            price: None,
         };
         let inner = Inner {
             engine,
@@ -288,7 +291,7 @@ impl Inner {
         let system = |message: &&Message| matches!(message, Message::System { .. });
         let mut messages: Vec<Message> = request.messages.iter().take_while(system).cloned().collect();
         // Unlike any prompt from its first letter on.
-        messages.push(Message::User { text: "\u{1}".to_owned() });
+        messages.push(Message::user("\u{1}".to_owned()));
         let head = Request { messages, references: Vec::new(), ..request.clone() };
         let Ok(head) = self.prompt(&head) else { return 0 };
         let same = prompt.text.bytes().zip(head.text.bytes()).take_while(|(one, other)| one == other).count();

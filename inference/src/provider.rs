@@ -3,6 +3,7 @@
 //! Never knows which provider is behind it, and never runs a tool.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::Stream;
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::ModelSource;
+use crate::witness::Witness;
 
 /// Everything a model needs for one step.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +30,8 @@ pub struct Request {
     /// Texts that the answer may repeat in parts, such as a file under edit. The model does not read them: where it
     /// runs in this process, it writes what it repeats faster.
     pub references: Vec<String>,
+    /// Who hears of every transmission to somewhere else before it begins. Models of this machine send nothing.
+    pub witness: Option<Arc<dyn Witness>>,
 }
 
 /// One entry of the conversation.
@@ -43,6 +47,9 @@ pub enum Message {
     User {
         /// The text.
         text: String,
+        /// Pictures that go with it, for models that take them ([`Capabilities::images`]).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        images: Vec<Image>,
     },
     /// What the model said and called.
     Assistant {
@@ -64,6 +71,23 @@ pub enum Message {
         /// What the model reads.
         text: String,
     },
+}
+
+impl Message {
+    /// The user's words alone.
+    pub fn user(text: impl Into<String>) -> Self {
+        Self::User { text: text.into(), images: Vec::new() }
+    }
+}
+
+/// A picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Image {
+    /// `image/png`, `image/jpeg`, `image/gif` or `image/webp`.
+    pub media_type: String,
+    /// The file's bytes.
+    #[serde(skip)]
+    pub data: Arc<[u8]>,
 }
 
 /// A call of a tool.
@@ -167,6 +191,14 @@ pub enum StreamEvent {
     Reasoning(String),
     /// A whole call: complete, parsed, schema-true where the provider is local.
     ToolCall(ToolCall),
+    /// The connection failed or broke, and the provider asks once more after a wait. What was reported so far holds;
+    /// what follows goes on from there.
+    Retrying {
+        /// What failed.
+        reason: String,
+        /// How long it waits first.
+        wait: Duration,
+    },
     /// The model leaves the wording to the program (see [`Capabilities::composes`]).
     Compose(Compose),
     /// The end.
@@ -208,8 +240,12 @@ pub struct TokenUsage {
     pub prompt: u64,
     /// Of these, tokens whose state was re-used.
     pub cached: u64,
-    /// Tokens written.
+    /// Of the prompt, tokens that the service stored for later requests, where it charges for that.
+    pub cache_written: u64,
+    /// Tokens written, reasoning included.
     pub completion: u64,
+    /// Of these, tokens of reasoning, where the service says so.
+    pub reasoning: u64,
     /// Tokens that were guessed while writing, where the model runs in this process.
     pub drafted: u64,
     /// Of these, tokens that the model then chose.
@@ -251,6 +287,12 @@ pub enum ProviderError {
         /// What failed.
         message: String,
     },
+    /// Take out what must not leave the machine, or choose a model that runs on it. Nothing was sent.
+    #[error("nothing was sent: {message}")]
+    NotSent {
+        /// What stood against it.
+        message: String,
+    },
     /// The answer broke the protocol; nothing of it was used.
     #[error("the provider's answer is malformed: {message}")]
     Malformed {
@@ -273,23 +315,55 @@ pub enum ProviderError {
 pub struct ProviderInfo {
     /// The model's name, as in the catalogue or the file.
     pub model: String,
-    /// `local`, `openai`, `scripted`.
+    /// `local`, `scripted`, or the name of the service.
     pub provider: String,
+    /// Where requests go: scheme, host and port, where they leave the process.
+    pub endpoint: Option<String>,
     /// True when the weights run inside this process.
     pub local: bool,
     /// Tokens the model can hold.
     pub context_length: usize,
     /// What the model can do.
     pub capabilities: Capabilities,
+    /// What a service charges, where that is known.
+    pub price: Option<Price>,
+}
+
+/// What a service charges, in US dollars for a million tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Price {
+    /// Of the prompt.
+    pub input: f64,
+    /// Of the prompt, where it is re-used; as `input` when `None`.
+    pub cached: Option<f64>,
+    /// Of the prompt, where it is stored for later; as `input` when `None`.
+    pub cache_written: Option<f64>,
+    /// Written.
+    pub output: f64,
+}
+
+impl Price {
+    /// What a request cost, in US dollars.
+    #[must_use]
+    pub fn of(&self, usage: &TokenUsage) -> f64 {
+        let plain = usage.prompt.saturating_sub(usage.cached).saturating_sub(usage.cache_written);
+        let sum = plain as f64 * self.input
+            + usage.cached as f64 * self.cached.unwrap_or(self.input)
+            + usage.cache_written as f64 * self.cache_written.unwrap_or(self.input)
+            + usage.completion as f64 * self.output;
+        sum / 1e6
+    }
 }
 
 /// What a model can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capabilities {
     /// It words its own answers. When false it sends [`StreamEvent::Compose`] instead of text.
     pub composes: bool,
     /// Its arguments must be drawn from what exists: the caller narrows each schema for each step.
     pub grounded: bool,
+    /// It takes pictures.
+    pub images: bool,
 }
 
 /// The events of one request. Dropping it cancels the request.

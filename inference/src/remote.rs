@@ -1,5 +1,5 @@
 //! Owns models behind HTTP: keys, connections, patience.
-//! Uses reqwest with rustls and ring, and one file for each wire format.
+//! Uses reqwest with rustls, and one file for each wire format.
 //! Never writes a key anywhere, and never asks twice once an answer has begun.
 
 mod fault;
@@ -7,7 +7,6 @@ pub mod openai;
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Once;
 use std::time::Duration;
 
 use reqwest::header::HeaderValue;
@@ -89,9 +88,6 @@ impl Patience {
 }
 
 fn client(url: &Url, patience: &Patience) -> Result<Client, ProviderError> {
-    static RING: Once = Once::new();
-    // Another part of the program may have installed a provider already: that one is as good.
-    RING.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
     let mut builder = Client::builder()
         .connect_timeout(patience.connect)
         .redirect(reqwest::redirect::Policy::none())

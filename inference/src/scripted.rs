@@ -224,9 +224,15 @@ impl Scripted {
         let info = ProviderInfo {
             model: script.model.clone(),
             provider: "scripted".into(),
+            endpoint: None,
             local: true,
             context_length: script.context_length,
-            capabilities: Capabilities { composes: script.composes, grounded: script.grounded },
+            capabilities: Capabilities {
+                composes: script.composes,
+                grounded: script.grounded,
+                images: false,
+            },
+            price: None,
         };
         Self { info, script, progress: Mutex::default() }
     }
@@ -316,7 +322,7 @@ impl Expectation {
 
 fn text_of(message: &Message) -> String {
     match message {
-        Message::System { text } | Message::User { text } | Message::Tool { text, .. } => text.clone(),
+        Message::System { text } | Message::User { text, .. } | Message::Tool { text, .. } => text.clone(),
         Message::Assistant { text, calls, .. } => {
             let mut all = text.clone();
             for call in calls {
@@ -483,7 +489,7 @@ mod tests {
 
     fn request(text: &str) -> Request {
         Request {
-            messages: vec![Message::User { text: text.into() }],
+            messages: vec![Message::user(text)],
             tools: vec![ToolSpec {
                 name: "read".into(),
                 description: String::new(),

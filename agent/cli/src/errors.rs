@@ -316,6 +316,9 @@ fn provider_hint(error: &ProviderError) -> Option<String> {
             "set the service's key; `loci models NAME` says which variable".into()
         }
         ProviderError::Rejected { .. } => "`loci models NAME` shows what is sent where".into(),
+        ProviderError::NotSent { .. } => {
+            "choose a model of this machine with -m, or take it out of the conversation".into()
+        }
         ProviderError::Unavailable { .. } => {
             "check that the service runs; without one, the built-in model works: -m builtin".into()
         }

@@ -2,22 +2,26 @@
 //! Uses `route` for the choice, the catalogue for names, `inference` for the providers.
 //! Never talks to a model.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use loci_core::config::{RemoteProvider, Settings};
+use loci_core::config::Settings;
 use loci_core::route::{self, RouteError, Target};
 use loci_inference::builtin;
-use loci_inference::catalog::{Catalog, Entry, Kind};
+use loci_inference::catalog::{Entry, Kind};
 use loci_inference::engine::{EngineOptions, ModelSource, SnapshotOptions};
 use loci_inference::hardware::Hardware;
 use loci_inference::local::{LocalOptions, LocalProvider};
 use loci_inference::provider::Provider;
-use loci_inference::remote::openai::{OpenAiOptions, OpenAiProvider};
-use loci_inference::remote::{ApiKey, Patience};
 use loci_inference::scripted::Scripted;
 
-use crate::errors::{Failed, Usage};
+mod files;
+mod services;
+
+use files::{file_of, no_file, permitted, resolve};
+use services::with_services;
+
+use crate::errors::Usage;
 use crate::project::Project;
 
 /// The provider that the settings choose.
@@ -40,19 +44,7 @@ pub(crate) fn open(project: &Project, settings: &Settings) -> anyhow::Result<Arc
         }
         Target::File(path) => local(project, &path, None, &settings),
         Target::Catalogue(name) => catalogued(project, catalog.get(&name)?, &settings),
-        Target::Remote { name, base_url, api_key, model, context_length } => {
-            let reasoning_model = name == "openai" && !model.starts_with("gpt-4");
-            let options = OpenAiOptions {
-                base_url,
-                model,
-                key: api_key.map(ApiKey::new),
-                plain_http: false,
-                context_length: context_length.unwrap_or(DEFAULT_CONTEXT),
-                reasoning_model,
-                patience: Patience::default(),
-            };
-            Ok(Arc::new(OpenAiProvider::new(options)?))
-        }
+        remote @ Target::Remote { .. } => services::open(remote),
         Target::Script(path) => {
             let script = Scripted::open(&resolve(project, &path)).map_err(|error| {
                 Usage::error(format!("{}: {error}", path.display()), "a script is a JSON list of steps")
@@ -95,50 +87,6 @@ pub(crate) fn source(project: &Project, name: &str) -> anyhow::Result<ModelSourc
     Ok(ModelSource::Path(path))
 }
 
-fn no_file(path: &Path) -> anyhow::Error {
-    Usage::error(
-        format!("{} is not a file", path.display()),
-        "give the path of a GGUF file; `loci models` lists names",
-    )
-}
-
-/// The services of the catalogue beside those of the configuration, which win.
-fn with_services(settings: &Settings, catalog: &Catalog) -> Settings {
-    let mut settings = settings.clone();
-    for entry in catalog.entries().iter().filter(|entry| entry.fields.kind == Kind::Remote) {
-        let fields = &entry.fields;
-        let Some(base_url) = &fields.base_url else { continue };
-        settings.providers.entry(entry.name.clone()).or_insert_with(|| RemoteProvider {
-            base_url: base_url.clone(),
-            api_key_env: fields.api_key_env.clone(),
-            model: fields.model.clone(),
-            context_length: Some(fields.context),
-        });
-    }
-    settings
-}
-
-/// Whether the policy of the machine lets this file be opened; it is read for its hash only where there is one.
-fn permitted(path: &Path, settings: &Settings) -> anyhow::Result<()> {
-    if settings.managed.models.is_none() {
-        return Ok(());
-    }
-    let hashes = loci_core::managed::hash_file(path).map_err(|error| {
-        Failed::error(format!("{}: {error}", path.display()), "check that you may read it")
-    })?;
-    if settings.managed.allows_model_file(&hashes) {
-        return Ok(());
-    }
-    Err(Usage::error(
-        format!(
-            "the policy of this machine does not allow the model {} (sha256 {})",
-            path.display(),
-            hashes.sha256
-        ),
-        "choose a model that it names; `loci policy show` lists them",
-    ))
-}
-
 fn built_in(settings: &Settings) -> anyhow::Result<Arc<dyn Provider>> {
     if !settings.managed.allows_model_named("builtin") {
         return Err(RouteError::NotAllowed { what: "the built-in model".into() }.into());
@@ -159,38 +107,6 @@ fn catalogued(project: &Project, entry: &Entry, settings: &Settings) -> anyhow::
         Kind::Gguf => {}
     }
     local(project, &file_of(project, entry)?, Some(entry), settings)
-}
-
-/// Where the file of an entry is.
-fn file_of(project: &Project, entry: &Entry) -> anyhow::Result<PathBuf> {
-    let fields = &entry.fields;
-    if let Some(path) = &fields.path {
-        return Ok(PathBuf::from(path));
-    }
-    if !entry.supported() {
-        let architecture = fields.architecture.as_deref().unwrap_or("its");
-        return Err(Usage::error(
-            format!(
-                "`{}` cannot run yet: there is no forward pass for the {architecture} family",
-                entry.name
-            ),
-            "`loci models` lists what runs here",
-        ));
-    }
-    let (Some(repository), Some(file)) = (&fields.repository, &fields.file) else {
-        return Err(Usage::error(
-            format!("`{}` names no file", entry.name),
-            "add `path` to its entry in models.toml",
-        ));
-    };
-    let path = project.places.data.join("models").join(file);
-    if !path.is_file() {
-        return Err(Failed::error(
-            format!("`{}` is not on this machine", entry.name),
-            format!("download {file} from the hub's {repository} to {}", path.display()),
-        ));
-    }
-    Ok(path)
 }
 
 fn local(
@@ -218,15 +134,6 @@ fn local(
     let name = entry.map(|entry| entry.name.clone());
     let options = LocalOptions { engine, name, dialect, ..LocalOptions::default() };
     Ok(Arc::new(LocalProvider::open_path(&path, options)?))
-}
-
-/// Where a written path leads: below home for `~/`, else from where the user stands, else from the directory of `-C`.
-fn resolve(project: &Project, written: &Path) -> PathBuf {
-    match written.strip_prefix("~") {
-        Ok(below) => project.places.home.join(below),
-        Err(_) if written.exists() => written.to_owned(),
-        Err(_) => project.directory.join(written),
-    }
 }
 
 /// The window for a file that the catalogue does not know: enough for the agent, small enough for a laptop.

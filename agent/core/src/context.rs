@@ -212,7 +212,7 @@ impl Context {
                 self.error.clear();
                 self.said.clear();
                 self.remember(record);
-                self.conversation.push(*turn, Message::User { text: text.clone() }, None);
+                self.conversation.push(*turn, Message::user(text.clone()), None);
             }
             Record::Assistant { turn, text, calls, .. } => {
                 self.turn = *turn;
@@ -629,7 +629,7 @@ impl Context {
         }
         let newest = self.newest();
         let request = self.conversation.entries().iter().rev().find_map(|entry| match &entry.message {
-            Message::User { text } => Some(text.clone()),
+            Message::User { text, .. } => Some(text.clone()),
             _ => None,
         });
         let need = recall::Need {

@@ -211,7 +211,7 @@ async fn first_step(
     user: &str,
 ) -> Result<Call, Box<dyn Error>> {
     let request = Request {
-        messages: vec![Message::User { text: user.to_owned() }],
+        messages: vec![Message::user(user.to_owned())],
         tools: ground::narrow_in(specs.to_vec(), user, &[], world),
         sampling: Sampling { temperature: 0.0, repeat_penalty: 1.0, ..Sampling::default() },
         ..Request::default()

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use super::{CatalogError, Entry, Fields, Kind, Layer, Source, nearest};
 
 /// Every key an entry may have.
-pub(super) const KEYS: [&str; 21] = [
+pub(super) const KEYS: [&str; 24] = [
     "kind",
     "title",
     "context",
@@ -29,6 +29,9 @@ pub(super) const KEYS: [&str; 21] = [
     "base_url",
     "model",
     "api_key_env",
+    "protocol",
+    "images",
+    "price",
 ];
 
 /// The last key, kept apart so that hints list what matters first.

@@ -27,7 +27,7 @@ fn provider() -> LocalProvider {
 
 fn request(seed: u64) -> Request {
     Request {
-        messages: vec![Message::User { text: "read it".to_owned() }],
+        messages: vec![Message::user("read it".to_owned())],
         tools: vec![spec(
             "read",
             json!({"path": {"type": "string", "enum": ["src/a.rs", "src/b.rs"]}}),
@@ -37,6 +37,7 @@ fn request(seed: u64) -> Request {
         sampling: Sampling { temperature: 1.0, seed, ..Default::default() },
         max_tokens: Some(200),
         references: Vec::new(),
+        witness: None,
     }
 }
 
@@ -157,7 +158,7 @@ async fn text_without_tools_is_free_and_forbidden_calls_do_not_happen() {
 async fn a_prompt_that_does_not_fit_is_an_error() {
     let provider = provider();
     let mut request = request(4);
-    request.messages.push(Message::User { text: "word ".repeat(provider.info().context_length) });
+    request.messages.push(Message::user("word ".repeat(provider.info().context_length)));
     let events = run(&provider, request).await;
     let limit = provider.info().context_length;
     assert!(

@@ -79,9 +79,11 @@ impl OpenAiProvider {
         let info = ProviderInfo {
             model: options.model.clone(),
             provider: "openai".to_owned(),
+            endpoint: Some(url.origin().ascii_serialization()),
             local: false,
             context_length: options.context_length,
-            capabilities: Capabilities { composes: true, grounded: false },
+            capabilities: Capabilities { composes: true, ..Capabilities::default() },
+            price: None,
         };
         Ok(Self { client, url, options, info })
     }

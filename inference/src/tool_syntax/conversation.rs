@@ -17,7 +17,7 @@ use crate::template::{ChatTemplate, TemplateError, TemplateInput};
 pub(super) fn message(message: &Message, id_of: &dyn Fn(&str) -> String) -> Value {
     match message {
         Message::System { text } => json!({"role": "system", "content": text}),
-        Message::User { text } => json!({"role": "user", "content": text}),
+        Message::User { text, .. } => json!({"role": "user", "content": text}),
         Message::Assistant { text, reasoning, calls } => {
             let mut object = json!({"role": "assistant", "content": text});
             if let Some(reasoning) = reasoning {
@@ -152,16 +152,16 @@ pub(super) fn fold_system(messages: Vec<Message>) -> Vec<Message> {
     for message in messages {
         match message {
             Message::System { text } => system.push(text),
-            Message::User { text } if !system.is_empty() => {
+            Message::User { text, .. } if !system.is_empty() => {
                 system.push(text);
-                folded.push(Message::User { text: system.join("\n\n") });
+                folded.push(Message::user(system.join("\n\n")));
                 system.clear();
             }
             other => folded.push(other),
         }
     }
     if !system.is_empty() {
-        folded.push(Message::User { text: system.join("\n\n") });
+        folded.push(Message::user(system.join("\n\n")));
     }
     folded
 }
@@ -171,7 +171,7 @@ pub(super) fn join_users(messages: Vec<Message>) -> Vec<Message> {
     let mut joined: Vec<Message> = Vec::with_capacity(messages.len());
     for message in messages {
         match (joined.last_mut(), message) {
-            (Some(Message::User { text }), Message::User { text: more }) => {
+            (Some(Message::User { text, .. }), Message::User { text: more, .. }) => {
                 text.push_str("\n\n");
                 text.push_str(&more);
             }
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn roles_are_folded_and_joined() {
         let system = |text: &str| Message::System { text: text.to_owned() };
-        let user = |text: &str| Message::User { text: text.to_owned() };
+        let user = |text: &str| Message::user(text.to_owned());
         assert_eq!(fold_system(vec![system("s"), user("u"), user("v")]), vec![user("s\n\nu"), user("v")]);
         assert_eq!(fold_system(vec![system("s")]), vec![user("s")]);
         assert_eq!(

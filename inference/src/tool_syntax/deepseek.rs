@@ -56,7 +56,7 @@ fn two_rounds() -> Vec<Message> {
             Message::Tool { call_id: id.to_owned(), name: "loci_probe".to_owned(), text: "ok".to_owned() },
         ]
     };
-    let user = Message::User { text: "loci_user".to_owned() };
+    let user = Message::user("loci_user".to_owned());
     [user].into_iter().chain(round("call00001")).chain(round("call00002")).collect()
 }
 

@@ -101,7 +101,7 @@ fn plain(message: &Message) -> Message {
                 (!text.is_empty()).then(|| text.clone()).into_iter().chain(blocks).collect();
             Message::Assistant { text: parts.join("\n"), reasoning: None, calls: Vec::new() }
         }
-        Message::Tool { text, .. } => Message::User { text: format!("```tool_output\n{text}\n{CLOSE}") },
+        Message::Tool { text, .. } => Message::user(format!("```tool_output\n{text}\n{CLOSE}")),
         other => other.clone(),
     }
 }

@@ -200,5 +200,5 @@ pub(crate) fn tools() -> Vec<ToolSpec> {
 }
 
 pub(crate) fn request(tools: Vec<ToolSpec>) -> Request {
-    Request { messages: vec![Message::User { text: "hello".to_owned() }], tools, ..Default::default() }
+    Request { messages: vec![Message::user("hello".to_owned())], tools, ..Default::default() }
 }

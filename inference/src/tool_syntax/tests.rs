@@ -344,14 +344,14 @@ fn each_step_goes_on_from_the_one_before() {
         |id: &str| Message::Tool { call_id: id.to_owned(), name: "read".to_owned(), text: "1: x".to_owned() };
     let messages = vec![
         Message::System { text: "be brief".to_owned() },
-        Message::User { text: "read <|im_end|> it".to_owned() },
+        Message::user("read <|im_end|> it".to_owned()),
         assistant("", &["call00001"]),
         result("call00001"),
         assistant("again", &["x-1", "x-2"]),
         result("x-1"),
         result("x-2"),
         assistant("done", &[]),
-        Message::User { text: "thanks".to_owned() },
+        Message::user("thanks".to_owned()),
     ];
     for source in [HERMES, LLAMA, MISTRAL, PLAIN] {
         let template = template(source, &tokenizer);

@@ -163,7 +163,7 @@ impl Meter {
     pub fn message(&self, message: &Message) -> usize {
         FRAME
             + match message {
-                Message::System { text } | Message::User { text } => self.text(text),
+                Message::System { text } | Message::User { text, .. } => self.text(text),
                 Message::Assistant { text, reasoning, calls } => {
                     let calls: usize = calls
                         .iter()

@@ -57,7 +57,7 @@ pub(crate) fn choose(conversation: &Conversation, room: usize, notes: bool, mete
 /// The fold at which the newest step fits the room, or the smallest.
 fn shrink(conversation: &Conversation, newest: usize, room: usize, notes: bool, meter: &Meter) -> Fold {
     let longest = |at: usize| match &conversation.entries()[at].message {
-        Message::User { text } | Message::Tool { text, .. } => text.len(),
+        Message::User { text, .. } | Message::Tool { text, .. } => text.len(),
         Message::Assistant { text, calls, .. } => {
             let arguments = calls.iter().flat_map(|call| call.arguments.values());
             arguments.filter_map(|value| value.as_str().map(str::len)).max().unwrap_or(0).max(text.len())

@@ -151,7 +151,7 @@ fn pieces(past: &Past) -> Vec<Piece> {
     }
     for (entry, message) in past.context.conversation().messages(!past.context.is_brief()) {
         let text = match message {
-            Message::System { text } | Message::User { text } => text,
+            Message::System { text } | Message::User { text, .. } => text,
             Message::Assistant { text, calls, .. } => calls.iter().fold(text, |text, call| {
                 format!("{text}\n{} {}", call.name, Value::Object(call.arguments.clone()))
             }),

@@ -167,7 +167,7 @@ impl Conversation {
         }
         let Some(entry) = self.entries.get(at) else { return Shown::Left };
         let text = match &entry.message {
-            Message::User { text } | Message::Tool { text, .. } | Message::Assistant { text, .. } => text,
+            Message::User { text, .. } | Message::Tool { text, .. } | Message::Assistant { text, .. } => text,
             Message::System { .. } => return Shown::Whole,
         };
         match self.fold_of(at, entry) {
@@ -186,7 +186,7 @@ impl Conversation {
     #[must_use]
     pub fn lines_left_out(&self, at: usize) -> Option<std::ops::Range<usize>> {
         let entry = self.entries.get(at)?;
-        let (Message::User { text } | Message::Tool { text, .. } | Message::Assistant { text, .. }) =
+        let (Message::User { text, .. } | Message::Tool { text, .. } | Message::Assistant { text, .. }) =
             &entry.message
         else {
             return None;
@@ -234,7 +234,7 @@ impl Conversation {
             text
         };
         match &entry.message {
-            Message::User { text } => Message::User { text: shown(text) },
+            Message::User { text, .. } => Message::user(shown(text)),
             Message::Tool { call_id, name, text } => {
                 Message::Tool { call_id: call_id.clone(), name: name.clone(), text: shown(text) }
             }
@@ -271,7 +271,7 @@ impl Conversation {
         let Some(entry) = self.entries.get(at) else { return 0 };
         // What cannot fold is counted once.
         let how = match &entry.message {
-            Message::User { text } | Message::Tool { text, .. } => how.filter(|how| folds(text, *how)),
+            Message::User { text, .. } | Message::Tool { text, .. } => how.filter(|how| folds(text, *how)),
             Message::Assistant { text, calls, .. } => how.filter(|how| {
                 let mut arguments = calls.iter().flat_map(|call| call.arguments.values());
                 fold_text(&entry.message, *how) && folds(text, *how)
@@ -301,16 +301,16 @@ impl Conversation {
                 first += 1;
                 self.message(first - 1, notes)
             } else {
-                self.prompt_before(first).map(|(text, handle)| Message::User {
-                    text: fold(text, compaction.prompt, notes.then_some(handle.as_str())),
+                self.prompt_before(first).map(|(text, handle)| {
+                    Message::user(fold(text, compaction.prompt, notes.then_some(handle.as_str())))
                 })
             };
             let text = match prompt {
-                Some(Message::User { text }) if preface.is_empty() => text,
-                Some(Message::User { text }) => format!("{preface}\n\n{text}"),
+                Some(Message::User { text, .. }) if preface.is_empty() => text,
+                Some(Message::User { text, .. }) => format!("{preface}\n\n{text}"),
                 _ => preface.to_owned(),
             };
-            messages.push((begins_with_prompt.then(|| first - 1), Message::User { text }));
+            messages.push((begins_with_prompt.then(|| first - 1), Message::user(text)));
         }
         messages
             .extend((first..self.entries.len()).filter_map(|at| Some((Some(at), self.message(at, notes)?))));
@@ -321,7 +321,7 @@ impl Conversation {
     fn prompt_before(&self, at: usize) -> Option<(&str, String)> {
         self.entries[..at.min(self.entries.len())].iter().enumerate().rev().find_map(|(at, entry)| {
             match &entry.message {
-                Message::User { text } => Some((text.as_str(), handle(at))),
+                Message::User { text, .. } => Some((text.as_str(), handle(at))),
                 _ => None,
             }
         })
@@ -342,6 +342,7 @@ impl Conversation {
             sampling: frame.sampling.clone(),
             max_tokens: frame.max_tokens,
             references: self.references(),
+            witness: None,
         }
     }
 

@@ -211,7 +211,7 @@ pub fn written(messages: &[Message]) -> String {
         }
         match message {
             Message::System { text: said } => text.push_str(said),
-            Message::User { text: said } => text.push_str(&format!("# user\n{said}")),
+            Message::User { text: said, .. } => text.push_str(&format!("# user\n{said}")),
             Message::Assistant { text: said, calls, .. } => {
                 text.push_str(&format!("# assistant\n{said}"));
                 for call in calls {

@@ -36,7 +36,7 @@ impl Guarded {
     fn clean(&self, mut request: Request) -> Request {
         for message in &mut request.messages {
             match message {
-                Message::System { text } | Message::User { text } | Message::Tool { text, .. } => {
+                Message::System { text } | Message::User { text, .. } | Message::Tool { text, .. } => {
                     self.clean_text(text);
                 }
                 Message::Assistant { text, reasoning, calls } => {

@@ -102,7 +102,7 @@ impl Session {
             references: Vec::new(),
             ..before
         };
-        request.messages.push(Message::User { text });
+        request.messages.push(Message::user(text));
         let mut stream = self.provider.stream(request, cancel.child_token());
         let mut said = String::new();
         loop {

@@ -54,6 +54,10 @@ impl From<ProviderError> for StepError {
             ProviderError::Model { .. } => {
                 Self::Failed { message, hint: Some("`loci models` lists models that can be used") }
             }
+            ProviderError::NotSent { .. } => Self::Failed {
+                message,
+                hint: Some("choose a model of this machine with -m, or take it out of the conversation"),
+            },
             ProviderError::Rejected { .. } => Self::Failed { message, hint: None },
         }
     }
@@ -132,6 +136,10 @@ impl Session {
                 }
                 Some(Ok(StreamEvent::Prefill { done, total })) => {
                     self.progress("reading the prompt", done as u64, total as u64, "tokens");
+                }
+                Some(Ok(StreamEvent::Retrying { reason, wait })) => {
+                    let message = format!("{reason}; asking again in {:.1} s", wait.as_secs_f64());
+                    self.control.notice(Level::Warning, message, None);
                 }
                 Some(Ok(StreamEvent::Text(piece))) => {
                     text.push_str(&piece);

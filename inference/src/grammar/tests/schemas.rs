@@ -175,7 +175,7 @@ async fn every_call_of_a_model_fits_its_schema() {
         let tools = (0..=random.pick(2)).map(|at| tool(&mut random, &format!("tool_{at}"))).collect();
         let words: Vec<&str> = (0..random.pick(9)).map(|_| WORDS[random.pick(WORDS.len())]).collect();
         let request = Request {
-            messages: vec![Message::User { text: words.join(" ") }],
+            messages: vec![Message::user(words.join(" "))],
             tool_choice: ToolChoice::Required,
             sampling: Sampling { temperature: 1.0, seed: random.next(), ..Default::default() },
             max_tokens: Some(300),

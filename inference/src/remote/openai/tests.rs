@@ -133,7 +133,7 @@ fn options(address: &str) -> OpenAiOptions {
 
 fn request() -> Request {
     Request {
-        messages: vec![Message::User { text: "hello".to_owned() }],
+        messages: vec![Message::user("hello".to_owned())],
         tools: vec![ToolSpec {
             name: "read".to_owned(),
             description: "reads".to_owned(),

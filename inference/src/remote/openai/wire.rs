@@ -52,7 +52,7 @@ fn decimal(number: f32) -> Value {
 fn message(message: &Message) -> Value {
     match message {
         Message::System { text } => json!({"role": "system", "content": text}),
-        Message::User { text } => json!({"role": "user", "content": text}),
+        Message::User { text, .. } => json!({"role": "user", "content": text}),
         Message::Assistant { text, calls, .. } if calls.is_empty() => {
             json!({"role": "assistant", "content": text})
         }

@@ -202,7 +202,7 @@ fn steps_go_on_from_each_other_in_templates_people_use() {
         arguments: json!({"path": "a\"b/ü.rs"}).as_object().cloned().expect("an object"),
     };
     let mut request = Request {
-        messages: vec![Message::User { text: "Look".to_owned() }],
+        messages: vec![Message::user("Look".to_owned())],
         tools: vec![spec("read", json!({"path": {"type": "string"}}), &["path"])],
         ..Default::default()
     };

@@ -20,7 +20,7 @@ fn meter() -> Meter {
 fn conversation(turns: u32, steps: u32, result_bytes: usize) -> Conversation {
     let mut conversation = Conversation::default();
     for turn in 1..=turns {
-        conversation.push(turn, Message::User { text: format!("question {turn}") }, None);
+        conversation.push(turn, Message::user(format!("question {turn}")), None);
         for step in 1..=steps {
             let id = format!("c{turn}.{step}");
             let call = ToolCall { id: id.clone(), name: "read".into(), arguments: Default::default() };
@@ -76,7 +76,7 @@ fn files_that_were_read_are_references_without_their_line_numbers() {
     check("a\tb\n\tc\n-1\td\n", "");
     check("", "");
     let mut conversation = Conversation::default();
-    conversation.push(1, Message::User { text: "look".into() }, None);
+    conversation.push(1, Message::user("look"), None);
     for (name, text) in
         [("read", "1\told"), ("grep", "1\tfound"), ("read", "1\tnew"), ("read", "no such file")]
     {
@@ -104,7 +104,9 @@ fn every_cut_is_paired_and_shows_what_was_asked() {
             let asked = format!("question {turns}");
             let shows = |text: &str| text.ends_with(&asked);
             assert!(
-                messages.iter().any(|(_, message)| matches!(message, Message::User { text } if shows(text))),
+                messages
+                    .iter()
+                    .any(|(_, message)| matches!(message, Message::User { text, .. } if shows(text))),
                 "{room} {turns} {steps}"
             );
             let first = conversation.message(epoch, true).unwrap();

@@ -164,7 +164,7 @@ fn happen(play: &mut Play, turn: usize, happens: &Happens) {
 /// The texts of a request, line breaks and all.
 fn shown(request: &Request) -> String {
     let text = |message: &Message| match message {
-        Message::System { text } | Message::User { text } | Message::Tool { text, .. } => text.clone(),
+        Message::System { text } | Message::User { text, .. } | Message::Tool { text, .. } => text.clone(),
         Message::Assistant { text, calls, .. } => {
             let calls: Vec<String> =
                 calls.iter().map(|call| Value::Object(call.arguments.clone()).to_string()).collect();
@@ -227,7 +227,7 @@ fn four_hundred_turns_later_everything_in_force_is_known() {
         assert!(missing.is_empty(), "{missing:#?}\n{ledger}");
         // Any entry comes back by its handle as it was.
         for (at, entry) in play.context.conversation().entries().iter().enumerate() {
-            let (Message::User { text } | Message::Assistant { text, .. } | Message::Tool { text, .. }) =
+            let (Message::User { text, .. } | Message::Assistant { text, .. } | Message::Tool { text, .. }) =
                 &entry.message
             else {
                 panic!("no system message is an entry")

@@ -85,7 +85,7 @@ fn entries_are_numbered_as_the_conversation_numbers_them() {
             use loci_inference::provider::Message;
             assert_eq!((one.entry, one.turn), (at, entry.turn), "round {round}: {records:?}");
             match (&entry.message, one.speaker) {
-                (Message::User { text }, Speaker::User)
+                (Message::User { text, .. }, Speaker::User)
                 | (Message::Assistant { text, .. }, Speaker::Assistant) => assert_eq!(*text, one.text),
                 (Message::Tool { .. }, Speaker::Tool) => {}
                 other => panic!("round {round}, entry {at}: {other:?}"),

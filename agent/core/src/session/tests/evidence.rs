@@ -66,7 +66,9 @@ fn text_of(request: &Request) -> String {
         .messages
         .iter()
         .map(|message| match message {
-            Message::System { text } | Message::User { text } | Message::Tool { text, .. } => text.clone(),
+            Message::System { text } | Message::User { text, .. } | Message::Tool { text, .. } => {
+                text.clone()
+            }
             Message::Assistant { text, calls, .. } => {
                 format!("{text} {}", serde_json::to_string(calls).unwrap())
             }

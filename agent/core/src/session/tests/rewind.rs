@@ -242,7 +242,7 @@ async fn the_way_back_can_be_gone_again_and_again() {
         .messages
         .iter()
         .filter_map(|message| match message {
-            Message::User { text } => Some(text.as_str()),
+            Message::User { text, .. } => Some(text.as_str()),
             _ => None,
         })
         .collect();
