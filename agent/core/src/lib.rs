@@ -20,6 +20,7 @@ pub mod instructions;
 pub mod managed;
 pub mod meaning;
 pub mod permission;
+pub mod qualify;
 pub mod route;
 pub mod sandboxing;
 pub mod secrets;
