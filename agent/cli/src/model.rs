@@ -104,6 +104,12 @@ fn catalogued(project: &Project, entry: &Entry, settings: &Settings) -> anyhow::
         Kind::Remote => {
             return Err(Usage::error(format!("`{}` is a service", entry.name), format!("-m {}", entry.name)));
         }
+        Kind::Embedder => {
+            return Err(Usage::error(
+                format!("`{}` makes vectors of texts and answers nobody", entry.name),
+                "name it below [role] in models.toml: embed = [\"NAME\"]",
+            ));
+        }
         Kind::Gguf => {}
     }
     local(project, &file_of(project, entry)?, Some(entry), settings)

@@ -89,6 +89,7 @@ fn verdict(entry: &Entry, machine: &Hardware) -> (&'static str, Style) {
     match entry.fields.kind {
         Kind::Remote => ("remote", Style::Tip),
         Kind::BuiltIn => ("built in", Style::Added),
+        Kind::Embedder => ("vectors", Style::Dim),
         Kind::Gguf => match entry.memory_needed(entry.fields.context).map(|needed| machine.fit(needed)) {
             None => ("size unknown", Style::Dim),
             Some(Fit::Well) => (Fit::Well.words(), Style::Added),
