@@ -14,6 +14,7 @@ pub mod audit;
 pub mod config;
 pub mod context;
 mod control;
+pub mod egress;
 pub mod files;
 pub mod ground;
 pub mod instructions;
