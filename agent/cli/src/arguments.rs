@@ -66,6 +66,10 @@ pub(crate) struct SharedArguments {
     /// Show nothing but the answer and errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
+
+    /// Use no network at all: the system refuses every socket but those of this machine, to what is started as well
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
 }
 
 /// Flags of a conversation or a single request.
@@ -417,6 +421,9 @@ pub(crate) enum SandboxLevel {
 
 /// `loci doctor`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "With --offline it goes offline, tries every way to a network, and fails if one is open."
+)]
 pub(crate) struct DoctorArguments {
     /// Print JSON
     #[arg(long)]

@@ -8,6 +8,7 @@ mod conversation;
 mod errors;
 mod input;
 mod model;
+mod offline;
 mod printer;
 mod progress;
 mod project;
@@ -18,6 +19,7 @@ use arguments::{Cli, Command, PolicyAction, PolicyArguments, SharedArguments};
 use clap::Parser;
 use errors::Outcome;
 use loci_core::config::Environment;
+use offline::Offline;
 use printer::{Detail, Printer};
 use project::Project;
 
@@ -37,6 +39,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, environment: Environment, printer: Printer) -> anyhow::Result<Outcome> {
+    // First of all: what comes before could already use the network.
+    let controlled = matches!(cli.command, Some(Command::Doctor(_)));
+    let offline = Offline::of_flag(&printer, cli.shared.offline, controlled)?;
     // These need no project, and must work where there is none.
     match &cli.command {
         Some(Command::Completions(arguments)) => return commands::completions::run(&printer, arguments),
@@ -45,7 +50,9 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> anyhow::Result<O
         }
         _ => {}
     }
-    let project = Project::open(cli.shared.directory.as_deref(), environment, printer)?;
+    let mut project = Project::open(cli.shared.directory.as_deref(), environment, printer)?;
+    project.offline = offline;
+    project.go_offline_if_wanted()?;
     match cli.command {
         None => commands::ask::run(&project, &cli.ask),
         Some(Command::Search(arguments)) => commands::search::run(&project, &arguments),

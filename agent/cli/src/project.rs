@@ -15,6 +15,7 @@ use loci_inference::catalog::{Catalog, Layer, Source};
 
 use crate::arguments::AskArguments;
 use crate::errors::Usage;
+use crate::offline::Offline;
 use crate::printer::Printer;
 use crate::progress::Bars;
 
@@ -40,6 +41,8 @@ pub(crate) struct Project {
     pub(crate) places: Places,
     /// Whatever is said.
     pub(crate) printer: Printer,
+    /// How this process stands to the network.
+    pub(crate) offline: Offline,
 }
 
 impl Project {
@@ -74,7 +77,7 @@ impl Project {
                 format!("unset {variable}, or let it name a folder outside of the project"),
             ));
         }
-        Ok(Self { root, directory, environment, places, printer })
+        Ok(Self { root, directory, environment, places, printer, offline: Offline::default() })
     }
 
     /// A path as the index knows it: relative to the root, whatever the user stands in.
@@ -108,18 +111,35 @@ impl Project {
     /// # Errors
     /// When a file is not TOML or a value is of the wrong kind.
     pub(crate) fn config(&self, flags: Flags) -> anyhow::Result<Config> {
-        let config = Config::load(Sources {
+        let config = self.read_config(flags)?;
+        for warning in &config.warnings {
+            self.printer.note(warning);
+        }
+        Ok(config)
+    }
+
+    fn read_config(&self, mut flags: Flags) -> anyhow::Result<Config> {
+        if self.offline.asked {
+            flags.push(("offline".into(), true.into(), "--offline".into()));
+        }
+        Ok(Config::load(Sources {
             root: &self.root,
             places: &self.places,
             environment: &self.environment,
             flags,
             trusted: self.trusted()?,
             managed: Managed::load(&self.places.managed, Owner::User(0))?,
-        })?;
-        for warning in &config.warnings {
-            self.printer.note(warning);
-        }
-        Ok(config)
+        })?)
+    }
+
+    /// Go offline if the configuration says so. One that cannot be read could say so: then this process is offline, too,
+    /// and the commands that need the configuration tell what is wrong with it.
+    ///
+    /// # Errors
+    /// When a standard stream is a network connection.
+    pub(crate) fn go_offline_if_wanted(&mut self) -> anyhow::Result<()> {
+        let wanted = self.read_config(Vec::new()).map_or(true, |config| loci_core::offline::wanted(&config));
+        if wanted { self.offline.enter(&self.printer) } else { Ok(()) }
     }
 
     /// The settings of a session.

@@ -18,6 +18,8 @@ mod suite {
     #[cfg(unix)]
     mod kill;
     mod managed;
+    #[cfg(target_os = "linux")]
+    mod offline;
     mod policy;
     mod sandbox;
     mod session;

@@ -20,6 +20,7 @@ pub mod ground;
 pub mod instructions;
 pub mod managed;
 pub mod meaning;
+pub mod offline;
 pub mod permission;
 pub mod qualify;
 pub mod route;

@@ -130,6 +130,12 @@ impl Sandboxing {
         self.level
     }
 
+    /// Whether nothing goes over a network: then no host is opened to any command.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.offline
+    }
+
     /// For front ends.
     #[must_use]
     pub fn badge(&self) -> SandboxBadge {

@@ -254,6 +254,7 @@ impl Session {
             mode: session.control.mode(),
             resumed,
             sandbox: session.sandboxing.badge(),
+            offline: session.sandboxing.is_offline(),
         });
         for (level, message, hint) in notices {
             session.control.notice(level, message, hint);

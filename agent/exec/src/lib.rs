@@ -3,9 +3,12 @@
 //! Never decides whether a command may run; that is `policy`.
 
 pub mod background;
+#[cfg(target_os = "linux")]
+mod bpf;
 mod capture;
 mod environment;
 mod launch;
+pub mod offline;
 #[cfg(unix)]
 pub mod proxy;
 pub mod sandbox;

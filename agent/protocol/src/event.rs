@@ -25,6 +25,9 @@ pub enum Event {
         /// What holds commands in.
         #[serde(default)]
         sandbox: SandboxBadge,
+        /// Whether nothing goes over a network.
+        #[serde(default)]
+        offline: bool,
     },
     /// Long work moved on: indexing, loading a model, reading a long prompt.
     Progress {

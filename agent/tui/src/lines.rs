@@ -111,12 +111,13 @@ impl Transcript {
 
     fn lines(&self, event: &Event) -> Vec<Line> {
         match event {
-            Event::SessionStarted { session_id, model, mode, resumed, sandbox, .. } => {
+            Event::SessionStarted { session_id, model, mode, resumed, sandbox, offline, .. } => {
                 let place = if model.local { "on this machine" } else { "remote" };
                 let verb = if *resumed { "resumed" } else { "session" };
                 let level = if sandbox.level.is_empty() { "none" } else { &sandbox.level };
+                let network = if *offline { "offline · " } else { "" };
                 let text = format!(
-                    "{} ({place}) · {} mode · sandbox {level} · {verb} {session_id}",
+                    "{} ({place}) · {network}{} mode · sandbox {level} · {verb} {session_id}",
                     model.name,
                     mode.name()
                 );

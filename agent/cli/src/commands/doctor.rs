@@ -1,9 +1,10 @@
 //! Owns `loci doctor`: what of this machine Loci builds on, how it stands, and what to do about what does not.
-//! Uses `core` for the sandbox, the project for the rest.
+//! Uses `core` for the sandbox and what is offline, the project for the rest.
 //! Never changes anything.
 
 use std::path::Path;
 
+use loci_core::offline::{Attempt, Control, Enforcement, standing};
 use loci_core::sandboxing::{Level, trial};
 use loci_tui::{Line, Style, visible};
 use serde_json::json;
@@ -68,7 +69,10 @@ impl Finding {
 /// # Errors
 /// When nothing can be printed.
 pub(crate) fn run(project: &Project, arguments: &DoctorArguments) -> anyhow::Result<Outcome> {
-    let findings = conversation::runtime()?.block_on(examine(project));
+    let mut findings = conversation::runtime()?.block_on(examine(project));
+    let attempts = project.offline.control.as_ref().map(Control::attempts);
+    let tried = project.offline.control.as_ref().zip(attempts.as_deref());
+    findings.insert(0, offline(project, tried));
     let bad = findings.iter().any(|finding| finding.state == State::Bad);
     if arguments.json {
         let rows: Vec<_> = findings
@@ -90,6 +94,7 @@ pub(crate) fn run(project: &Project, arguments: &DoctorArguments) -> anyhow::Res
                 "landlock": trial::landlock(),
                 "why": machine.why,
             },
+            "offline": offline_json(project, tried),
             "findings": rows,
         }))?;
     } else {
@@ -126,6 +131,73 @@ async fn examine(project: &Project) -> Vec<Finding> {
     findings.push(disk(&project.places.data).await);
     findings.push(trust(project));
     findings
+}
+
+/// Whether Loci is offline, what enforces it, and what came of the attempts to get out.
+fn offline(project: &Project, tried: Option<(&Control, &[Attempt])>) -> Finding {
+    let mut finding = match &project.offline.enforcement {
+        None => {
+            Finding::new("offline", State::Good, "no: Loci uses the network where you name something remote")
+                .with("`loci doctor --offline` shows what being offline is worth on this machine")
+        }
+        Some(Enforcement::Filter) => Finding::new(
+            "offline",
+            State::Good,
+            "yes: a filter of system calls refuses every socket but AF_UNIX, here and in all that is started",
+        ),
+        Some(Enforcement::Nothing { why }) => {
+            Finding::new("offline", State::Less, "yes, by Loci's own rules: the system does not enforce it")
+                .with(why)
+        }
+    };
+    if project.offline.is_on()
+        && let Some(standing) = standing()
+    {
+        let word = |yes: bool| if yes { "yes" } else { "no" };
+        finding = finding.with(format!(
+            "/proc/self/status: filter of system calls {} ({} in force), no new privileges {}: sudo and the like do not \
+             work in commands",
+            word(standing.filtered),
+            standing.filters,
+            word(standing.no_new_privileges),
+        ));
+    }
+    let Some((control, attempts)) = tried else { return finding };
+    finding = finding.with(match control.failed() {
+        None => "control, before: connecting to a listener on 127.0.0.1 worked".to_owned(),
+        Some(why) => format!("control, before: even then nothing could be connected to: {why}"),
+    });
+    for attempt in attempts {
+        let told = match &attempt.refused {
+            Some((number, words)) => format!("{}: refused, errno {number}: {words}", attempt.what),
+            None => {
+                finding.state = State::Bad;
+                format!("{}: open", attempt.what)
+            }
+        };
+        finding.hints.push(told);
+    }
+    finding
+}
+
+fn offline_json(project: &Project, tried: Option<(&Control, &[Attempt])>) -> serde_json::Value {
+    let enforced =
+        project.offline.enforcement.as_ref().map(|enforcement| *enforcement == Enforcement::Filter);
+    let mut object = json!({ "on": project.offline.is_on(), "enforced": enforced });
+    if let Some(standing) = standing() {
+        object["filtered"] = standing.filtered.into();
+        object["filters"] = standing.filters.into();
+        object["no_new_privileges"] = standing.no_new_privileges.into();
+    }
+    if let Some((control, attempts)) = tried {
+        object["control"] = json!({ "connected": control.failed().is_none(), "why": control.failed() });
+        let attempts = attempts.iter().map(|attempt| {
+            let (number, words) = attempt.refused.clone().unzip();
+            json!({ "what": attempt.what, "refused": attempt.refused.is_some(), "errno": number, "error": words })
+        });
+        object["attempts"] = attempts.collect();
+    }
+    object
 }
 
 fn sandbox() -> Finding {

@@ -7,7 +7,7 @@ use loci_core::sandboxing::{Level, Network};
 
 use crate::arguments::{SandboxArguments, SandboxLevel};
 use crate::conversation;
-use crate::errors::{Failed, Outcome};
+use crate::errors::{Failed, Outcome, Usage};
 use crate::project::Project;
 
 /// Run it, print what it wrote, and end as it ended.
@@ -15,6 +15,12 @@ use crate::project::Project;
 /// # Errors
 /// When the machine does not give the level, or the command cannot be started.
 pub(crate) fn run(project: &Project, arguments: &SandboxArguments) -> anyhow::Result<Outcome> {
+    if arguments.network && project.offline.is_on() {
+        return Err(Usage::error(
+            "--network opens the network to the command, and Loci is offline",
+            "leave out --network, or --offline; `loci config show --origin` says where `offline` was set",
+        ));
+    }
     let level = arguments.level.map(|level| match level {
         SandboxLevel::Full => Level::Full,
         SandboxLevel::Restricted => Level::Restricted,

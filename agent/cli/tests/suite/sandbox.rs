@@ -355,7 +355,7 @@ fn the_doctor_says_how_the_machine_stands() {
         .iter()
         .map(|finding| finding["name"].as_str().expect("a name"))
         .collect();
-    assert_eq!(names, ["sandbox", "kernel", "git", "bash", "index", "disk", "trust"]);
+    assert_eq!(names, ["offline", "sandbox", "kernel", "git", "bash", "index", "disk", "trust"]);
     for finding in value["findings"].as_array().expect("a list") {
         assert!(["good", "less", "bad"].contains(&finding["state"].as_str().expect("a state")));
         assert!(!finding["text"].as_str().expect("a text").is_empty());

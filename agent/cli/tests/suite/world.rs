@@ -128,6 +128,13 @@ pub(crate) fn skipped(what: &str, why: &str) {
     eprintln!("SKIPPED: {what}: {why}");
 }
 
+/// Whether this machine's own address can be used. In an empty network namespace it cannot.
+pub(crate) fn has_loopback() -> bool {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| std::net::TcpStream::connect(listener.local_addr()?))
+        .is_ok()
+}
+
 impl Run {
     fn of(output: Output) -> Self {
         Self {

@@ -194,11 +194,7 @@ impl Settings {
                 .collect(),
             sandbox_network: list("sandbox_network"),
             sandbox_keep_env: list("sandbox_keep_env"),
-            offline: config
-                .all("offline")
-                .any(|entry| entry.value.as_bool() == Some(true) && entry.origin.is_of_project())
-                || managed.offline
-                || config.get("offline").and_then(|entry| entry.value.as_bool()).unwrap_or(false),
+            offline: crate::offline::wanted(config),
             // A project can ask for it, and cannot switch it off.
             redact: managed.redact
                 || config

@@ -89,6 +89,7 @@ fn a_turn_with_an_edit() {
             mode: PermissionMode::Default,
             resumed: false,
             sandbox: Default::default(),
+            offline: true,
         },
         Event::TurnStarted { turn: 1, prompt: "rename b to c".into() },
         Event::ReasoningDelta { text: "First look".into() },

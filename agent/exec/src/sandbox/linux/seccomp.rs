@@ -1,10 +1,15 @@
 //! Owns the filter of system calls: which are refused, and for which arguments.
-//! Uses classic BPF, assembled here: every refusal is one row of a table.
+//! Uses `bpf`: every refusal is one row of a table.
 //! Never allows a foreign calling convention, through which the numbers would mean something else.
 
 use libc::{c_long, sock_filter};
 
 use super::sys;
+use crate::bpf::{
+    ANY_BIT, ARCHITECTURE, EQUAL, LOAD, MASK, NATIVE, NUMBER, RETURN, jump, load, refuse, step,
+};
+#[cfg(target_arch = "x86_64")]
+use crate::bpf::{AT_LEAST, X32};
 use crate::sandbox::linux::Failure;
 
 /// What of sockets is left.
@@ -217,43 +222,6 @@ fn table(behind: Behind, sockets: Sockets) -> Vec<(c_long, When)> {
     table
 }
 
-const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-#[cfg(target_arch = "x86_64")]
-const AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
-const ANY_BIT: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
-const MASK: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
-const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-
-/// Offsets into `seccomp_data`.
-const NUMBER: u32 = 0;
-const ARCHITECTURE: u32 = 4;
-const ARGUMENTS: u32 = 16;
-
-#[cfg(target_arch = "x86_64")]
-const NATIVE: u32 = 0xc000_003e;
-#[cfg(target_arch = "aarch64")]
-const NATIVE: u32 = 0xc000_00b7;
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-compile_error!("name the audit architecture of this processor for the filter of system calls");
-
-fn step(code: u16, k: u32) -> sock_filter {
-    sock_filter { code, jt: 0, jf: 0, k }
-}
-
-fn jump(code: u16, k: u32, jt: u8, jf: u8) -> sock_filter {
-    sock_filter { code, jt, jf, k }
-}
-
-fn refuse(errno: i32) -> sock_filter {
-    step(RETURN, libc::SECCOMP_RET_ERRNO | (errno as u32 & libc::SECCOMP_RET_DATA))
-}
-
-/// The low half of an argument; both processors are little-endian.
-fn load(argument: u32) -> sock_filter {
-    step(LOAD, ARGUMENTS + 8 * argument)
-}
-
 fn assemble(table: &[(c_long, When)]) -> Vec<sock_filter> {
     let allow = step(RETURN, libc::SECCOMP_RET_ALLOW);
     let refused = refuse(libc::EPERM);
@@ -264,7 +232,7 @@ fn assemble(table: &[(c_long, When)]) -> Vec<sock_filter> {
         step(LOAD, NUMBER),
         // The x32 convention has the same architecture and other numbers.
         #[cfg(target_arch = "x86_64")]
-        jump(AT_LEAST, 0x4000_0000, 0, 1),
+        jump(AT_LEAST, X32, 0, 1),
         #[cfg(target_arch = "x86_64")]
         refused,
     ];
