@@ -20,8 +20,8 @@ use crate::engine::{Constraint, Engine, EngineEvent, EngineOptions, Job, ModelSo
 use crate::grammar::GrammarCompiler;
 use crate::model::ModelDescription;
 use crate::provider::{
-    Capabilities, EventStream, FinishReason, Message, Provider, ProviderError, ProviderInfo, Request,
-    Sampling, StreamEvent, ToolCall, ToolChoice,
+    AnswerForm, Capabilities, EventStream, FinishReason, Message, Provider, ProviderError, ProviderInfo,
+    Request, Sampling, StreamEvent, ToolCall, ToolChoice,
 };
 use crate::template::{ChatTemplate, FALLBACK_DATE, SpecialNames, TemplateError, TemplateOptions};
 use crate::tokenizer::{TokenKind, Tokenizer, TokenizerError};
@@ -316,6 +316,7 @@ impl Inner {
     fn is_free(&self, request: &Request) -> bool {
         request.tools.is_empty()
             && request.tool_choice != ToolChoice::Required
+            && request.answer == AnswerForm::Text
             && self.info.capabilities.composes
     }
 

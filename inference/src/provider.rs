@@ -23,6 +23,8 @@ pub struct Request {
     pub tools: Vec<ToolSpec>,
     /// Whether a call may, must or must not be made.
     pub tool_choice: ToolChoice,
+    /// What an answer that is no call looks like.
+    pub answer: AnswerForm,
     /// How tokens are drawn.
     pub sampling: Sampling,
     /// At most this many new tokens; the provider's default when `None`.
@@ -133,6 +135,16 @@ pub enum ToolChoice {
     None,
     /// At least one call.
     Required,
+}
+
+/// What an answer looks like. Models of this machine cannot write another one; services are not told.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum AnswerForm {
+    /// Any text.
+    #[default]
+    Text,
+    /// One JSON value that this JSON schema allows, and nothing else.
+    Json(Value),
 }
 
 /// How tokens are drawn. Zero temperature is greedy.

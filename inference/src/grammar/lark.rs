@@ -77,6 +77,26 @@ impl LarkBuilder {
         super::Grammar { lark: self.rules }
     }
 
+    /// A rule for an answer that is one value of a JSON schema, written as `json.dumps` writes it. An error where no value
+    /// is valid.
+    pub fn answer(&mut self, schema: &Value) -> Result<String, SyntaxError> {
+        let error =
+            |message: String| SyntaxError::Request { message: format!("the answer's schema: {message}") };
+        let size = size_of_json(schema);
+        if size > MAX_SCHEMA_BYTES {
+            return Err(error(format!("it has {size} bytes; the limit is {MAX_SCHEMA_BYTES}")));
+        }
+        if !schema.is_object() {
+            return Err(error("it must be an object".to_owned()));
+        }
+        let schema = Schema::new(schema, schema).resolved();
+        schema.choices().map_err(error)?;
+        if !schema.satisfiable() {
+            return Err(error("no value is valid".to_owned()));
+        }
+        Ok(self.schema(schema.for_grammar()))
+    }
+
     /// A rule for the arguments of `tool` as a JSON object, written as `json.dumps` writes it, keys in
     /// the schema's order. An error where no object is valid.
     pub fn arguments(&mut self, tool: &ToolSpec) -> Result<String, SyntaxError> {

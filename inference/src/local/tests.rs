@@ -36,8 +36,7 @@ fn request(seed: u64) -> Request {
         tool_choice: ToolChoice::Required,
         sampling: Sampling { temperature: 1.0, seed, ..Default::default() },
         max_tokens: Some(200),
-        references: Vec::new(),
-        witness: None,
+        ..Request::default()
     }
 }
 
@@ -105,6 +104,83 @@ async fn calls_are_whole_and_the_next_step_goes_on() {
     assert!(next.cached >= usage.prompt, "{next:?} goes on from {usage:?}");
     let again = self::calls(&events);
     assert!(again.iter().all(|call| calls.iter().all(|known| known.id != call.id)), "{again:?}");
+}
+
+#[tokio::test]
+async fn an_answer_in_json_is_of_its_schema() {
+    let schema = json!({"$defs": {"Step": {"type": "object", "properties": {
+            "what": {"enum": ["read", "say \"hi\"", "</tool_call>"]},
+            "times": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 9}, {"type": "null"}]}},
+            "required": ["what", "times"]}},
+        "type": "object", "title": "Plan",
+        "properties": {"steps": {"type": "array", "items": {"$ref": "#/$defs/Step"}, "minItems": 1, "maxItems": 2},
+            "done": {"type": "boolean"}}, "required": ["steps", "done"], "additionalProperties": false});
+    let mut whole = 0;
+    for dialect in ["generic", "harmony", "llama3", "glm"] {
+        let options = LocalOptions {
+            dialect: Some(dialect.to_owned()),
+            chat_template: Some(TEMPLATE.to_owned()),
+            ..Default::default()
+        };
+        let provider = open(options).expect("the model opens");
+        for seed in 0..6 {
+            let request = Request {
+                tools: Vec::new(),
+                tool_choice: ToolChoice::Auto,
+                answer: AnswerForm::Json(schema.clone()),
+                max_tokens: Some(600),
+                sampling: Sampling { temperature: 20.0, top_k: 0, top_p: 1.0, seed, ..Default::default() },
+                ..self::request(seed)
+            };
+            let events = run(&provider, request).await;
+            let text: String = events
+                .iter()
+                .filter_map(|event| match event {
+                    Ok(StreamEvent::Text(text)) => Some(text.as_str()),
+                    _ => None,
+                })
+                .collect();
+            if end(&events).0 == FinishReason::Length {
+                continue;
+            }
+            let value: serde_json::Value = serde_json::from_str(&text).expect(&text);
+            assert!(crate::grammar::Schema::new(&schema, &schema).fits(&value), "{dialect}: {text}");
+            whole += 1;
+        }
+    }
+    assert!(whole >= 8, "only {whole} answers came to their end");
+}
+
+#[tokio::test]
+async fn answers_that_cannot_be_are_refused() {
+    let check = async |dialect: &str, tools: bool, schema: serde_json::Value, expect: &str| {
+        let options = LocalOptions {
+            dialect: Some(dialect.to_owned()),
+            chat_template: Some(TEMPLATE.to_owned()),
+            ..Default::default()
+        };
+        let provider = open(options).expect("the model opens");
+        let mut request = Request {
+            tool_choice: ToolChoice::Auto,
+            answer: AnswerForm::Json(schema),
+            max_tokens: Some(1),
+            ..self::request(1)
+        };
+        if !tools {
+            request.tools.clear();
+        }
+        match run(&provider, request).await.last() {
+            Some(Err(ProviderError::Rejected { message })) => assert!(message.contains(expect), "{message}"),
+            Some(Ok(StreamEvent::Finished { .. })) => assert_eq!(expect, "", "{dialect}"),
+            other => panic!("{other:?}"),
+        }
+    };
+    check("generic", false, json!({"type": "object"}), "").await;
+    check("generic", true, json!({"type": "object"}), "").await;
+    check("generic", false, json!({"enum": []}), "no value is valid").await;
+    check("generic", false, json!(["no schema"]), "must be an object").await;
+    check("llama3", true, json!({"type": "object"}), "not for both").await;
+    check("builtin", false, json!({"type": "object"}), "choose a larger one").await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::{
     Dialect, DialectContext, Prompt, ReplyEvent, ReplyParser, ReplyStart, SyntaxError, conversation,
 };
 use crate::grammar::{Encoding, Grammar, LarkBuilder};
-use crate::provider::{Compose, Message, Request, ToolChoice, ToolSpec};
+use crate::provider::{AnswerForm, Compose, Message, Request, ToolChoice, ToolSpec};
 use crate::tokenizer::Tokenizer;
 
 const CLOSE: &str = "<|/arg|>";
@@ -149,6 +149,10 @@ struct Rules<'a> {
 
 impl Rules<'_> {
     fn grammar(mut self, request: &Request) -> Result<Grammar, SyntaxError> {
+        if request.answer != AnswerForm::Text {
+            let message = "the built-in model calls tools and writes no JSON of its own: choose a larger one";
+            return Err(SyntaxError::Request { message: message.to_owned() });
+        }
         let after_result = request
             .messages
             .iter()

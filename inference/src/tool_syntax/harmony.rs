@@ -12,7 +12,7 @@ use super::{
     Dialect, DialectContext, Prompt, ReplyEvent, ReplyParser, ReplyStart, SyntaxError, conversation,
 };
 use crate::grammar::{Grammar, LarkBuilder, lark_literal};
-use crate::provider::{Message, Request, ToolChoice};
+use crate::provider::{AnswerForm, Message, Request, ToolChoice};
 
 const START: &str = "<|start|>";
 const END: &str = "<|end|>";
@@ -86,7 +86,10 @@ impl Dialect for Harmony {
             "part",
             &format!("(\"analysis\" | \"commentary\") {message} ended {start} \"assistant\" {channel}"),
         );
-        let words = format!("\"final\" {message} TEXT");
+        let words = match &request.answer {
+            AnswerForm::Text => format!("\"final\" {message} TEXT"),
+            AnswerForm::Json(schema) => format!("\"final\" {message} {}", lark.answer(schema)?),
+        };
         let rest = match (request.tool_choice, call) {
             (ToolChoice::Required, None) => return Err(rules::nothing_to_call()),
             (ToolChoice::Required, Some(call)) => call,

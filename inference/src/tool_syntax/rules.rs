@@ -4,7 +4,7 @@
 
 use super::{DialectContext, ReplyStart, SyntaxError};
 use crate::grammar::{Grammar, LarkBuilder, lark_literal, lark_pattern};
-use crate::provider::{Request, ToolChoice, ToolSpec};
+use crate::provider::{AnswerForm, Request, ToolChoice, ToolSpec};
 use crate::tokenizer::{TokenKind, Tokenizer};
 
 /// A turn calls at most this many tools.
@@ -22,7 +22,9 @@ pub(super) enum Opening<'a> {
 
 /// Whether everything may be written.
 pub(super) fn is_free(request: &Request) -> bool {
-    request.tools.is_empty() && request.tool_choice != ToolChoice::Required
+    request.tools.is_empty()
+        && request.tool_choice != ToolChoice::Required
+        && request.answer == AnswerForm::Text
 }
 
 /// A rule for one call of any tool, each as `write` says; `None` when there is no tool.
@@ -99,7 +101,26 @@ pub(super) fn reply(
             None => "\"\"".to_owned(),
         },
     };
+    let json = match &request.answer {
+        AnswerForm::Text => None,
+        AnswerForm::Json(schema) => Some(lark.answer(schema)?),
+    };
     match (request.tool_choice, calls, opening) {
+        (ToolChoice::None | ToolChoice::Auto, calls, opening) if json.is_some() => {
+            let json = json.unwrap_or_default();
+            lark.define("SPACE", "/[ \\n]{1,2}/");
+            match (calls, opening) {
+                (None, _) => lark.define("answer", &format!("SPACE? {json}")),
+                (Some(_), Opening::Brace(_)) => {
+                    let message =
+                        "in this dialect a call begins as JSON does: ask for calls or for JSON, not for both";
+                    return Err(SyntaxError::Request { message: message.to_owned() });
+                }
+                (Some(calls), Opening::Marker(_)) => {
+                    lark.define("answer", &format!("SPACE? {json} | SPACE? {opened} {calls}"));
+                }
+            }
+        }
         (_, None, _) => lark.define("answer", "TEXT"),
         (ToolChoice::Required, Some(calls), _) => {
             lark.define("SPACE", "/[ \\n]{1,2}/");

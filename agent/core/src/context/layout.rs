@@ -342,7 +342,7 @@ impl Conversation {
             sampling: frame.sampling.clone(),
             max_tokens: frame.max_tokens,
             references: self.references(),
-            witness: None,
+            ..Request::default()
         }
     }
 
