@@ -21,6 +21,8 @@ pub mod provider;
 pub mod remote;
 mod sample;
 pub mod scripted;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod template;
 pub mod tokenizer;
 pub mod tool_syntax;

@@ -164,6 +164,12 @@ impl Bert {
         Ok(vector)
     }
 
+    /// Tokens of a text that count; 0 where it has none.
+    #[must_use]
+    pub fn count(&self, text: &str) -> usize {
+        self.tokenizer.encode(text, true).map_or(0, |encoding| encoding.len())
+    }
+
     fn pass(&self, tokens: &[u32]) -> candle_core::Result<Vec<f32>> {
         if tokens.is_empty() {
             return Ok(vec![0.0; self.dimensions]);
