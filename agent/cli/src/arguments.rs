@@ -3,6 +3,7 @@
 //! Never does anything; `main` matches on what is parsed here.
 
 mod audit;
+mod bundle;
 mod code;
 mod context;
 mod sessions;
@@ -12,6 +13,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{AuditAction, AuditArguments, AuditFormat};
+pub(crate) use bundle::{
+    BundleAction, BundleArguments, BundleCreateArguments, BundleInstallArguments, BundleVerifyArguments,
+};
 pub(crate) use code::{
     CalleesArguments, CallersArguments, ImpactArguments, IndexArguments, MapArguments, OutlineArguments,
     RefsArguments, SearchArguments, TestsForArguments, WhereArguments,
@@ -166,6 +170,8 @@ pub(crate) enum Command {
     Models(ModelsArguments),
     /// Measure how fast a model runs on this machine
     Bench(BenchArguments),
+    /// Make, check and install one file with all that a machine without a network needs
+    Bundle(BundleArguments),
     /// Take back file changes of a session: the newest, or those of a call, a file or a turn
     Undo(UndoArguments),
     /// Bring back what `loci undo` took back last
@@ -541,6 +547,9 @@ mod tests {
             "loci --continue --resume x",
             "loci frobnicate",
             "loci bench",
+            "loci bundle",
+            "loci bundle create",
+            "loci bundle verify --key k",
             "loci bench -m x -b 0",
             "loci bench -m x -r 0",
             "loci bench -m x -p many",

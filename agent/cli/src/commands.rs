@@ -5,6 +5,7 @@
 pub(crate) mod ask;
 pub(crate) mod audit;
 pub(crate) mod bench;
+pub(crate) mod bundle;
 pub(crate) mod callees;
 pub(crate) mod callers;
 pub(crate) mod chat;

@@ -6,6 +6,7 @@ use std::io;
 use std::process::ExitCode;
 
 use loci_core::archive::ArchiveError;
+use loci_core::bundle::{BundleError, SignatureError};
 use loci_core::config::ConfigError;
 use loci_core::managed::ManagedError;
 use loci_core::route::RouteError;
@@ -162,6 +163,8 @@ fn describe(error: &anyhow::Error) -> Shown {
             .or_else(|| cause.downcast_ref::<ManagedError>().map(|cause| (2, Some(managed_hint(cause)))))
             .or_else(|| cause.downcast_ref::<RouteError>().map(|cause| (2, route_hint(cause))))
             .or_else(|| cause.downcast_ref::<TrustError>().map(|cause| (1, trust_hint(cause))))
+            .or_else(|| cause.downcast_ref::<BundleError>().map(bundle_hint))
+            .or_else(|| cause.downcast_ref::<SignatureError>().map(signature_hint))
             // Before those that they may wrap.
             .or_else(|| cause.downcast_ref::<ArchiveError>().map(archive_hint))
             .or_else(|| cause.downcast_ref::<SessionError>().and_then(session_hint))
@@ -270,6 +273,44 @@ fn log_hint(error: &LogError) -> Option<String> {
             "check that you may write the data folder, and that the disk is not full".into()
         }
     })
+}
+
+fn bundle_hint(error: &BundleError) -> (u8, Option<String>) {
+    let (code, hint) = match error {
+        BundleError::NotABundle { .. } => (2, "name a file that `loci bundle create` made"),
+        BundleError::TooNew { .. } => {
+            (1, "update Loci, or take the program out of it: tar -xf FILE bin/loci")
+        }
+        BundleError::Damaged { .. } | BundleError::Truncated { .. } => {
+            (1, "nothing was installed; copy it again, and if that does not help have it made again")
+        }
+        BundleError::WrongBase { .. } => (1, "install what it builds on first, or have a whole bundle made"),
+        BundleError::OtherMachine { .. } => {
+            (1, "have it made on a machine like this one, or with --no-binary")
+        }
+        BundleError::NoSpace { .. } => (1, "make room, or let XDG_DATA_HOME name a folder that has some"),
+        BundleError::Path { .. } => (2, "rename the file, or leave it out"),
+        BundleError::Changed { .. } => (1, "try again when nothing writes it"),
+        BundleError::Io { .. } => (1, "check that it exists and that you may read and write there"),
+    };
+    (code, Some(hint.into()))
+}
+
+fn signature_hint(error: &SignatureError) -> (u8, Option<String>) {
+    let (code, hint) = match error {
+        SignatureError::SecretKey { .. } => {
+            (2, "`minisign -G` makes a pair of keys; --sign takes the secret one")
+        }
+        SignatureError::Password => (1, "try again; without its password a key signs nothing"),
+        SignatureError::PublicKey { .. } => {
+            (2, "--key takes a .pub file of minisign, or the line in it that begins with RW")
+        }
+        SignatureError::Signature { .. } => (1, "get the .minisig file again"),
+        SignatureError::Refused { .. } => {
+            (1, "do not use the bundle before you know why: another key signed it, or it was changed")
+        }
+    };
+    (code, Some(hint.into()))
 }
 
 fn undo_hint(error: &UndoError) -> Option<String> {

@@ -72,6 +72,19 @@ pub(crate) fn lines() -> mpsc::UnboundedReceiver<String> {
     receiver
 }
 
+/// A password, typed on the terminal without being shown.
+///
+/// # Errors
+/// When there is no terminal.
+pub(crate) fn password(prompt: &str) -> anyhow::Result<String> {
+    rpassword::prompt_password(prompt).map_err(|error| {
+        Usage::error(
+            format!("a password is needed and cannot be asked for: {error}"),
+            "run it in a terminal, or use a key without a password",
+        )
+    })
+}
+
 /// One line, as it is typed, before anything else reads lines; nothing at the end of the input.
 #[must_use]
 pub(crate) fn next_line() -> Option<String> {

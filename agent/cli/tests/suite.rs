@@ -9,6 +9,8 @@
 mod suite {
     mod audit;
     mod builtin;
+    #[cfg(unix)]
+    mod bundle;
     mod code;
     mod command_line;
     mod context;

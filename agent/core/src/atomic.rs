@@ -3,6 +3,7 @@
 //! Never decides what to write, and never keeps the old content; that is the journal's.
 
 pub(crate) mod disk;
+pub mod staged;
 
 use std::fs::{self, File};
 use std::io;

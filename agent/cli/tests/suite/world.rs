@@ -135,8 +135,45 @@ pub(crate) fn has_loopback() -> bool {
         .is_ok()
 }
 
+/// Runs a script of bash in the repository of a world.
+pub(crate) type Shell = Box<dyn Fn(&World, &str) -> Output>;
+
+/// A shell where there is no network, not even this machine's own address; nothing, which is said, where none can be had.
+/// That a connection fails in it and works outside is tried here.
+pub(crate) fn without_network(what: &str) -> Option<Shell> {
+    let flags = ["-n", "-rn"].into_iter().find(|flags| {
+        let tried = Command::new("unshare").args([*flags, "true"]).output();
+        tried.is_ok_and(|output| output.status.success())
+    });
+    let Some(flags) = flags else {
+        skipped(what, "no network namespace can be made here");
+        return None;
+    };
+    let shell: Shell = Box::new(move |world, script| {
+        let mut command = Command::new("unshare");
+        let of_world = world.command();
+        command.args([flags, "bash", "-c", script]).current_dir(world.repo()).env_clear();
+        command.envs(of_world.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null()).output().expect("runs")
+    });
+    if has_loopback() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("listens");
+        let port = listener.local_addr().expect("bound").port();
+        let connects = |mut command: Command| {
+            let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port} && echo connected");
+            let output = command.args(["bash", "-c", &script]).output().expect("runs");
+            String::from_utf8_lossy(&output.stdout).contains("connected")
+        };
+        let mut inside = Command::new("unshare");
+        inside.arg(flags);
+        assert!(connects(Command::new("env")), "outside it works");
+        assert!(!connects(inside), "inside it does not");
+    }
+    Some(shell)
+}
+
 impl Run {
-    fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
             out: String::from_utf8(output.stdout).expect("UTF-8"),
