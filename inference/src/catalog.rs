@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::provider::Price;
+use crate::service::Service;
 
 mod layers;
 mod roles;
@@ -96,6 +97,28 @@ pub enum Protocol {
     Anthropic,
     /// Google's `generateContent`.
     Gemini,
+}
+
+impl Protocol {
+    /// Every protocol, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Chat, Self::Responses, Self::Anthropic, Self::Gemini];
+
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Responses => "responses",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+        }
+    }
+
+    /// The protocol of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|protocol| protocol.name() == name)
+    }
 }
 
 /// One model. What a kind does not need is `None`.
@@ -190,6 +213,9 @@ pub struct Fields {
     /// What the service charges.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
+    /// What the service wants beside that.
+    #[serde(flatten)]
+    pub service: Service,
     /// One or two sentences for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

@@ -23,6 +23,7 @@ mod sample;
 pub mod scripted;
 #[cfg(feature = "serve")]
 pub mod serve;
+pub mod service;
 pub mod template;
 pub mod tokenizer;
 pub mod tool_syntax;

@@ -1,18 +1,32 @@
-//! Owns models behind HTTP: keys, connections, patience.
-//! Uses reqwest with rustls, and one file for each wire format.
-//! Never writes a key anywhere, and never asks twice once an answer has begun.
+//! Owns models behind HTTP: one provider for every service, whatever protocol it speaks.
+//! Uses one exchange (connection, patience, streams) and one room for each wire format.
+//! Never writes a key anywhere, and never reports a call of an answer that is not whole.
 
+mod answer;
+mod connection;
+mod exchange;
 mod fault;
-pub mod openai;
+mod keep;
+mod patience;
+mod wire;
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
+use futures::stream;
 use reqwest::header::HeaderValue;
 use reqwest::{Client, Url};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
-use crate::provider::ProviderError;
+pub use self::patience::Patience;
+
+use self::keep::Kept;
+use crate::catalog::Protocol;
+use crate::provider::{
+    Capabilities, EventStream, Price, Provider, ProviderError, ProviderInfo, Request, StreamEvent,
+};
+use crate::service::Service;
 
 /// A key. It is sent, and shown nowhere.
 #[derive(Clone)]
@@ -24,8 +38,9 @@ impl ApiKey {
         Self(key.as_ref().trim().to_owned())
     }
 
-    fn bearer(&self) -> Result<HeaderValue, ProviderError> {
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.0)).map_err(|_| {
+    /// As the value of a header, after `prefix`.
+    fn header(&self, prefix: &str) -> Result<HeaderValue, ProviderError> {
+        let mut value = HeaderValue::from_str(&format!("{prefix}{}", self.0)).map_err(|_| {
             ProviderError::Unauthorized {
                 message: "the key has characters that no header may have".to_owned(),
             }
@@ -46,59 +61,130 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// How long to wait, and how often to try.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Patience {
-    /// For a connection.
-    pub connect: Duration,
-    /// From the request to the first byte of the answer: large prompts take their time.
-    pub first_byte: Duration,
-    /// Between two pieces of the answer.
-    pub idle: Duration,
-    /// Further tries after the first, before the first byte of an answer only.
-    pub retries: u32,
-    /// Before the first further try; doubled for each one after it.
-    pub backoff: Duration,
-    /// A longer wait that the server asks for is left to the caller.
-    pub longest_wait: Duration,
+/// Where a model is and how it is asked.
+#[derive(Debug, Clone)]
+pub struct RemoteOptions {
+    /// The service's name, for people.
+    pub name: String,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Up to and including the version: `https://host/v1`.
+    pub base_url: String,
+    /// The model's name on the wire.
+    pub model: String,
+    /// The key, if the service wants one.
+    pub key: Option<ApiKey>,
+    /// Tokens the model holds.
+    pub context_length: usize,
+    /// It takes pictures.
+    pub images: bool,
+    /// What it charges, where that is known.
+    pub price: Option<Price>,
+    /// What else the service wants.
+    pub service: Service,
+    /// Certificates (PEM) that are trusted beside those of the system.
+    pub certificates: Vec<Vec<u8>>,
+    /// How long to wait.
+    pub patience: Patience,
 }
 
-impl Default for Patience {
-    fn default() -> Self {
+impl RemoteOptions {
+    /// A service with nothing out of the ordinary.
+    pub fn new(
+        name: impl Into<String>,
+        protocol: Protocol,
+        base_url: impl Into<String>,
+        model: impl Into<String>,
+    ) -> Self {
         Self {
-            connect: Duration::from_secs(10),
-            first_byte: Duration::from_secs(300),
-            idle: Duration::from_secs(90),
-            retries: 3,
-            backoff: Duration::from_millis(500),
-            longest_wait: Duration::from_secs(20),
+            name: name.into(),
+            protocol,
+            base_url: base_url.into(),
+            model: model.into(),
+            key: None,
+            context_length: 32_768,
+            images: false,
+            price: None,
+            service: Service::default(),
+            certificates: Vec::new(),
+            patience: Patience::default(),
         }
     }
 }
 
-impl Patience {
-    /// How long to wait before try `attempt` (1 is the first further one): doubled each time, and up to a
-    /// half more, so that clients that failed together do not come back together.
-    fn wait(&self, attempt: u32, asked: Option<Duration>) -> Duration {
-        let doubled = self.backoff.saturating_mul(1 << attempt.saturating_sub(1).min(16));
-        let spread = RandomState::new().hash_one(attempt) % 512;
-        let jitter = doubled.mul_f64(spread as f64 / 1024.0);
-        (doubled + jitter).max(asked.unwrap_or_default()).min(self.longest_wait)
+/// A model behind a service.
+#[derive(Debug, Clone)]
+pub struct RemoteProvider {
+    client: Client,
+    url: Url,
+    options: Arc<RemoteOptions>,
+    info: ProviderInfo,
+    kept: Arc<Mutex<Kept>>,
+}
+
+impl RemoteProvider {
+    /// Check address, headers and certificates and get ready; nothing is sent yet.
+    ///
+    /// # Errors
+    /// `Rejected` when something of it cannot be used, `Unauthorized` for a key that no header may hold.
+    pub fn new(options: RemoteOptions) -> Result<Self, ProviderError> {
+        let url = connection::address(&options)?;
+        let client = connection::client(&url, &options)?;
+        let info = ProviderInfo {
+            model: options.model.clone(),
+            provider: options.name.clone(),
+            endpoint: Some(url.origin().ascii_serialization()),
+            local: false,
+            context_length: options.context_length,
+            capabilities: Capabilities { composes: true, grounded: false, images: options.images },
+            price: options.price,
+        };
+        Ok(Self { client, url, options: Arc::new(options), info, kept: Arc::default() })
+    }
+
+    /// The error without the key.
+    fn redacted(&self, error: ProviderError) -> ProviderError {
+        let Some(key) = &self.options.key else { return error };
+        match error {
+            ProviderError::Unauthorized { message } => {
+                ProviderError::Unauthorized { message: key.redact(&message) }
+            }
+            ProviderError::Rejected { message } => ProviderError::Rejected { message: key.redact(&message) },
+            ProviderError::Unavailable { message } => {
+                ProviderError::Unavailable { message: key.redact(&message) }
+            }
+            ProviderError::Malformed { message } => {
+                ProviderError::Malformed { message: key.redact(&message) }
+            }
+            other => other,
+        }
     }
 }
 
-fn client(url: &Url, patience: &Patience) -> Result<Client, ProviderError> {
-    let mut builder = Client::builder()
-        .connect_timeout(patience.connect)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("loci/", env!("CARGO_PKG_VERSION")));
-    if is_loopback(url) {
-        builder = builder.no_proxy();
+type Event = Result<StreamEvent, ProviderError>;
+
+impl Provider for RemoteProvider {
+    fn info(&self) -> &ProviderInfo {
+        &self.info
     }
-    builder.build().map_err(|error| ProviderError::Unavailable { message: fault::chain(&error) })
+
+    fn stream(&self, request: Request, cancel: CancellationToken) -> EventStream {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let this = self.clone();
+        let driver = async move {
+            let result = cancel.run_until_cancelled(exchange::run(&this, request, &sender)).await;
+            if let Err(error) = result.unwrap_or(Err(ProviderError::Cancelled)) {
+                let _ = sender.send(Err(this.redacted(error)));
+            }
+        };
+        let driver: exchange::Driver = Box::pin(driver);
+        Box::pin(stream::unfold((Some(driver), receiver), exchange::next))
+    }
+
+    fn count_tokens(&self, _request: &Request) -> Option<usize> {
+        None
+    }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
+#[cfg(test)]
+mod tests;

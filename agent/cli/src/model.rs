@@ -44,7 +44,7 @@ pub(crate) fn open(project: &Project, settings: &Settings) -> anyhow::Result<Arc
         }
         Target::File(path) => local(project, &path, None, &settings),
         Target::Catalogue(name) => catalogued(project, catalog.get(&name)?, &settings),
-        remote @ Target::Remote { .. } => services::open(remote),
+        remote @ Target::Remote { .. } => services::open(project, &settings, remote),
         Target::Script(path) => {
             let script = Scripted::open(&resolve(project, &path)).map_err(|error| {
                 Usage::error(format!("{}: {error}", path.display()), "a script is a JSON list of steps")

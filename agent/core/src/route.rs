@@ -167,7 +167,7 @@ mod tests {
             base_url: "http://127.0.0.1:1/v1".into(),
             api_key_env: Some("KEY".into()),
             model: Some("m".into()),
-            context_length: None,
+            ..RemoteProvider::default()
         };
         Settings {
             model: Some(model.into()),

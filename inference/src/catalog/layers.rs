@@ -12,7 +12,7 @@ use super::roles::Named;
 use super::{CatalogError, Entry, Fields, Kind, Layer, Role, Source, nearest};
 
 /// Every key an entry may have.
-pub(super) const KEYS: [&str; 27] = [
+pub(super) const KEYS: [&str; 39] = [
     "kind",
     "title",
     "context",
@@ -40,6 +40,18 @@ pub(super) const KEYS: [&str; 27] = [
     "protocol",
     "images",
     "price",
+    "reasoning",
+    "sampling",
+    "auth",
+    "headers",
+    "query",
+    "ca_file",
+    "proxy",
+    "plain_http",
+    "connect_timeout",
+    "first_byte_timeout",
+    "idle_timeout",
+    "retries",
 ];
 
 /// The last key, kept apart so that hints list what matters first.

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use serde_json::Value;
 
 use crate::provider::ProviderError;
@@ -27,46 +27,80 @@ impl Fault {
     pub(super) fn last(error: ProviderError) -> Self {
         Self { error, again: false, wait: None }
     }
+
+    /// The connection ended, or fell silent, before the answer did.
+    pub(super) fn cut(message: String) -> Self {
+        Self { error: ProviderError::Unavailable { message }, again: true, wait: None }
+    }
 }
 
 /// What a status other than 200 means.
 pub(super) fn of_status(status: StatusCode, headers: &HeaderMap, body: &str, limit: usize) -> Fault {
-    let wait = retry_after(headers);
-    let (message, code) = words(body);
-    let message = if message.is_empty() { status.to_string() } else { format!("{status}: {message}") };
-    let error = match status.as_u16() {
-        401 | 403 => ProviderError::Unauthorized { message },
-        429 if code.contains("quota") || code.contains("billing") => ProviderError::Rejected { message },
-        429 => {
-            return Fault { error: ProviderError::RateLimited { retry_after: wait }, again: true, wait };
-        }
-        400 | 413 | 422 if is_overflow(&message, &code) => overflow(&message, limit),
-        408 | 409 | 425 | 500..=599 => {
-            return Fault { error: ProviderError::Unavailable { message }, again: true, wait };
-        }
-        _ => ProviderError::Rejected { message },
-    };
-    Fault::last(error)
+    let said = words(body);
+    let wait = retry_after(headers).or(said.wait);
+    let message =
+        if said.message.is_empty() { status.to_string() } else { format!("{status}: {}", said.message) };
+    let number = status.as_u16();
+    if (300..400).contains(&number) {
+        let to = headers.get(LOCATION).and_then(|to| to.to_str().ok()).map(cut).unwrap_or_default();
+        return Fault::last(ProviderError::Rejected {
+            message: format!("{status}: it leads to {to}, and redirects are not followed with a key"),
+        });
+    }
+    of_words(number, message, &said.code, wait, limit)
 }
 
 /// What an error inside an answer means; the status said that all was well.
-pub(super) fn of_body(error: &Value, limit: usize) -> ProviderError {
-    let (message, code) = words(&error.to_string());
-    let number = error.get("code").or_else(|| error.get("status")).and_then(Value::as_u64);
-    match (number, code.as_str()) {
-        _ if is_overflow(&message, &code) => overflow(&message, limit),
-        (Some(401 | 403), _) => ProviderError::Unauthorized { message },
-        (Some(429), _) => ProviderError::RateLimited { retry_after: None },
-        (_, code) if code.contains("rate_limit") => ProviderError::RateLimited { retry_after: None },
-        (_, code) if code.contains("authentication") || code.contains("invalid_api_key") => {
+pub(super) fn of_body(error: &Value, limit: usize) -> Fault {
+    let said = words(&error.to_string());
+    let number = ["code", "status", "status_code"].iter().find_map(|key| {
+        let value = error.get(key)?;
+        value.as_u64().or_else(|| value.as_str()?.parse().ok())
+    });
+    let code = said.code.as_str();
+    let has = |part: &str| code.contains(part);
+    let number = number.and_then(|number| u16::try_from(number).ok()).unwrap_or(match () {
+        () if has("rate_limit") || has("resource_exhausted") => 429,
+        () if has("authentication")
+            || has("invalid_api_key")
+            || has("permission")
+            || has("unauthenticated") =>
+        {
+            401
+        }
+        () if has("overloaded")
+            || has("server_error")
+            || has("api_error")
+            || has("unavailable")
+            || has("internal")
+            || has("timeout") =>
+        {
+            503
+        }
+        () => 400,
+    });
+    of_words(number, said.message, code, said.wait, limit)
+}
+
+fn of_words(number: u16, message: String, code: &str, wait: Option<Duration>, limit: usize) -> Fault {
+    let again = |error| Fault { error, again: true, wait };
+    let lower = message.to_lowercase();
+    let error = match number {
+        400 | 413 | 422 | 429 | 500 if is_overflow(&lower, code) => overflow(&lower, limit),
+        // Gemini answers a wrong key with 400.
+        400 if code.contains("api_key_invalid") || lower.contains("api key not valid") => {
             ProviderError::Unauthorized { message }
         }
-        (Some(500..=599), _) => ProviderError::Unavailable { message },
-        (_, code) if code.contains("overloaded") || code.contains("server_error") => {
-            ProviderError::Unavailable { message }
+        401 | 403 => ProviderError::Unauthorized { message },
+        // No wait helps here, only money.
+        429 if code.contains("insufficient_quota") || code.contains("billing") => {
+            ProviderError::Rejected { message }
         }
+        429 => return again(ProviderError::RateLimited { retry_after: wait }),
+        408 | 409 | 425 | 500..=599 => return again(ProviderError::Unavailable { message }),
         _ => ProviderError::Rejected { message },
-    }
+    };
+    Fault::last(error)
 }
 
 /// What an error of the connection means, before any answer.
@@ -110,21 +144,43 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-/// Message and code of an error body, in any of the shapes that servers use.
-fn words(body: &str) -> (String, String) {
+/// What an error body says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Words {
+    message: String,
+    /// Every code and type that it names, in lower case.
+    code: String,
+    /// How long to wait, where the body says it.
+    wait: Option<Duration>,
+}
+
+/// What an error body says, in any of the shapes that servers use.
+fn words(body: &str) -> Words {
     let Ok(value) = serde_json::from_str::<Value>(body) else {
         // HTML pages of gateways say nothing worth a screen.
         let text = if body.trim_start().starts_with('<') { "" } else { body };
-        return (cut(text), String::new());
+        return Words { message: cut(text), ..Words::default() };
     };
-    let error = value.get("error").unwrap_or(&value);
+    let value = value.as_array().and_then(|items| items.first()).unwrap_or(&value);
+    let error = value.get("error").filter(|error| !error.is_null()).unwrap_or(value);
     let message = ["message", "detail", "error", "msg"]
         .iter()
         .find_map(|key| error.get(key).and_then(Value::as_str))
         .or_else(|| error.as_str())
         .map_or_else(|| error.to_string(), str::to_owned);
-    let code = ["code", "type"].iter().filter_map(|key| error.get(key).and_then(Value::as_str));
-    (cut(&message), code.collect::<Vec<_>>().join(" "))
+    let details = error.get("details").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let codes = ["code", "type", "status"].iter().filter_map(|key| error.get(key).and_then(Value::as_str));
+    let reasons = details.iter().filter_map(|detail| detail.get("reason").and_then(Value::as_str));
+    // google.rpc.RetryInfo: `"retryDelay": "39s"`.
+    let wait = details.iter().find_map(|detail| {
+        let delay = detail.get("retryDelay").and_then(Value::as_str)?.strip_suffix('s')?;
+        Duration::try_from_secs_f64(delay.parse().ok()?).ok()
+    });
+    // llama.cpp says the numbers beside its words.
+    let counts = ["n_prompt_tokens", "n_ctx"].iter().filter_map(|key| error.get(key).and_then(Value::as_u64));
+    let message = counts.fold(message, |message, count| format!("{message} {count}"));
+    let code = codes.chain(reasons).collect::<Vec<_>>().join(" ").to_lowercase();
+    Words { message: cut(&message), code, wait }
 }
 
 fn cut(text: &str) -> String {
@@ -135,20 +191,27 @@ fn cut(text: &str) -> String {
     }
 }
 
+/// Whether words in lower case say that the prompt is too long.
 fn is_overflow(message: &str, code: &str) -> bool {
-    const SIGNS: [&str; 8] = [
+    const SIGNS: [&str; 13] = [
         "maximum context length",
         "context length",
         "context window",
         "context size",
+        "context limit",
         "prompt is too long",
+        "input is too long",
         "too many tokens",
+        "too many input tokens",
         "max_model_len",
         "exceeds the available context",
+        // Gemini: "The input token count (N) exceeds the maximum number of tokens allowed (M)."
+        "exceeds the maximum number of tokens",
+        "request_too_large",
     ];
-    let message = message.to_lowercase();
     code.contains("context_length")
         || code.contains("exceed_context")
+        || code.contains("request_too_large")
         || SIGNS.iter().any(|sign| message.contains(sign))
 }
 
@@ -189,20 +252,28 @@ mod tests {
         check(r#"{"error":{"code":"context_length_exceeded","message":"too long"}}"#, (4096, 4097));
         check(r#"{"detail":"prompt is too long"}"#, (4096, 4097));
         check(
-            r#"{"error":{"code":400,"message":"the request exceeds the available context size, try increasing it","type":"exceed_context_size_error","n_prompt_tokens":9000}}"#,
-            (4096, 4097),
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 208310 tokens > 200000 maximum"}}"#,
+            (200_000, 208_310),
+        );
+        check(
+            r#"[{"error":{"code":400,"message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}}]"#,
+            (1_048_576, 1_200_000),
+        );
+        check(
+            r#"{"error":{"code":400,"message":"the request exceeds the available context size, try increasing it","type":"exceed_context_size_error","n_prompt_tokens":9000,"n_ctx":8192}}"#,
+            (8192, 9000),
         );
     }
 
     #[test]
     fn words_are_found_and_cut() {
-        let check = |body: &str, expect: &str| assert_eq!(words(body).0, expect, "{body}");
+        let check = |body: &str, expect: &str| assert_eq!(words(body).message, expect, "{body}");
         check(r#"{"error":{"message":"no"}}"#, "no");
         check(r#"{"error":"no"}"#, "no");
         check(r#"{"message":"no"}"#, "no");
         check("plain\n words", "plain words");
         check("<html>502</html>", "");
-        assert_eq!(words(&"x".repeat(10_000)).0.chars().count(), MAX_WORDS + 1);
+        assert_eq!(words(&"x".repeat(10_000)).message.chars().count(), MAX_WORDS + 1);
     }
 
     #[test]

@@ -8,23 +8,27 @@ use loci_core::config::{RemoteProvider, Settings};
 use loci_core::route::Target;
 use loci_inference::catalog::{Catalog, Kind};
 use loci_inference::provider::Provider;
-#[cfg(feature = "network")]
-use loci_inference::remote::openai::{OpenAiOptions, OpenAiProvider};
-#[cfg(feature = "network")]
-use loci_inference::remote::{ApiKey, Patience};
 
-/// The services of the catalogue beside those of the configuration, which win.
+use crate::project::Project;
+
+/// The services of the catalogue below those of the configuration, which win key by key.
 pub(super) fn with_services(settings: &Settings, catalog: &Catalog) -> Settings {
     let mut settings = settings.clone();
     for entry in catalog.entries().iter().filter(|entry| entry.fields.kind == Kind::Remote) {
         let fields = &entry.fields;
         let Some(base_url) = &fields.base_url else { continue };
-        settings.providers.entry(entry.name.clone()).or_insert_with(|| RemoteProvider {
+        let preset = RemoteProvider {
             base_url: base_url.clone(),
+            protocol: fields.protocol,
             api_key_env: fields.api_key_env.clone(),
             model: fields.model.clone(),
             context_length: Some(fields.context),
-        });
+            images: Some(fields.images),
+            price: fields.price,
+            service: fields.service.clone(),
+        };
+        let own = settings.providers.remove(&entry.name).unwrap_or_default();
+        settings.providers.insert(entry.name.clone(), own.over(preset));
     }
     settings
 }
@@ -32,31 +36,68 @@ pub(super) fn with_services(settings: &Settings, catalog: &Catalog) -> Settings 
 /// The provider of a service.
 ///
 /// # Errors
-/// When its address cannot be used.
+/// When its address, a header or a certificate of it cannot be used.
 #[cfg(feature = "network")]
-pub(super) fn open(target: Target) -> anyhow::Result<Arc<dyn Provider>> {
+pub(super) fn open(
+    project: &Project,
+    settings: &Settings,
+    target: Target,
+) -> anyhow::Result<Arc<dyn Provider>> {
+    use loci_inference::remote::{ApiKey, Patience, RemoteOptions};
+
     let Target::Remote { name, base_url, api_key, model, context_length } = target else {
         anyhow::bail!("{target:?} is no service");
     };
-    let reasoning_model = name == "openai" && !model.starts_with("gpt-4");
-    let options = OpenAiOptions {
-        base_url,
-        model,
+    let further = settings.providers.get(&name).cloned().unwrap_or_default();
+    if let Some(gap) = base_url.split_once('{').and_then(|(_, rest)| rest.split('}').next()) {
+        return Err(crate::errors::Usage::error(
+            format!("the address of `{name}` lacks your {gap}: {base_url}"),
+            format!("set providers.{name}.base_url in config.toml, with your {gap} in it"),
+        ));
+    }
+    // A price is that of one model, and the preset's is that of its own.
+    let price = further.price.filter(|_| further.model.as_ref() == Some(&model));
+    let options = RemoteOptions {
+        protocol: further.protocol.unwrap_or_default(),
         key: api_key.map(ApiKey::new),
-        plain_http: false,
         context_length: context_length.unwrap_or(super::DEFAULT_CONTEXT),
-        reasoning_model,
-        patience: Patience::default(),
+        images: further.images.unwrap_or(false),
+        price,
+        certificates: certificates(project, &name, further.service.ca_file.as_deref())?,
+        patience: Patience::of(&further.service),
+        service: further.service,
+        ..RemoteOptions::new(name, further.protocol.unwrap_or_default(), base_url, model)
     };
-    Ok(Arc::new(OpenAiProvider::new(options)?))
+    Ok(Arc::new(loci_inference::remote::RemoteProvider::new(options)?))
 }
+
+/// The certificates that are trusted beside those of the system.
+#[cfg(feature = "network")]
+fn certificates(project: &Project, name: &str, ca_file: Option<&str>) -> anyhow::Result<Vec<Vec<u8>>> {
+    let named = ca_file.map(|path| (path, format!("providers.{name}.ca_file")));
+    let of_variable = project.environment.get(CERTIFICATES).map(|path| (path, CERTIFICATES.to_owned()));
+    let mut texts = Vec::new();
+    for (path, key) in named.into_iter().chain(of_variable) {
+        let path = super::resolve(project, std::path::Path::new(path));
+        texts.push(std::fs::read(&path).map_err(|error| {
+            crate::errors::Usage::error(
+                format!("{}: {error}", path.display()),
+                format!("{key} names a file of certificates (PEM)"),
+            )
+        })?);
+    }
+    Ok(texts)
+}
+
+#[cfg(feature = "network")]
+use loci_core::config::env::CERTIFICATES;
 
 /// This program was built without anything that speaks HTTP.
 ///
 /// # Errors
 /// Always.
 #[cfg(not(feature = "network"))]
-pub(super) fn open(target: Target) -> anyhow::Result<Arc<dyn Provider>> {
+pub(super) fn open(_: &Project, _: &Settings, target: Target) -> anyhow::Result<Arc<dyn Provider>> {
     let Target::Remote { name, .. } = target else { anyhow::bail!("{target:?} is no service") };
     Err(crate::errors::Usage::error(
         format!("`{name}` is reached over the network, and this program was built without any"),

@@ -39,6 +39,13 @@ pub const PLACES: &[&str] = &[
     "LOCI_SYSTEM_CONFIG_DIR",
 ];
 
+/// A file of certificates (PEM) that are trusted beside those of the system, as OpenSSL's and Python's programs take it.
+pub const CERTIFICATES: &str = "SSL_CERT_FILE";
+
+/// The variables that reqwest reads itself, for services and downloads; loopback never goes through a proxy. Where a
+/// service has a `proxy` of its own, only `NO_PROXY` counts.
+pub const PROXIES: &[&str] = &["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"];
+
 /// The folder of managed policy. No variable names it: what binds a user must not be theirs to move.
 pub const MANAGED: &str = "/etc/loci/policy.d";
 

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use loci_inference::provider::Sampling;
+use loci_inference::catalog::Protocol;
+use loci_inference::provider::{Price, Sampling};
+use loci_inference::service::{Effort, Service};
 use loci_policy::Rules;
 use loci_protocol::PermissionMode;
 use toml::Value;
@@ -64,7 +66,7 @@ pub struct Settings {
     pub undo_days: u64,
     /// The project's own commands.
     pub tasks: Vec<ProjectTask>,
-    /// OpenAI-compatible servers, by name.
+    /// Services, by name.
     pub providers: BTreeMap<String, RemoteProvider>,
     /// What whoever runs the machine says.
     pub managed: Arc<Managed>,
@@ -82,17 +84,43 @@ pub enum Embeddings {
     Model(PathBuf),
 }
 
-/// An OpenAI-compatible server.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// A service with models. What is absent is what the catalogue says of a service of that name, else the default.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RemoteProvider {
-    /// Up to and including `/v1`.
+    /// Up to and including the version: `https://host/v1`.
     pub base_url: String,
+    /// What it speaks.
+    pub protocol: Option<Protocol>,
     /// The variable that holds its key.
     pub api_key_env: Option<String>,
     /// The model to ask it for.
     pub model: Option<String>,
     /// Tokens that the model holds.
     pub context_length: Option<usize>,
+    /// Whether the model takes pictures.
+    pub images: Option<bool>,
+    /// What it charges.
+    pub price: Option<Price>,
+    /// What it wants beside that.
+    pub service: Service,
+}
+
+impl RemoteProvider {
+    /// This one's keys, and those of `below` where this one says nothing.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        Self {
+            base_url: if self.base_url.is_empty() { below.base_url } else { self.base_url },
+            protocol: self.protocol.or(below.protocol),
+            api_key_env: self.api_key_env.or(below.api_key_env).filter(|name| !name.is_empty()),
+            // A price is that of the preset's own model.
+            price: self.price.or(below.price),
+            model: self.model.or(below.model),
+            context_length: self.context_length.or(below.context_length),
+            images: self.images.or(below.images),
+            service: self.service.over(below.service),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -171,7 +199,7 @@ impl Settings {
                 let command = entry.value.as_str().unwrap_or_default().to_owned();
                 tasks.push(ProjectTask { name: name.into(), command });
             } else if let Some((name, field)) =
-                entry.key.strip_prefix("providers.").and_then(|rest| rest.rsplit_once('.'))
+                entry.key.strip_prefix("providers.").and_then(|rest| rest.split_once('.'))
             {
                 set_field(providers.entry(name.into()).or_default(), field, &entry.value);
             }
@@ -260,15 +288,46 @@ fn sandbox_choice(config: &Config) -> Choice {
 }
 
 fn set_field(provider: &mut RemoteProvider, field: &str, value: &Value) {
-    let text = value.as_str().map(ToOwned::to_owned);
+    let text = || value.as_str().map(ToOwned::to_owned);
+    let flag = || value.as_bool();
+    let list = || {
+        let items = value.as_array().map_or(&[][..], Vec::as_slice);
+        items.iter().filter_map(|item| item.as_str().map(ToOwned::to_owned)).collect::<Vec<_>>()
+    };
+    let seconds = || value.as_integer().and_then(|number| u64::try_from(number).ok());
+    let service = &mut provider.service;
     match field {
-        "base_url" => provider.base_url = text.unwrap_or_default(),
-        "api_key_env" => provider.api_key_env = text,
-        "model" => provider.model = text,
+        "base_url" => provider.base_url = text().unwrap_or_default(),
+        "protocol" => provider.protocol = value.as_str().and_then(Protocol::from_name),
+        "api_key_env" => provider.api_key_env = text(),
+        "model" => provider.model = text(),
         "context_length" => {
             provider.context_length = value.as_integer().and_then(|number| usize::try_from(number).ok());
         }
-        _ => {}
+        "images" => provider.images = flag(),
+        "reasoning" => service.reasoning = value.as_str().and_then(Effort::from_name),
+        "sampling" => service.sampling = flag(),
+        "auth" => service.auth = text(),
+        "headers" => service.headers = list(),
+        "query" => service.query = list(),
+        "ca_file" => service.ca_file = text(),
+        "proxy" => service.proxy = text(),
+        "plain_http" => service.plain_http = flag(),
+        "connect_timeout" => service.connect_timeout = seconds(),
+        "first_byte_timeout" => service.first_byte_timeout = seconds(),
+        "idle_timeout" => service.idle_timeout = seconds(),
+        "retries" => service.retries = seconds().and_then(|number| u32::try_from(number).ok()),
+        _ => {
+            let Some(number) = value.as_float() else { return };
+            let price = provider.price.get_or_insert_default();
+            match field {
+                "price.input" => price.input = number,
+                "price.cached" => price.cached = Some(number),
+                "price.cache_written" => price.cache_written = Some(number),
+                "price.output" => price.output = number,
+                _ => {}
+            }
+        }
     }
 }
 
