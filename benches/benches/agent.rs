@@ -35,6 +35,8 @@ async fn open(root: &std::path::Path, folder: &std::path::Path) -> SessionHandle
         resume: None,
         interactive: false,
         helper: None,
+        models: None,
+        chosen: Default::default(),
     })
     .await
     .expect("opens")

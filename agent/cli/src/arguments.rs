@@ -6,6 +6,7 @@ mod audit;
 mod bundle;
 mod code;
 mod context;
+mod route;
 mod sessions;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub(crate) use context::{
     ContextAction, ContextArguments, ContextDiffArguments, ContextReplayArguments, ContextShowArguments,
     RecallArguments,
 };
+pub(crate) use route::{EgressAction, EgressArguments, WhyArguments};
 pub(crate) use sessions::{
     ExportFormat, SessionsAction, SessionsArguments, SessionsExportArguments, SessionsForkArguments,
     SessionsListArguments, SessionsRmArguments, SessionsShowArguments,
@@ -90,6 +92,14 @@ pub(crate) struct AskArguments {
     /// A name of `loci models`, a path to a GGUF file, SERVICE/MODEL, or scripted:FILE
     #[arg(short, long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
+
+    /// Ask nothing of a model that runs elsewhere, whatever is configured
+    #[arg(long, conflicts_with = "remote")]
+    pub(crate) local: bool,
+
+    /// Prefer a service among the models that would do
+    #[arg(long)]
+    pub(crate) remote: bool,
 
     /// Stop after this many steps of the model in one turn
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -178,6 +188,10 @@ pub(crate) enum Command {
     Redo(RedoArguments),
     /// List, show, fork, export or remove the sessions of this project
     Sessions(SessionsArguments),
+    /// Say which model would answer, and why no other one
+    Why(WhyArguments),
+    /// Show what left this machine, and what would
+    Egress(EgressArguments),
     /// Check what was written down of decisions and effects, and print it
     Audit(AuditArguments),
     /// Show what was in a session's window, and why

@@ -13,6 +13,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod context;
 pub(crate) mod doctor;
+pub(crate) mod egress;
 pub(crate) mod impact;
 pub(crate) mod index;
 pub(crate) mod locate;
@@ -28,6 +29,7 @@ pub(crate) mod sessions;
 pub(crate) mod tests_for;
 pub(crate) mod trust;
 pub(crate) mod undo;
+pub(crate) mod why;
 
 mod batch;
 mod shown;

@@ -109,15 +109,18 @@ impl Conversation {
             }
         }
         let settings = project.settings(&config);
-        let provider = model::open(project, &settings)?;
         let resume = match (&arguments.resume, arguments.continue_last) {
             (Some(id), _) => Some(Resume::Id(id.clone())),
             (None, true) => Some(Resume::Latest),
             (None, false) => None,
         };
+        let model::Started { provider, chosen, models } =
+            model::start(project, &config, &settings, resume.as_ref())?;
         let handle = Session::open(SessionOptions {
             cwd: project.root.clone(),
             provider,
+            chosen,
+            models: Some(models),
             tools: loci_core::tools::all(),
             settings,
             places: project.places.clone(),
@@ -130,15 +133,6 @@ impl Conversation {
         })
         .await?;
         Ok(Self { handle })
-    }
-
-    /// Whether the model that the flags name can be opened.
-    ///
-    /// # Errors
-    /// Why not.
-    pub(crate) fn check_model(project: &Project, arguments: &AskArguments) -> anyhow::Result<()> {
-        let config = project.config(arguments.as_configuration())?;
-        model::open(project, &project.settings(&config)).map(drop)
     }
 
     /// Ask something of the session. One that has ended says so through its events.

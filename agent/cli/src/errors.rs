@@ -99,6 +99,13 @@ pub(crate) fn show(printer: &Printer, error: &anyhow::Error) -> u8 {
     shown.code
 }
 
+/// Message and hint of an error, for a session that goes on.
+#[must_use]
+pub(crate) fn worded(error: &anyhow::Error) -> (String, Option<String>) {
+    let shown = describe(error);
+    (shown.message, shown.hint)
+}
+
 /// The `error:` and `hint:` lines.
 fn print(printer: &Printer, message: &str, hint: Option<&str>) {
     let safe = visible(message);
@@ -215,6 +222,7 @@ fn route_hint(error: &RouteError) -> Option<String> {
     Some(match error {
         RouteError::Offline { .. } => "set offline = false, or take a local model: -m builtin".into(),
         RouteError::NotAllowed { .. } => "choose a model that it names; `loci policy show` lists them".into(),
+        RouteError::Nothing { .. } => "`loci why` tells what stands against each of them".into(),
         RouteError::Incomplete { .. } => "`loci models NAME` shows what a service needs".into(),
     })
 }

@@ -71,6 +71,8 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> anyhow::Result<O
         Some(Command::Undo(arguments)) => commands::undo::run(&project, &arguments),
         Some(Command::Redo(arguments)) => commands::undo::redo(&project, &arguments),
         Some(Command::Sessions(arguments)) => commands::sessions::run(&project, &arguments),
+        Some(Command::Why(arguments)) => commands::why::run(&project, &cli.ask, &arguments),
+        Some(Command::Egress(arguments)) => commands::egress::run(&project, &cli.ask, &arguments.action),
         Some(Command::Audit(arguments)) => commands::audit::run(&project, &arguments),
         Some(Command::Context(arguments)) => commands::context::run(&project, &cli.shared, &arguments),
         Some(Command::Recall(arguments)) => commands::recall::run(&project, &arguments),

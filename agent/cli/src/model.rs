@@ -15,11 +15,14 @@ use loci_inference::local::{LocalOptions, LocalProvider};
 use loci_inference::provider::Provider;
 use loci_inference::scripted::Scripted;
 
+mod choice;
 mod files;
 mod services;
 
 use files::{file_of, no_file, permitted, resolve};
 use services::with_services;
+
+pub(crate) use choice::{Choice, Started, start};
 
 use crate::errors::Usage;
 use crate::project::Project;
@@ -44,7 +47,12 @@ pub(crate) fn open(project: &Project, settings: &Settings) -> anyhow::Result<Arc
         }
         Target::File(path) => local(project, &path, None, &settings),
         Target::Catalogue(name) => catalogued(project, catalog.get(&name)?, &settings),
-        remote @ Target::Remote { .. } => services::open(project, &settings, remote),
+        Target::Remote { ref name, ref base_url, .. } => {
+            let vouched = settings.providers.get(name).is_some_and(|service| service.on_this_machine);
+            let base_url = base_url.clone();
+            let provider = services::open(project, &settings, route.target)?;
+            if vouched { choice::here(provider, &base_url) } else { Ok(provider) }
+        }
         Target::Script(path) => {
             let script = Scripted::open(&resolve(project, &path)).map_err(|error| {
                 Usage::error(format!("{}: {error}", path.display()), "a script is a JSON list of steps")

@@ -80,6 +80,19 @@ impl Project {
         Ok(Self { root, directory, environment, places, printer, offline: Offline::default() })
     }
 
+    /// The same folder once more, for whoever outlives a command. Whether it is offline is in the settings.
+    #[must_use]
+    pub(crate) fn again(&self) -> Self {
+        Self {
+            root: self.root.clone(),
+            directory: self.directory.clone(),
+            environment: self.environment.clone(),
+            places: self.places.clone(),
+            printer: self.printer.clone(),
+            offline: Offline::default(),
+        }
+    }
+
     /// A path as the index knows it: relative to the root, whatever the user stands in.
     #[must_use]
     pub(crate) fn relative(&self, written: &Path) -> String {
@@ -277,6 +290,8 @@ impl AskArguments {
         add("deny", rules(&self.deny), "--deny");
         add("max_turns", self.max_turns.map(|turns| i64::from(turns).into()), "--max-turns");
         add("context_length", self.context.map(|tokens| i64::from(tokens).into()), "--context");
+        add("local_only", self.local.then_some(true.into()), "--local");
+        add("prefer", self.remote.then_some("remote".into()), "--remote");
         add("seed", self.seed.map(|seed| i64::from(seed).into()), "--seed");
         add("temperature", self.temperature.map(|degrees| f64::from(degrees).into()), "--temperature");
         flags

@@ -97,6 +97,8 @@ impl Control {
             | Op::Redo
             | Op::Rewind { .. }
             | Op::Context
+            | Op::SetModel { .. }
+            | Op::Why { .. }
             | Op::Compact { .. } => return Some(op),
         }
         None

@@ -2,6 +2,7 @@
 //! Uses `flock` and `fdatasync`; each line carries the hash of the one before, over all files of the ledger.
 //! Never holds content: sizes, hashes and names stand for it. What cannot be written down is not sent.
 
+pub mod dry;
 pub mod parts;
 mod read;
 

@@ -19,6 +19,7 @@ pub mod egress;
 pub mod files;
 pub mod ground;
 pub mod instructions;
+pub mod labels;
 pub mod managed;
 pub mod meaning;
 pub mod offline;

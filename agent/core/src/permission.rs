@@ -115,6 +115,13 @@ impl Permissions {
         self
     }
 
+    /// From now on deny what these rules deny, in the place of what was denied so before; `sandboxing` holds commands in.
+    pub(crate) fn keep_here(&mut self, before: &[Rule], rules: &[Rule], sandboxing: Arc<Sandboxing>) {
+        self.rules.deny.retain(|rule| !before.contains(rule));
+        self.rules.deny.splice(0..0, rules.iter().cloned());
+        self.sandboxing = Some(sandboxing);
+    }
+
     /// A decision on a command, given what would hold it in.
     fn held(&self, mode: PermissionMode, access: &Access, mut decision: Decision) -> Decision {
         let Some((verdict, why)) = self.sandboxing.as_ref().and_then(|sandboxing| sandboxing.objection())

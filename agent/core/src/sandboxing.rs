@@ -59,7 +59,7 @@ pub(crate) struct Held {
 }
 
 /// The sandboxes of a session.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sandboxing {
     helper: PathBuf,
     level: Level,
@@ -80,6 +80,12 @@ pub struct Sandboxing {
 }
 
 impl Sandboxing {
+    /// The same with other files unread.
+    #[must_use]
+    pub fn reading(&self, readable: Readable) -> Self {
+        Self { readable, ..self.clone() }
+    }
+
     /// Find out what this machine gives. `helper` is the program whose `main` begins with [`enter_if_asked`]; without
     /// one commands go by the rules alone.
     #[must_use]

@@ -4,12 +4,13 @@
 
 pub mod journal;
 pub mod log;
+mod opening;
 pub mod resume;
 mod rewind;
 pub mod shelf;
-mod stays;
 mod storage;
 pub mod story;
+mod switch;
 mod undoing;
 mod window;
 
@@ -34,6 +35,7 @@ use crate::instructions;
 use crate::meaning::Filler;
 use crate::permission::readable::{self, Readable};
 use crate::permission::{Permissions, context};
+use crate::route::{Chosen, Models};
 use crate::sandboxing::Sandboxing;
 use crate::secrets::Redactor;
 use crate::secrets::guard::{self, Guarded};
@@ -43,6 +45,7 @@ use crate::turn::citations::Named;
 use crate::workspace::Workspace;
 use journal::Journal;
 use log::{FORMAT, Log, LogError, Record, UsedModel};
+pub use opening::index_options;
 
 /// What a session needs to open.
 #[derive(Clone)]
@@ -68,6 +71,10 @@ pub struct SessionOptions {
     /// The program that holds commands in: its `main` begins with [`crate::sandboxing::enter_if_asked`]. Without one,
     /// commands go by the rules alone.
     pub helper: Option<PathBuf>,
+    /// The models that the session may go on with; without them it keeps the one that it has.
+    pub models: Option<Arc<dyn Models>>,
+    /// The name that the model was chosen by, and why.
+    pub chosen: Chosen,
 }
 
 /// Which session to go on with.
@@ -217,6 +224,15 @@ pub struct Session {
     /// Results of the newest turn that had any, for requests that lean on it.
     pub(crate) last_outcomes: Vec<Outcome>,
     badge: ModelBadge,
+    /// What stands before a model that is reached through a socket.
+    guarded: Option<Arc<Guarded>>,
+    /// The rules that hold while the model is one elsewhere.
+    denied: Vec<loci_policy::Rule>,
+    /// The project's other sessions, for models that may read everything.
+    all_older: Arc<Older>,
+    /// Which model is at work, which others there are, and what they cost so far.
+    pub(crate) choice: switch::Choice,
+    pub(crate) lasting: Arc<opening::Lasting>,
     /// Meanings of texts, for a context that is built again.
     embed: Option<Arc<dyn Embed>>,
 }
@@ -266,225 +282,6 @@ impl Session {
             session_id,
             guard: SessionGuard { _cancel: cancel.drop_guard(), owner },
         })
-    }
-
-    fn build(
-        options: SessionOptions,
-        control: Arc<Control>,
-    ) -> Result<(Self, bool, Vec<Remark>), SessionError> {
-        let SessionOptions {
-            cwd,
-            provider,
-            tools,
-            mut settings,
-            places,
-            trusted,
-            resume,
-            helper,
-            environment,
-            ..
-        } = options;
-        let root = cwd.canonicalize().ok().filter(|root| root.is_dir());
-        let root = root.ok_or(SessionError::NotADirectory { path: cwd })?;
-        let mut notices = Vec::new();
-        let folder = places.sessions(&root);
-        let info = provider.info().clone();
-        let redactor = (!info.local && (settings.redact || settings.managed.redact))
-            .then(|| Arc::new(Redactor::new(&environment)));
-        let provider: Arc<dyn Provider> = match &redactor {
-            Some(redactor) => Arc::new(Guarded::new(provider, redactor.clone())),
-            None => provider,
-        };
-        // Only what answers on this machine may see everything.
-        let stays = if info.local { Vec::new() } else { settings.managed.stays_here() };
-        settings.rules.deny.splice(0..0, stays.iter().cloned());
-        let place = context(&root, &places, &settings, trusted);
-        let readable = Readable::new(&settings.rules, &place);
-
-        let embed = crate::meaning::light(&settings.embeddings);
-        let empty = || Window::new(info.capabilities.grounded, Some(root.clone()), embed.clone());
-        let meter = Meter::new(provider.clone());
-        let resumed = resume.is_some();
-        let (id, mut log, restored) = match resume {
-            None => {
-                let id = uuid::Uuid::now_v7().to_string();
-                let header = Record::Header {
-                    format: FORMAT,
-                    program: PROGRAM.into(),
-                    session_id: id.clone(),
-                    cwd: root.display().to_string(),
-                    model: info.model.clone(),
-                    forked_from: None,
-                };
-                let log = Log::create(&folder.join(format!("{id}.jsonl")), &header)?;
-                let mut context = empty();
-                context.absorb(&header);
-                (id, log, resume::Restored::of(context))
-            }
-            Some(resume) => {
-                let id = resume::find(&folder, &resume)?;
-                let (log, loaded) = Log::open(&folder.join(format!("{id}.jsonl")))?;
-                if let Some(redactor) = &redactor {
-                    guard::look_back(redactor, &loaded.records);
-                }
-                if let Some(damage) = &loaded.damage {
-                    let kept = damage.kept_at.as_deref().unwrap_or(Path::new("?"));
-                    notices.push((
-                        Level::Warning,
-                        format!(
-                            "the end of the session's log was damaged ({}); {} bytes were set aside in {}",
-                            damage.why,
-                            damage.bytes,
-                            kept.display()
-                        ),
-                        None,
-                    ));
-                }
-                if let Some(what) = stays::first_shown(&loaded.records, &stays, &place) {
-                    return Err(SessionError::Stays { what });
-                }
-                let unknown = resume::cut_off(&loaded.records);
-                let unknown: Vec<String> =
-                    unknown.into_iter().map(|(tool, input)| format!("{tool} {input}")).collect();
-                if !unknown.is_empty() {
-                    notices.push((
-                        Level::Warning,
-                        format!("cut off earlier, result unknown, not run again: {}", unknown.join(", ")),
-                        Some("look at what they left before going on".into()),
-                    ));
-                }
-                let mut restored = resume::restore(&loaded.records, empty());
-                restored.context.take_unknown();
-                (id, log, restored)
-            }
-        };
-
-        let saved = SavedRules::of(&places, &root);
-        log.keep_reserve(&places.data.join("reserve"));
-        let project = Places::project_key(&root);
-        let journal = Journal::open(&places.journal(), &root, &project, &id, settings.undo_limits())
-            .map_err(SessionError::Journal)?;
-        let index = loci_index::Index::open(&root, index_options(&root, &places, &settings))?;
-        let warner = control.clone();
-        let filler = Filler::start(index.clone(), settings.embeddings.clone(), move |warning| {
-            warner.notice(Level::Warning, warning, None);
-        });
-        let instructions = if trusted {
-            let mut found = instructions::read(&root);
-            if found.paths.iter().any(|path| !readable.may_show(path)) {
-                let note = "the project's instructions are left out: a rule denies reading them";
-                found = instructions::Found { note: Some(note.into()), ..instructions::Found::default() };
-            }
-            if let Some(note) = found.note {
-                notices.push((Level::Warning, note, None));
-            }
-            found.text
-        } else {
-            None
-        };
-        let sandboxing = Arc::new(Sandboxing::open(helper.as_deref(), &settings, &places, &place));
-        let specs: Vec<ToolSpec> = tools.iter().map(|tool| crate::tools::spec(tool.as_ref())).collect();
-        let window = match settings.context_length {
-            Some(length) if length < info.context_length => length,
-            _ => info.context_length,
-        };
-        // What is configured counts more than what was detected.
-        let mut tasks = settings.tasks;
-        for detected in crate::tasks::detect(&root) {
-            if !tasks.iter().any(|task| task.name == detected.name) {
-                tasks.push(detected);
-            }
-        }
-        let mut sampling = settings.sampling;
-        if info.capabilities.grounded && !settings.temperature_chosen {
-            sampling.temperature = 0.0;
-        }
-        // What reads no system message has its tools narrowed at each step.
-        let mut head = if info.capabilities.grounded {
-            let text = head::text(&root, None, None);
-            head::Head { text, tools: specs, tokens: 0, cut: false }
-        } else {
-            let map = |tokens: usize| maps::stable(&index, &places.map(&root, tokens), tokens, &meter);
-            let parts =
-                head::Parts { root: &root, instructions: instructions.as_deref(), tools: specs, map: &map };
-            head::fit(&parts, Budget::new(window, settings.max_tokens), &meter)
-        };
-        // A map that was made since the session began waits for the next one: what was read once is not read anew.
-        if let Some(logged) = restored.context.head()
-            && (&logged.model, logged.window, &logged.tools) == (&info.model, window, &head.tools)
-            && let Some(text) = &logged.text
-            && head::differs_in_map_only(text, &head.text, &root)
-        {
-            head.text.clone_from(text);
-        }
-        if head.cut {
-            notices.push((
-                Level::Warning,
-                format!("the project's instructions are cut to fit a window of {window} tokens"),
-                Some("shorten AGENTS.md, or open a larger window (context_length, --context)".into()),
-            ));
-        }
-        let lost = restored.background.lost.iter().map(|(id, line)| crate::tools::jobs::lost(id, line));
-        let notes: Vec<String> = lost.collect();
-        notices.extend(notes.iter().map(|note| (Level::Info, note.clone(), None)));
-        let announcer = control.clone();
-        let announce: OnEnd =
-            Arc::new(move |job| announcer.notice(Level::Info, crate::tools::jobs::told(job), None));
-        let older = Arc::new(Older::new(&places, &root, &id, &settings.embeddings));
-        let session = Self {
-            head: head.text,
-            head_tokens: head.tokens,
-            badge: ModelBadge {
-                name: info.model,
-                provider: info.provider,
-                local: info.local,
-                context_length: window,
-            },
-            spool_dir: places.state.join("spool").join(&id),
-            id,
-            workspace: Workspace::new(root).showing(readable),
-            provider,
-            tools,
-            specs: head.tools,
-            sampling,
-            max_tokens: settings.max_tokens,
-            confine_edits: settings.confine_edits,
-            max_steps: settings.max_turns,
-            window,
-            context: restored.context,
-            meter,
-            summed: 0,
-            turn_number: restored.turns,
-            notes,
-            named: restored.named,
-            call_ids: restored.call_ids,
-            log,
-            journal: Arc::new(journal),
-            index,
-            refreshing: None,
-            filler,
-            prompts: 0,
-            redactor,
-            told_of_secrets: false,
-            hashes: places.cache.join("hashes"),
-            hashing: None,
-            noted_model: None,
-            audit_required: settings.managed.audit_required,
-            permissions: Permissions::new(settings.rules, place)
-                .under(settings.managed)
-                .saving_to(saved)
-                .held_by(sandboxing.clone()),
-            sandboxing,
-            control,
-            todos: Arc::new(Mutex::new(restored.todos)),
-            background: Arc::new(Background::after(restored.background.highest, announce)),
-            // What an older session read may have come from anywhere.
-            older: stays.is_empty().then_some(older),
-            tasks: Arc::new(tasks),
-            last_outcomes: restored.last_outcomes,
-            embed,
-        };
-        Ok((session, resumed, notices))
     }
 
     /// Something happened: it goes to the context and to the log.
@@ -554,6 +351,8 @@ impl Session {
                     self.rewind(turn, files, conversation).await;
                 }
                 Some(Op::Context) => self.show_context(),
+                Some(Op::SetModel { name }) => self.set_model(&name).await,
+                Some(Op::Why { task }) => self.explain_choice(&task),
                 Some(op @ (Op::Prompt { .. } | Op::Compact { .. })) => {
                     let turn_cancel = cancel.child_token();
                     control.begin_turn(turn_cancel.clone());
@@ -590,7 +389,8 @@ impl Session {
         if let Err(error) = self.log.commit() {
             control.notice(Level::Error, format!("the session could not be written: {error}"), None);
         }
-        control.emit(Event::SessionEnded { session_id: self.id.clone() });
+        let models = self.choice.spent();
+        control.emit(Event::SessionEnded { session_id: self.id.clone(), models });
     }
 
     /// What takes its time and can be interrupted: a turn, or a summary.
@@ -602,7 +402,7 @@ impl Session {
                 if self.control.interactive && self.prompts == 2 {
                     self.watch();
                 }
-                self.run_turn(text, cancel).await;
+                self.answer_prompt(text, cancel).await;
             }
             Op::Compact { focus } => self.make_room(focus.trim(), cancel).await,
             _ => {}
@@ -678,17 +478,6 @@ impl Session {
 
 /// Progress is shown at most this often, and not at all for work that is shorter.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(100);
-
-/// How the index of a project is opened, by sessions and by whoever searches without one.
-#[must_use]
-pub fn index_options(root: &Path, places: &Places, settings: &Settings) -> loci_index::Options {
-    loci_index::Options {
-        // The worktrees of a repository share one store: most of their files are the same.
-        cache_dir: places.index(&loci_index::shared_folder(root)),
-        max_file_bytes: settings.max_file_bytes,
-        deny: readable::index_denies(&settings.rules.deny, root, &places.home),
-    }
-}
 
 #[cfg(test)]
 mod tests;

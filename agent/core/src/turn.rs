@@ -16,7 +16,9 @@ mod withheld;
 use std::time::{Duration, Instant};
 
 use loci_inference::provider::{FinishReason, ToolCall};
-use loci_protocol::{Event, Failure, FailureKind, Level, Location, TurnReport, TurnStatus, Usage};
+use loci_protocol::{
+    Event, Failure, FailureKind, Level, Location, ModelUsage, TurnReport, TurnStatus, Usage,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::session::Session;
@@ -42,6 +44,8 @@ pub(crate) struct Turn {
     pub(crate) changed: Vec<String>,
     pub(crate) tool_calls: u32,
     pub(crate) usage: Usage,
+    /// The same for each model.
+    pub(crate) models: Vec<ModelUsage>,
     /// Calls of this turn with their outcomes, for the wording of an answer.
     pub(crate) outcomes: Vec<(ToolCall, Outcome)>,
     started: Instant,
@@ -96,8 +100,13 @@ const RATE_WAITS: u32 = 5;
 const MALFORMED_RETRIES: u32 = 2;
 
 impl Session {
-    /// Run a turn to its end. The report is logged and its events are sent.
-    pub(crate) async fn run_turn(&mut self, prompt: String, cancel: CancellationToken) -> TurnReport {
+    /// Run a turn to its end, unless it was refused before it began. The report is logged and its events are sent.
+    pub(crate) async fn run_turn(
+        &mut self,
+        refused: Option<Stop>,
+        prompt: String,
+        cancel: CancellationToken,
+    ) -> TurnReport {
         self.turn_number += 1;
         let mut turn = Turn {
             number: self.turn_number,
@@ -110,9 +119,14 @@ impl Session {
             changed: Vec::new(),
             tool_calls: 0,
             usage: Usage::default(),
+            models: Vec::new(),
             outcomes: Vec::new(),
             started: Instant::now(),
         };
+        if let Some(stop) = refused {
+            self.control.emit(Event::TurnStarted { turn: turn.number, prompt: turn.prompt.clone() });
+            return self.finish_turn(turn, stop);
+        }
         let stop = match self.steps(&mut turn).await {
             Ok(()) if turn.declined => Stop { status: TurnStatus::Declined, failure: None },
             Ok(()) => Stop { status: TurnStatus::Completed, failure: None },
@@ -177,6 +191,7 @@ impl Session {
     async fn ask(&mut self, turn: &mut Turn) -> Result<Answer, Stop> {
         let (mut malformed, mut waits, mut shrunk) = (0, 0, false);
         loop {
+            self.keep_budget(turn).await?;
             let request = self.lay_out(turn).await?;
             match self.stream(turn, request).await {
                 Ok(answer) if answer.reason == FinishReason::Length && !answer.calls.is_empty() => {
@@ -221,6 +236,12 @@ impl Session {
                     waits += 1;
                     let wait = retry_after.unwrap_or(USUAL_RATE_WAIT);
                     if waits > RATE_WAITS || wait > LONGEST_RATE_WAIT {
+                        let what =
+                            format!("it limits the rate of requests and asks to wait {} s", wait.as_secs());
+                        if self.fall_back(turn, &what).await? {
+                            waits = 0;
+                            continue;
+                        }
                         return Err(Stop::failed(
                             FailureKind::Provider,
                             format!(
@@ -247,6 +268,11 @@ impl Session {
                     // The provider counts otherwise than we do: believe its figures and cut once more.
                     shrunk = true;
                     self.shrink(limit, needed);
+                }
+                Err(StepError::Unreachable { message, hint }) => {
+                    if !self.fall_back(turn, &message).await? {
+                        return Err(Stop::failed(FailureKind::Provider, message, hint));
+                    }
                 }
                 Err(StepError::Failed { message, hint }) => {
                     return Err(Stop::failed(FailureKind::Provider, message, hint));
@@ -282,6 +308,7 @@ impl Session {
             changed: turn.changed,
             tool_calls: turn.tool_calls,
             usage: turn.usage,
+            models: turn.models,
             duration_ms: u64::try_from(turn.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             failure: stop.failure,
         };

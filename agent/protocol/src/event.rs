@@ -40,6 +40,15 @@ pub enum Event {
         /// What a unit is: `files`, `bytes`, `tokens`.
         unit: String,
     },
+    /// Another model answers from here on.
+    ModelChanged {
+        /// Which.
+        model: ModelBadge,
+        /// One sentence: who wanted it, or what happened to the one before.
+        why: String,
+    },
+    /// The answer to [`crate::Op::Why`].
+    RouteShown(RouteReport),
     /// A prompt was committed to the log and the turn runs.
     TurnStarted {
         /// Counts from 1 in each session.
@@ -139,7 +148,77 @@ pub enum Event {
     SessionEnded {
         /// The id to resume with.
         session_id: String,
+        /// What each model used in this session, in the order in which they first answered.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        models: Vec<ModelUsage>,
     },
+}
+
+/// What one model used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ModelUsage {
+    /// Its name.
+    pub model: String,
+    /// `local`, `scripted`, or the service.
+    pub provider: String,
+    /// True when it answered on this machine.
+    pub local: bool,
+    /// Requests that it answered.
+    pub requests: u32,
+    /// Tokens.
+    pub usage: Usage,
+    /// US dollars, where its price is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_usd: Option<f64>,
+}
+
+impl ModelUsage {
+    /// Add another one to a list with one entry for each model.
+    pub fn add_to(self, list: &mut Vec<Self>) {
+        let same = |known: &&mut Self| {
+            (&known.model, &known.provider, known.local) == (&self.model, &self.provider, self.local)
+        };
+        match list.iter_mut().find(same) {
+            None => list.push(self),
+            Some(known) => {
+                known.requests += self.requests;
+                known.usage += self.usage;
+                known.cost_usd = match (known.cost_usd, self.cost_usd) {
+                    (None, None) => None,
+                    (one, two) => Some(one.unwrap_or_default() + two.unwrap_or_default()),
+                };
+            }
+        }
+    }
+}
+
+/// Which model answers, and why no other one does.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteReport {
+    /// What the model is for: `main`, `fast`, `plan`, `review`.
+    pub role: String,
+    /// The name of the one that answers; nothing where none can.
+    pub chosen: Option<String>,
+    /// Whether it answers on this machine.
+    pub local: bool,
+    /// Where requests go, where they leave the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// One sentence.
+    pub why: String,
+    /// The others, in the order in which they would have been tried.
+    pub rejected: Vec<Rejected>,
+}
+
+/// A model that was not chosen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejected {
+    /// Its name.
+    pub name: String,
+    /// `labels`, `offline`, `abilities`, `context`, `budget` or `preference`.
+    pub kind: String,
+    /// One sentence.
+    pub reason: String,
 }
 
 /// What holds commands in, and why it is not more.
@@ -159,8 +238,11 @@ pub struct ModelBadge {
     pub name: String,
     /// `local`, `openai`, `scripted`.
     pub provider: String,
-    /// True when the weights run inside this process.
+    /// True when the weights run inside this process, or in one of this machine that the user vouches for.
     pub local: bool,
+    /// Where requests go: scheme, host and port, where they leave the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// Tokens the model can hold.
     pub context_length: usize,
 }
@@ -243,6 +325,9 @@ pub struct TurnReport {
     pub tool_calls: u32,
     /// Tokens spent.
     pub usage: Usage,
+    /// The same for each model that answered, with what it cost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelUsage>,
     /// Wall-clock time.
     pub duration_ms: u64,
     /// What went wrong, when `status` is `Failed`.

@@ -7,6 +7,7 @@ mod op;
 
 pub use event::{
     ContextCompaction, ContextLeft, ContextPart, ContextRecalled, ContextReport, Event, Failure, FailureKind,
-    Level, Location, ModelBadge, Question, SandboxBadge, ToolReport, TurnReport, TurnStatus, Usage,
+    Level, Location, ModelBadge, ModelUsage, Question, Rejected, RouteReport, SandboxBadge, ToolReport,
+    TurnReport, TurnStatus, Usage,
 };
 pub use op::{Approval, Op, PermissionMode, Undo};

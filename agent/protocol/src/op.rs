@@ -48,6 +48,16 @@ pub enum Op {
     },
     /// Say what is in the window; answered by [`crate::Event::ContextShown`].
     Context,
+    /// Go on with another model, from the next prompt on; answered by [`crate::Event::ModelChanged`].
+    SetModel {
+        /// A name of the catalogue, a path, SERVICE/MODEL, or a role.
+        name: String,
+    },
+    /// Say which model would answer these words, and why; answered by [`crate::Event::RouteShown`].
+    Why {
+        /// The words; empty for the next prompt whatever it is.
+        task: String,
+    },
     /// Make room now, with a summary worded by the model in the ledger.
     Compact {
         /// What the summary should keep above all; may be empty.

@@ -4,10 +4,12 @@
 
 mod context;
 mod lines;
+mod route;
 mod style;
 mod text;
 
 pub use context::context_lines;
 pub use lines::{Channel, Piece, Transcript};
+pub use route::route_lines;
 pub use style::{Line, Span, Style};
 pub use text::{clip, one_line, visible};

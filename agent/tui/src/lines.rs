@@ -168,6 +168,18 @@ impl Transcript {
             }
             Event::Rewound { prompt, message, .. } => self.rewound(message, prompt.as_deref()),
             Event::ContextShown(report) => context_lines(report, self.width, LISTED),
+            Event::RouteShown(report) => crate::route::route_lines(report),
+            Event::ModelChanged { model, why } => {
+                let place = match (model.local, &model.endpoint) {
+                    (true, _) => "on this machine".to_owned(),
+                    (false, Some(endpoint)) => format!("remote, {}", visible(endpoint)),
+                    (false, None) => "remote".to_owned(),
+                };
+                vec![
+                    Line::new(format!("• {}", visible(&model.name)), Style::Bold)
+                        .with(format!(" ({place}) answers from here on: {}", visible(why)), Style::Plain),
+                ]
+            }
             _ => Vec::new(),
         }
     }

@@ -2,7 +2,7 @@
 //! Uses a conversation with one turn.
 //! Never asks anything where nobody can answer: the core then denies, and the user is told how to allow.
 
-use loci_protocol::{Approval, Event, Level, Location, Op, TurnReport, TurnStatus, Usage};
+use loci_protocol::{Approval, Event, Level, Location, ModelUsage, Op, TurnReport, TurnStatus, Usage};
 use loci_tui::Transcript;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -24,6 +24,8 @@ struct ResultLine<'a> {
     changed: &'a [String],
     tool_calls: u32,
     usage: Usage,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    models: &'a [ModelUsage],
     session_id: &'a str,
     duration_ms: u64,
     failure: Option<&'a loci_protocol::Failure>,
@@ -195,6 +197,7 @@ impl<'a> Once<'a> {
                     changed: &report.changed,
                     tool_calls: report.tool_calls,
                     usage: report.usage,
+                    models: &report.models,
                     session_id: &self.session_id,
                     duration_ms: report.duration_ms,
                     failure: report.failure.as_ref(),

@@ -197,7 +197,7 @@ fn print(
     Ok(if whole { Outcome::Done } else { Outcome::Failed })
 }
 
-fn since_of(text: &str) -> anyhow::Result<Since> {
+pub(super) fn since_of(text: &str) -> anyhow::Result<Since> {
     let hint = "give 2026-01-31, 2026-01-31T12:00:00Z, 36h or 7d";
     Since::read(text).ok_or_else(|| Usage::error(format!("{text} is no time"), hint))
 }

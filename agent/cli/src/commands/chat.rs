@@ -15,7 +15,7 @@ use crate::progress::Bars;
 use crate::project::Project;
 
 /// The commands of a conversation, and their help.
-const COMMANDS: [(&str, &str); 10] = [
+const COMMANDS: [(&str, &str); 11] = [
     ("/help", "this list"),
     ("/context", "what is in the model's window, and what left it"),
     ("/compact [FOCUS]", "make room now, with a summary that keeps FOCUS above all"),
@@ -27,7 +27,8 @@ const COMMANDS: [(&str, &str); 10] = [
         "go back to before a prompt: `files`, `conversation` or both; without a number, list them",
     ),
     ("/mode [NAME]", "show or change how calls are approved"),
-    ("/model [NAME]", "show the model, or go on with another one"),
+    ("/model [NAME]", "show the model, or go on with another one; @fast, @plan and @review name roles"),
+    ("/why [REQUEST]", "which model would answer, and why no other one"),
     ("/quit", "end the conversation (Ctrl-D does the same)"),
 ];
 
@@ -43,7 +44,6 @@ pub(crate) fn run(project: &Project, arguments: &AskArguments) -> anyhow::Result
         let conversation = Conversation::open(project, arguments, Audience::Person).await?;
         let chat = Chat {
             project,
-            arguments: arguments.clone(),
             transcript: Transcript::new(project.printer.width()),
             bars: Bars::new(&project.printer),
             session_id: String::new(),
@@ -78,12 +78,10 @@ enum Wait {
 enum Next {
     Go,
     Quit,
-    Model(String),
 }
 
 struct Chat<'a> {
     project: &'a Project,
-    arguments: AskArguments,
     transcript: Transcript,
     bars: Bars,
     session_id: String,
@@ -135,7 +133,6 @@ impl Chat<'_> {
                     self.leave(conversation).await?;
                     return Ok(Outcome::Done);
                 }
-                Next::Model(name) => conversation = self.change_model(conversation, name).await?,
                 Next::Go => {}
             }
             if matches!(self.wait, Wait::Prompt) {
@@ -175,11 +172,18 @@ impl Chat<'_> {
                 self.wait = Wait::Answer(question.clone());
                 self.project.printer.text("? ")?;
             }
+            Event::ModelChanged { model, .. } => {
+                model.name.clone_into(&mut self.model);
+                if matches!(self.wait, Wait::Prompt) {
+                    self.project.printer.text(PROMPT)?;
+                }
+            }
             Event::TurnFinished(_) => self.ready()?,
             // The session's answer to a command between turns.
             Event::Notice { .. }
             | Event::ContextShown(_)
             | Event::Compacted { .. }
+            | Event::RouteShown(_)
             | Event::Rewound { .. }
                 if matches!(self.wait, Wait::Prompt) =>
             {
@@ -258,7 +262,14 @@ impl Chat<'_> {
                 conversation.send(Op::Redo).await;
                 return Ok(Next::Go);
             }
-            ("/model", name) if idle && !name.is_empty() => return Ok(Next::Model(name.to_owned())),
+            ("/model", name) if idle && !name.is_empty() => {
+                conversation.send(Op::SetModel { name: name.to_owned() }).await;
+                return Ok(Next::Go);
+            }
+            ("/why", task) => {
+                conversation.send(Op::Why { task: task.to_owned() }).await;
+                return Ok(Next::Go);
+            }
             ("/context", _) => {
                 // The session answers with an event, after the turn that may run.
                 conversation.send(Op::Context).await;
@@ -354,27 +365,6 @@ impl Chat<'_> {
             }
             Wait::Opening | Wait::Prompt | Wait::Turn => {}
         }
-    }
-
-    /// Go on in the same session with another model. When that one cannot be opened, the old one stays.
-    async fn change_model(
-        &mut self,
-        conversation: Conversation,
-        name: String,
-    ) -> anyhow::Result<Conversation> {
-        let mut arguments = self.arguments.clone();
-        arguments.model = Some(name);
-        arguments.permission_mode = Some(self.mode);
-        arguments.resume = Some(self.session_id.clone());
-        arguments.continue_last = false;
-        if let Err(error) = Conversation::check_model(self.project, &arguments) {
-            errors::show(&self.project.printer, &error);
-            self.project.printer.text(PROMPT)?;
-            return Ok(conversation);
-        }
-        conversation.close().await;
-        self.arguments = arguments;
-        Conversation::open(self.project, &self.arguments, Audience::Person).await
     }
 
     async fn leave(&mut self, conversation: Conversation) -> anyhow::Result<()> {

@@ -26,6 +26,7 @@ pub(super) fn with_services(settings: &Settings, catalog: &Catalog) -> Settings 
             images: Some(fields.images),
             price: fields.price,
             service: fields.service.clone(),
+            on_this_machine: false,
         };
         let own = settings.providers.remove(&entry.name).unwrap_or_default();
         settings.providers.insert(entry.name.clone(), own.over(preset));

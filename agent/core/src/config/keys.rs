@@ -116,6 +116,31 @@ pub const KEYS: &[Key] = &[
         Some("0"),
         "days after which it is dropped; 0 keeps it as long as there is space",
     ),
+    key(
+        "never_leaves",
+        Kind::List,
+        None,
+        "paths, as in Read(…), whose content never leaves this machine: \"secrets/**\"",
+    ),
+    key(
+        "labelled",
+        Kind::OneOf(&["stub", "stay"]),
+        Some("stub"),
+        "a session that holds such content goes on elsewhere with stubs in its place, or stays with local models",
+    ),
+    key(
+        "prefer",
+        Kind::OneOf(&["order", "local", "remote", "cheap", "fast"]),
+        Some("order"),
+        "what counts among models that would all do: order (as a role names them), local, remote, cheap or fast",
+    ),
+    key("local_only", Kind::Flag, Some("false"), "ask nothing of a model that runs elsewhere"),
+    key(
+        "budget_usd",
+        Kind::Number(0.0, 1e9),
+        None,
+        "what a session may cost in US dollars; then only models without a price answer",
+    ),
     key("tasks.*", Kind::Text, None, "the project's command for test, build, lint, format or run"),
     key(
         "providers.*.base_url",
@@ -159,6 +184,12 @@ pub const KEYS: &[Key] = &[
     key("providers.*.price.cached", Kind::Number(0.0, 1e6), None, "the same, where they are re-used"),
     key("providers.*.price.cache_written", Kind::Number(0.0, 1e6), None, "the same, where they are stored"),
     key("providers.*.price.output", Kind::Number(0.0, 1e6), None, "US dollars for a million tokens written"),
+    key(
+        "providers.*.on_this_machine",
+        Kind::Flag,
+        None,
+        "the service runs on this machine and passes nothing on: it counts as local",
+    ),
 ];
 
 const fn key(name: &'static str, kind: Kind, default: Option<&'static str>, help: &'static str) -> Key {
@@ -193,8 +224,9 @@ pub fn find(name: &str) -> Option<&'static Key> {
 #[must_use]
 pub fn restricts(name: &str, value: &Value) -> bool {
     match name {
-        "deny" | "ask" => true,
-        "offline" | "redact" => value.as_bool() == Some(true),
+        "deny" | "ask" | "never_leaves" => true,
+        "labelled" => value.as_str() == Some("stay"),
+        "offline" | "redact" | "local_only" => value.as_bool() == Some(true),
         "sandbox" => matches!(value.as_str(), Some("full" | "restricted")),
         _ => false,
     }

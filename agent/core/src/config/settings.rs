@@ -13,8 +13,10 @@ use loci_policy::Rules;
 use loci_protocol::PermissionMode;
 use toml::Value;
 
-use super::Config;
+use super::{Config, Origin};
+use crate::labels::{Labelled, NeverLeaves};
 use crate::managed::Managed;
+use crate::route::Prefer;
 use crate::sandboxing::Choice;
 use crate::session::journal::Limits;
 use crate::tools::ProjectTask;
@@ -66,6 +68,16 @@ pub struct Settings {
     pub undo_days: u64,
     /// The project's own commands.
     pub tasks: Vec<ProjectTask>,
+    /// Paths whose content never leaves the machine; those of the machine's policy are in `managed`.
+    pub never_leaves: Vec<NeverLeaves>,
+    /// What becomes of a session that holds such content.
+    pub labelled: Labelled,
+    /// What is chosen among models that would all do.
+    pub prefer: Prefer,
+    /// Nothing is asked of a model elsewhere.
+    pub local_only: bool,
+    /// What a session may cost, in US dollars.
+    pub budget_usd: Option<f64>,
     /// Services, by name.
     pub providers: BTreeMap<String, RemoteProvider>,
     /// What whoever runs the machine says.
@@ -103,6 +115,8 @@ pub struct RemoteProvider {
     pub price: Option<Price>,
     /// What it wants beside that.
     pub service: Service,
+    /// It answers from this machine and passes nothing on, by the user's own word.
+    pub on_this_machine: bool,
 }
 
 impl RemoteProvider {
@@ -119,6 +133,7 @@ impl RemoteProvider {
             context_length: self.context_length.or(below.context_length),
             images: self.images.or(below.images),
             service: self.service.over(below.service),
+            on_this_machine: self.on_this_machine,
         }
     }
 }
@@ -148,6 +163,11 @@ impl Default for Settings {
             undo_bytes: Limits::default().total_bytes,
             undo_days: Limits::default().days,
             tasks: Vec::new(),
+            never_leaves: Vec::new(),
+            labelled: Labelled::default(),
+            prefer: Prefer::default(),
+            local_only: false,
+            budget_usd: None,
             providers: BTreeMap::new(),
             managed: Arc::default(),
         }
@@ -201,7 +221,10 @@ impl Settings {
             } else if let Some((name, field)) =
                 entry.key.strip_prefix("providers.").and_then(|rest| rest.split_once('.'))
             {
-                set_field(providers.entry(name.into()).or_default(), field, &entry.value);
+                // What counts as local is the user's to say: a project could call its own service so.
+                if field != "on_this_machine" || !entry.origin.is_of_project() {
+                    set_field(providers.entry(name.into()).or_default(), field, &entry.value);
+                }
             }
         }
         Self {
@@ -264,6 +287,15 @@ impl Settings {
                 .and_then(|number| u64::try_from(number).ok())
                 .unwrap_or(default.undo_days),
             tasks,
+            never_leaves: never_leaves(config),
+            // Whoever wants a session to stay has it stay.
+            labelled: match config.all("labelled").any(|entry| entry.value.as_str() == Some("stay")) {
+                true => Labelled::Stay,
+                false => Labelled::Stub,
+            },
+            prefer: text("prefer").and_then(|name| Prefer::from_name(&name)).unwrap_or_default(),
+            local_only: config.all("local_only").any(|entry| entry.value.as_bool() == Some(true)),
+            budget_usd: number("budget_usd").map(f64::from),
             providers,
             managed: Arc::new(managed.clone()),
         }
@@ -287,6 +319,20 @@ fn sandbox_choice(config: &Config) -> Choice {
     choice
 }
 
+/// Every layer adds to them, trusted or not, and none takes one away. Those of the machine's policy stand in `managed`.
+fn never_leaves(config: &Config) -> Vec<NeverLeaves> {
+    let mut found: Vec<NeverLeaves> = Vec::new();
+    for entry in config.all("never_leaves").filter(|entry| !matches!(entry.origin, Origin::Managed(_))) {
+        let patterns = entry.value.as_array().into_iter().flatten().filter_map(Value::as_str);
+        for pattern in patterns.filter(|pattern| !pattern.trim().is_empty()) {
+            if !found.iter().any(|known| known.pattern == pattern) {
+                found.push(NeverLeaves { pattern: pattern.into(), origin: entry.origin.to_string() });
+            }
+        }
+    }
+    found
+}
+
 fn set_field(provider: &mut RemoteProvider, field: &str, value: &Value) {
     let text = || value.as_str().map(ToOwned::to_owned);
     let flag = || value.as_bool();
@@ -301,6 +347,7 @@ fn set_field(provider: &mut RemoteProvider, field: &str, value: &Value) {
         "protocol" => provider.protocol = value.as_str().and_then(Protocol::from_name),
         "api_key_env" => provider.api_key_env = text(),
         "model" => provider.model = text(),
+        "on_this_machine" => provider.on_this_machine = flag() == Some(true),
         "context_length" => {
             provider.context_length = value.as_integer().and_then(|number| usize::try_from(number).ok());
         }

@@ -193,6 +193,7 @@ impl Play {
             changed: Vec::new(),
             tool_calls: 0,
             usage: Usage::default(),
+            models: Vec::new(),
             duration_ms: 7,
             failure: None,
         })));

@@ -240,6 +240,11 @@ pub fn cut_off(records: &[Record]) -> Vec<(&str, &serde_json::Value)> {
 /// Build the state from records; `context` is one of a session that begins. What was gone back from does not count, but
 /// its numbers are not given again.
 pub(crate) fn restore(records: &[Record], context: Context) -> Restored {
+    restore_shown(records, &log::effective(records), context)
+}
+
+/// The same for a model that is shown these in the place of the records that count.
+pub(crate) fn restore_shown(records: &[Record], shown: &[&Record], context: Context) -> Restored {
     let mut restored = Restored::of(context);
     for record in records {
         match record {
@@ -253,7 +258,7 @@ pub(crate) fn restore(records: &[Record], context: Context) -> Restored {
     let mut inputs: std::collections::HashMap<String, serde_json::Value> = std::collections::HashMap::new();
     let mut turn = 0;
     let mut results_of = 0;
-    for record in log::effective(records) {
+    for record in shown.iter().copied() {
         restored.context.absorb(record);
         match record {
             Record::Prompt { turn: number, .. } => turn = *number,

@@ -119,7 +119,13 @@ impl Session {
         let records = self.log.records()?;
         let root = self.workspace.root().to_path_buf();
         let empty = Window::new(self.context.is_brief(), Some(root), self.embed.clone());
-        let mut restored = resume::restore(&records, empty);
+        // Where the model is one elsewhere, it goes back in what it was shown.
+        let mut restored = if self.provider.info().local {
+            resume::restore(&records, empty)
+        } else {
+            let view = self.lasting.labels.view(&records, &self.lasting.prints);
+            resume::restore_shown(&records, &view.iter().collect::<Vec<_>>(), empty)
+        };
         // Said when the session was opened.
         restored.context.take_unknown();
         self.context = restored.context;

@@ -7,6 +7,7 @@
 mod background;
 mod evidence;
 mod formats;
+mod labelled;
 mod rewind;
 mod storage;
 mod window;
@@ -181,6 +182,8 @@ impl Stage {
             resume: self.resume.clone(),
             interactive: self.interactive,
             helper: None,
+            models: None,
+            chosen: Default::default(),
         }
     }
 

@@ -90,7 +90,7 @@ impl Session {
     }
 
     /// What the model says of the work; nothing where it cannot be asked, which is said.
-    async fn summary(&self, before: Request, focus: &str, cancel: &CancellationToken) -> Option<String> {
+    async fn summary(&mut self, before: Request, focus: &str, cancel: &CancellationToken) -> Option<String> {
         let most = SUMMARY.min(self.window / 10);
         let mut text = REQUEST.to_owned();
         if !focus.is_empty() {
@@ -113,7 +113,11 @@ impl Session {
             };
             match event {
                 Some(Ok(StreamEvent::Text(text))) => said.push_str(&text),
-                Some(Ok(StreamEvent::Finished { .. })) | None => break,
+                Some(Ok(StreamEvent::Finished { usage, .. })) => {
+                    self.choice.count(self.provider.info(), &usage);
+                    break;
+                }
+                None => break,
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
                     let message = format!("room is made without a summary: {error}");

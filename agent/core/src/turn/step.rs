@@ -32,6 +32,7 @@ pub(crate) enum StepError {
     Malformed(String),
     RateLimited(Option<Duration>),
     Overflow { limit: usize, needed: usize },
+    Unreachable { message: String, hint: Option<&'static str> },
     Failed { message: String, hint: Option<&'static str> },
 }
 
@@ -47,7 +48,7 @@ impl From<ProviderError> for StepError {
                 message,
                 hint: Some("check the key in the provider's environment variable (api_key_env)"),
             },
-            ProviderError::Unavailable { .. } => Self::Failed {
+            ProviderError::Unavailable { .. } => Self::Unreachable {
                 message,
                 hint: Some("check base_url and the network, or use a local model with -m"),
             },
@@ -165,6 +166,8 @@ impl Session {
                     turn.usage.prompt_tokens += usage.prompt;
                     turn.usage.cached_tokens += usage.cached;
                     turn.usage.completion_tokens += usage.completion;
+                    let used = self.choice.count(self.provider.info(), &usage);
+                    used.add_to(&mut turn.models);
                     break reason;
                 }
             }

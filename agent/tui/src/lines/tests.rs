@@ -42,6 +42,7 @@ fn report(status: TurnStatus) -> TurnReport {
         changed: Vec::new(),
         tool_calls: 0,
         usage: Usage::default(),
+        models: Vec::new(),
         duration_ms: 1234,
         failure: None,
     }
@@ -75,8 +76,13 @@ const DIFF: &str =
 
 #[test]
 fn a_turn_with_an_edit() {
-    let badge =
-        ModelBadge { name: "builtin".into(), provider: "local".into(), local: true, context_length: 1024 };
+    let badge = ModelBadge {
+        name: "builtin".into(),
+        provider: "local".into(),
+        local: true,
+        endpoint: None,
+        context_length: 1024,
+    };
     let mut end = report(TurnStatus::Completed);
     end.tool_calls = 2;
     end.changed = vec!["src/lib.rs".into()];

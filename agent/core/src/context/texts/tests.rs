@@ -33,6 +33,7 @@ fn ended(turn: u32, answer: &str) -> Record {
         changed: Vec::new(),
         tool_calls: 0,
         usage: Usage::default(),
+        models: Vec::new(),
         duration_ms: 0,
         failure: None,
     }))
