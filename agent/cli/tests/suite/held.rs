@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::world::{PRICE, World, skipped};
+use super::world::{PRICE, World, has_loopback, skipped};
 
 /// Steps that run one command and end.
 fn runs(world: &World, command: &str) -> String {
@@ -135,6 +135,9 @@ fn a_rule_opens_one_host_and_nothing_else() {
     let Some(world) = held("the network of a session") else { return };
     if Command::new("curl").arg("--version").output().is_err() {
         return skipped("the network of a session", "there is no curl");
+    }
+    if !has_loopback() {
+        return skipped("the network of a session", "there is no loopback device here");
     }
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();

@@ -255,6 +255,77 @@ fn a_service_is_not_asked() {
     assert_eq!(visits, 1, "the control");
 }
 
+/// What the kernel was asked for, as `strace` writes it down: the calls that open sockets or rings, in all processes.
+fn traced(world: &World, arguments: &[&str]) -> Vec<String> {
+    let file = world.home().join("trace");
+    let loci = world.command();
+    let output = std::process::Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=socket,socketpair,connect,bind,sendto,sendmsg,io_uring_setup", "-o"])
+        .arg(&file)
+        .arg(env!("CARGO_BIN_EXE_loci"))
+        .args(arguments)
+        .current_dir(world.repo())
+        .env_clear()
+        .envs(loci.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .stdin(Stdio::null())
+        .output()
+        .expect("runs");
+    let trace = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(output.status.code().is_some(), "{output:?}\n{trace}");
+    trace.lines().map(Into::into).collect()
+}
+
+/// Calls that have to do with a network, or could open one.
+fn leading_out(trace: &[String]) -> Vec<&String> {
+    trace
+        .iter()
+        .filter(|line| {
+            let opens = ["socket(", "socketpair(", "io_uring_setup("].iter().any(|call| line.contains(call));
+            line.contains("AF_INET") || (opens && !line.contains("AF_UNIX"))
+        })
+        .collect()
+}
+
+#[test]
+fn a_usual_run_opens_no_socket_but_those_of_this_machine() {
+    if !std::process::Command::new("strace").arg("true").output().is_ok_and(|output| output.status.success())
+    {
+        return skipped("what the kernel was asked for", "there is no strace that may trace here");
+    }
+    let world = World::with_crate();
+    world.write("go.sh", "echo changed >>src/price.rs\n");
+    let script = world.script(&json!([
+        { "events": [{ "call": { "name": "bash", "arguments": { "command": "bash go.sh" } } }] },
+        { "events": [{ "text": "done" }] },
+    ]));
+    let runs: [&[&str]; 6] = [
+        &["-p", "change it", "-m", &script, "--allow", "Bash(bash go.sh)"],
+        &["-p", "where is Basket defined?", "-m", "builtin"],
+        &["search", "discount"],
+        &["models"],
+        &["doctor"],
+        &["undo"],
+    ];
+    let mut seen = 0;
+    for arguments in runs {
+        let trace = traced(&world, arguments);
+        assert_eq!(leading_out(&trace), Vec::<&String>::new(), "{arguments:?}");
+        seen += trace.len();
+    }
+    assert!(world.read("src/price.rs").ends_with("}\n"), "what was changed was taken back");
+    assert!(seen > 0, "not even the sockets of this machine were seen");
+
+    // The control: a service behind an address is seen. Nothing listens there.
+    let folder = world.home().join(".config/loci");
+    std::fs::create_dir_all(&folder).expect("created");
+    let service = "[providers.box]\nbase_url = \"http://127.0.0.1:9/v1\"\nmodel = \"m\"\n";
+    std::fs::write(folder.join("config.toml"), service).expect("written");
+    let ask = ["-p", "hello", "-m", "box"];
+    assert!(!leading_out(&traced(&world, &ask)).is_empty(), "the control");
+    let offline = traced(&world, &[&["--offline"], &ask[..]].concat());
+    assert_eq!(leading_out(&offline), Vec::<&String>::new(), "offline it is not even tried");
+}
+
 /// Programs of the 32-bit convention get no socket either: neither by `socket` nor by `socketcall`.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[test]

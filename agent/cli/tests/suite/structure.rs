@@ -219,6 +219,77 @@ fn every_dependency_is_used() {
     assert!(unused.is_empty(), "the workspace names dependencies that no crate takes: {unused:?}");
 }
 
+/// The names of all crates that a program is made of, platforms of others included.
+fn crates_of(features: &[&str]) -> Vec<String> {
+    let common = ["tree", "-p", "loci", "-e", "normal", "--locked", "--offline", "--target", "all"];
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(common)
+        .args(["--prefix", "none", "--format", "{p}"])
+        .args(features)
+        // Features unified over the workspace would be the answer for all of it together.
+        .env_remove("CARGO_RESOLVER_FEATURE_UNIFICATION")
+        .current_dir(root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut names: Vec<String> =
+        text.lines().filter_map(|line| line.split_whitespace().next()).map(Into::into).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[test]
+fn without_the_network_feature_no_crate_speaks_http() {
+    const SPEAKING: &[&str] = &[
+        "attohttpc",
+        "aws-lc-rs",
+        "axum",
+        "curl",
+        "h2",
+        "h3",
+        "hf-hub",
+        "hf-xet",
+        "http",
+        "http-body",
+        "httparse",
+        "hyper",
+        "hyper-rustls",
+        "hyper-util",
+        "isahc",
+        "minreq",
+        "native-tls",
+        "openssl",
+        "openssl-sys",
+        "quinn",
+        "quinn-proto",
+        "reqwest",
+        "reqwest-middleware",
+        "ring",
+        "rustls",
+        "rustls-native-certs",
+        "rustls-platform-verifier",
+        "surf",
+        "tiny_http",
+        "tokio-rustls",
+        "tokio-tungstenite",
+        "tower-http",
+        "tungstenite",
+        "ureq",
+        "warp",
+    ];
+    let speaking = |crates: &[String]| -> Vec<&str> {
+        SPEAKING.iter().copied().filter(|name| crates.iter().any(|known| known == name)).collect()
+    };
+    let (with, without) = (crates_of(&[]), crates_of(&["--no-default-features"]));
+    for expected in ["reqwest", "hyper", "rustls", "http", "hf-hub", "axum"] {
+        assert!(speaking(&with).contains(&expected), "the control: {expected} is in the usual program");
+    }
+    assert!(without.iter().any(|name| name == "loci-core") && without.len() > 100, "{without:?}");
+    assert_eq!(speaking(&without), Vec::<&str>::new());
+}
+
 #[test]
 fn every_module_has_its_room_card() {
     let mut missing = Vec::new();
