@@ -10,6 +10,7 @@ mod formats;
 mod labelled;
 mod rewind;
 mod storage;
+mod switching;
 mod window;
 
 use std::time::Duration;
