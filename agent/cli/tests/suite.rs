@@ -14,16 +14,24 @@ mod suite {
     mod code;
     mod command_line;
     mod context;
+    #[cfg(feature = "network")]
+    mod egress;
     #[cfg(target_os = "linux")]
     mod held;
     mod index;
     #[cfg(unix)]
     mod kill;
+    #[cfg(feature = "network")]
+    mod labels;
     mod managed;
     #[cfg(target_os = "linux")]
     mod offline;
     mod policy;
+    #[cfg(feature = "network")]
+    mod routing;
     mod sandbox;
+    #[cfg(feature = "network")]
+    mod service;
     mod session;
     mod sessions;
     mod structure;

@@ -114,7 +114,9 @@ impl Guarded {
             self.clean_text(&mut tool.description, out);
             tool.parameters = self.prints.clean_value(&tool.parameters);
         }
-        request.references.iter_mut().for_each(|text| self.clean_text(text, out));
+        // They are not sent, and count for nothing.
+        let unsent = &mut TakenOut::default();
+        request.references.iter_mut().for_each(|text| self.clean_text(text, unsent));
         *out
     }
 

@@ -1,0 +1,109 @@
+//! Owns the tests of which model answers, through the binary: flags, roles, lost links, budgets, and the reasons told.
+//! Uses a service on loopback, and the built-in model.
+//! Never reaches another network.
+
+use serde_json::json;
+
+use super::service::{Reply, Service};
+use super::world::World;
+
+#[test]
+fn a_task_goes_on_with_the_built_in_model_when_the_service_is_lost() {
+    let world = World::with_crate();
+    let service = Service::start(vec![Reply::Call("outline", json!({ "path": "src/lib.rs" }))]);
+    service.configure(&world, "", "");
+    let run =
+        world.with_key(&["-p", "what is in src/lib.rs?", "-m", "box", "--output-format", "json"]).ended(0);
+    let value = run.json();
+    assert!(value["answer"].as_str().is_some_and(|answer| answer.contains("pub struct Basket")), "{value}");
+    assert_eq!(service.arrived().len(), 1);
+    assert!(run.err.contains("goes on in its place") && run.err.contains("/model box"), "{}", run.err);
+    let models: Vec<(&str, bool)> = value["models"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|used| (used["provider"].as_str().unwrap_or_default(), used["local"] == true))
+        .collect();
+    assert_eq!((models.len(), models[0].1, models[1].1), (2, false, true), "{value}");
+}
+
+#[test]
+fn what_a_session_costs_is_told_and_kept() {
+    let world = World::with_crate();
+    let service = Service::start(vec![
+        Reply::Call("outline", json!({ "path": "src/lib.rs" })),
+        Reply::Text("It is a basket."),
+    ]);
+    // 100 tokens in and 10 out are 0.0001 and 0.0001 dollars.
+    let price = "[providers.box.price]\ninput = 1.0\noutput = 10.0";
+    service.configure(&world, "budget_usd = 1.0", price);
+    let value =
+        world.with_key(&["-p", "what is it?", "-m", "box", "--output-format", "json"]).ended(0).json();
+    assert_eq!(value["answer"], "It is a basket.");
+    let cost = value["models"][0]["cost_usd"].as_f64().expect("a cost");
+    assert!((cost - 0.000_4).abs() < 1e-9 && value["models"][0]["requests"] == 2, "{value}");
+    // The first step spends it, and the second is not asked of the service.
+    let service = Service::start(vec![
+        Reply::Call("outline", json!({ "path": "src/lib.rs" })),
+        Reply::Text("It is a basket."),
+    ]);
+    service.configure(&world, "budget_usd = 0.0001", price);
+    let run = world.with_key(&["-p", "where is Basket defined?", "-m", "box"]).ended(0);
+    assert_eq!(service.arrived().len(), 1);
+    assert!(
+        run.err.contains("of the $0.0001 it may") && run.out.contains("src/lib.rs"),
+        "{} {}",
+        run.out,
+        run.err
+    );
+}
+
+#[test]
+fn local_and_offline_leave_only_models_of_this_machine() {
+    let world = World::with_crate();
+    let service = Service::start(vec![Reply::Text("from the service")]);
+    service.configure(&world, "model = \"box\"", "");
+    let run = world.with_key(&["-p", "where is Basket defined?", "--local"]).ended(0);
+    assert!(
+        run.out.contains("src/lib.rs") && run.err.contains("in the place of box"),
+        "{} {}",
+        run.out,
+        run.err
+    );
+    let refused = world.with_key(&["-p", "x", "--local", "-m", "box"]).ended(2).explains("runs elsewhere");
+    assert!(refused.err.contains("--local"), "{}", refused.err);
+    world.with_key(&["-p", "x", "--local", "--remote"]).ended(2).explains("cannot be used with");
+    world.with_key(&["-p", "x", "-m", "nobody-of-this-name"]).ended(2).explains("unknown model");
+    assert!(service.arrived().is_empty());
+    // The control.
+    assert_eq!(world.with_key(&["-p", "x"]).ended(0).out, "from the service\n");
+    assert_eq!(service.arrived().len(), 1);
+}
+
+#[test]
+fn reasons_are_told_without_asking_anybody() {
+    let world = World::with_crate();
+    let service = Service::start(vec![Reply::Text("never asked")]);
+    service.configure(&world, "model = \"box\"", "");
+    let report = |arguments: &[&str]| world.with_key(arguments).ended(0).json();
+    let value = report(&["why", "--json"]);
+    assert_eq!((&value["chosen"], &value["local"]), (&json!("box"), &json!(false)), "{value}");
+    assert_eq!(value["endpoint"], format!("http://127.0.0.1:{}", service.port));
+    assert_eq!(value["rejected"][0]["kind"], "preference");
+    let value = report(&["--local", "why", "fix the parser", "--json"]);
+    assert_eq!(
+        (&value["chosen"], &value["rejected"][0]["kind"]),
+        (&json!("builtin"), &json!("offline")),
+        "{value}"
+    );
+    // What runs on loopback may pass everything on: it is local only by the user's word.
+    service.configure(&world, "model = \"box\"", "on_this_machine = true");
+    let value = report(&["--local", "why", "--json"]);
+    assert_eq!((&value["chosen"], &value["local"]), (&json!("box"), &json!(true)), "{value}");
+    let text = world.with_key(&["why"]).ended(0).out;
+    assert!(
+        text.starts_with("box (on this machine, http://127.0.0.1") && text.contains("not builtin"),
+        "{text}"
+    );
+    assert!(service.arrived().is_empty());
+}
