@@ -9,6 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use futures::StreamExt;
 use loci_benches::source_tree;
 use loci_core::config::{Places, Settings};
+use loci_core::route::{Candidate, Role, State, Task, route};
 use loci_core::session::{Session, SessionHandle, SessionOptions};
 use loci_inference::builtin;
 use loci_inference::local::{LocalOptions, LocalProvider};
@@ -114,5 +115,23 @@ fn first_token(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(suite, turns, first_token);
+/// The choice among fifty models, as it is made before a request.
+fn routing(criterion: &mut Criterion) {
+    let candidates: Vec<Candidate> = (0..50)
+        .map(|number| Candidate {
+            name: format!("model-{number}"),
+            roles: vec![(Role::Main, number)],
+            local: number % 3 == 0,
+            general: true,
+            context: 8_000 << (number % 4),
+            ..Candidate::default()
+        })
+        .collect();
+    let task = Task { named: Some("model-49".into()), tokens: 20_000, ..Task::default() };
+    let state = State { labelled: Some("secrets/a".into()), local_only: true, ..State::default() };
+    criterion
+        .bench_function("route among 50 models", |bench| bench.iter(|| route(&task, &candidates, &state)));
+}
+
+criterion_group!(suite, turns, first_token, routing);
 criterion_main!(suite);

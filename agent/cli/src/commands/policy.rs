@@ -133,7 +133,7 @@ fn show(project: &Project, json: bool) -> anyhow::Result<Outcome> {
             "providers": managed.providers,
             "models": managed.models,
             "mcp": managed.mcp,
-            "never_leaves": managed.never_leaves,
+            "never_leaves": managed.never_leaves.iter().chain(settings.never_leaves.iter().map(|label| &label.pattern)).collect::<Vec<_>>(),
             "redact": managed.redact,
             "audit_required": managed.audit_required,
         }))?;
@@ -151,6 +151,9 @@ fn show(project: &Project, json: bool) -> anyhow::Result<Outcome> {
     }
     if settings.offline {
         say("offline", "nothing goes over the network".into())?;
+    }
+    for label in &settings.never_leaves {
+        say("never_leaves", format!("{}  ({})", label.pattern, label.origin))?;
     }
     for file in &managed.files {
         say("policy of the machine", file.display().to_string())?;

@@ -275,3 +275,37 @@ fn trust_is_offered_once_and_a_rule_is_saved_for_the_next_session() {
     assert_eq!(terminal.ended(), 0);
     assert_ne!(world.read("src/price.rs"), PRICE);
 }
+
+#[test]
+fn the_model_changes_in_a_conversation_and_why_is_told() {
+    let world = World::with_crate();
+    let first = world.script_named("first.json", &json!([{ "events": [{ "text": "The first answers." }] }]));
+    let second = world.script_named(
+        "second.json",
+        &json!([{ "expect": { "contains": ["The first answers."] }, "events": [{ "text": "The second goes on." }] }]),
+    );
+    let mut terminal = Terminal::start(&world, &["-m", &first]);
+    terminal.expect("› ");
+    terminal.press("hello\r");
+    terminal.expect("The first answers.");
+    terminal.expect("› ");
+    terminal.press(&format!("/model {second}\r"));
+    terminal.expect("(on this machine) answers from here on");
+    terminal.expect("› ");
+    terminal.press("and now?\r");
+    terminal.expect("The second goes on.");
+    terminal.expect("› ");
+    terminal.press("/why\r");
+    terminal.expect("for main: as you wished");
+    terminal.expect("not builtin");
+    terminal.expect("› ");
+    terminal.press("/model nobody-of-this-name\r");
+    terminal.expect("unknown model");
+    terminal.expect("› ");
+    terminal.press("/model builtin\r");
+    terminal.expect("does not read what was said before");
+    terminal.expect("› ");
+    terminal.press("/quit\r");
+    terminal.expect("loci --resume");
+    assert_eq!(terminal.ended(), 0);
+}

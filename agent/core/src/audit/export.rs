@@ -174,6 +174,9 @@ impl Reading {
         }
         let command = text(&input, "command").or_else(|| text(&input, "task"));
         let effect = event == "effect";
+        // The log says which model it was; what it was sent stands in a ledger of its own.
+        let elsewhere = (event == "model" && body.get("local") == Some(&Value::Bool(false)))
+            .then(|| format!("it runs elsewhere: loci egress show --session {}", self.session));
         Some(Entry {
             seq: self.number,
             ts: text(body, "at").unwrap_or_default(),
@@ -187,7 +190,7 @@ impl Reading {
             answer: text(body, "answer"),
             rule: text(body, "rule"),
             origin: text(body, "origin"),
-            why: text(body, "why").or_else(|| text(body, "summary")),
+            why: text(body, "why").or_else(|| text(body, "summary")).or(elsewhere),
             mode: text(body, "mode"),
             policy: text(body, "policy"),
             sandbox: text(body, "sandbox"),

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -236,6 +236,29 @@ fn hash(bytes: &[u8]) -> u64 {
     hash ^ (hash >> 27)
 }
 
+/// Where patterns that count from the root begin, so that a large project is not walked for one folder of it; nothing where
+/// one of them may be met anywhere.
+fn bases(patterns: &[String], root: &Path) -> Option<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for pattern in patterns {
+        let anchored = pattern.trim_end_matches('/');
+        let inside = anchored.strip_prefix('/').unwrap_or(anchored);
+        // Without a slash before its end a pattern is a name, wherever it stands.
+        if !anchored.contains('/') || inside.starts_with("**") || inside.starts_with('!') {
+            return None;
+        }
+        let plain = inside.split('/').take_while(|part| !part.contains(['*', '?', '[', '{', '\\']));
+        found.push(plain.fold(root.to_path_buf(), |path, part| path.join(part)));
+    }
+    found.retain(|path| path.exists());
+    // What lies in another one is found there.
+    let all = found.clone();
+    found.retain(|path| !all.iter().any(|other| other != path && path.starts_with(other)));
+    found.sort();
+    found.dedup();
+    Some(found)
+}
+
 /// The labelled files of the project, ignored and hidden ones included. Links are not followed: what they lead to is found
 /// where it is. `.git` is left out, which keeps its objects compressed.
 fn files(labels: &Labels) -> Vec<PathBuf> {
@@ -249,7 +272,17 @@ fn files(labels: &Labels) -> Vec<PathBuf> {
     let Ok(matcher) = builder.build() else { return Vec::new() };
     // A pattern that is no glob here, or of somewhere else, is left to the rules themselves.
     odd |= patterns.len() < labels.denied().len();
-    let mut walk = WalkBuilder::new(root);
+    let Some((first, more)) = (if odd { None } else { bases(&patterns, root) })
+        .unwrap_or_else(|| vec![root.to_path_buf()])
+        .split_first()
+        .map(|(first, more)| (first.clone(), more.to_vec()))
+    else {
+        return Vec::new();
+    };
+    let mut walk = WalkBuilder::new(first);
+    for base in more {
+        walk.add(base);
+    }
     walk.standard_filters(false)
         .hidden(false)
         .follow_links(false)
@@ -295,6 +328,28 @@ mod tests {
         assert_eq!(known.clean("q8Rk2mVx0aLw7Zt5\nfree\nq8Rk2mVx0aLw7Zt5").1, 2);
         let value = known.clean_value(&serde_json::json!({ "a": ["q8Rk2mVx0aLw7Zt5", 7], "b": "free" }));
         assert_eq!(value, serde_json::json!({ "a": [stub, 7], "b": "free" }));
+    }
+
+    #[test]
+    fn only_where_patterns_begin_is_looked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        for path in ["secrets/deep", "a/b"] {
+            std::fs::create_dir_all(root.join(path)).expect("created");
+        }
+        let check = |patterns: &[&str], expect: Option<&[&str]>| {
+            let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+            let expect = expect.map(|paths| paths.iter().map(|path| root.join(path)).collect::<Vec<_>>());
+            assert_eq!(bases(&patterns, root), expect, "{patterns:?}");
+        };
+        check(&["secrets/**"], Some(&["secrets"]));
+        check(&["/a/b/*.pem", "secrets/**", "secrets/deep/**"], Some(&["a/b", "secrets"]));
+        check(&["/gone/**"], Some(&[]));
+        check(&["a/*/c"], Some(&["a"]));
+        check(&["secrets/**", "*.pem"], None);
+        check(&["secrets/**", "secrets"], None);
+        check(&["**/key"], None);
+        check(&["/**"], None);
     }
 
     #[test]

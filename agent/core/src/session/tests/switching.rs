@@ -108,7 +108,10 @@ async fn play(stage: &Stage, cast: &Arc<Cast>, begin: &str, ops: Vec<Op>) -> Vec
     for op in ops {
         let prompted = matches!(op, Op::Prompt { .. });
         handle.ops.send(op).await.unwrap();
-        while prompted {
+        if !prompted {
+            continue;
+        }
+        loop {
             let event = tokio::time::timeout(Duration::from_secs(60), handle.events.recv());
             let event = event.await.unwrap().unwrap();
             let ended = matches!(event, Event::TurnFinished(_));
