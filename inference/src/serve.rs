@@ -96,7 +96,7 @@ impl Shared {
 
 type Served = Arc<Shared>;
 
-/// Serve until `stop` is cancelled. Answers that run then are cancelled, too.
+/// Serve until `until` is done. Answers that run then are cancelled.
 ///
 /// # Errors
 /// When the socket fails.
@@ -104,8 +104,16 @@ pub async fn serve(
     door: Door,
     models: Arc<dyn Models>,
     options: ServeOptions,
-    stop: CancellationToken,
+    until: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
+    let stop = CancellationToken::new();
+    let told = tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            until.await;
+            stop.cancel();
+        }
+    });
     let address = match &door {
         Door::Tcp(listener) => Some(listener.local_addr()?),
         #[cfg(unix)]
@@ -141,6 +149,7 @@ pub async fn serve(
         () = late => Ok(()),
     };
     stop.cancel();
+    told.abort();
     if let Some(keeper) = keeper {
         // It ends with `stop`; that it panicked, if it did, has been said.
         let _ = keeper.await;

@@ -7,6 +7,7 @@ mod bundle;
 mod code;
 mod context;
 mod route;
+mod serve;
 mod sessions;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub(crate) use context::{
     RecallArguments,
 };
 pub(crate) use route::{EgressAction, EgressArguments, WhyArguments};
+pub(crate) use serve::ServeArguments;
 pub(crate) use sessions::{
     ExportFormat, SessionsAction, SessionsArguments, SessionsExportArguments, SessionsForkArguments,
     SessionsListArguments, SessionsRmArguments, SessionsShowArguments,
@@ -182,6 +184,8 @@ pub(crate) enum Command {
     Bench(BenchArguments),
     /// Make, check and install one file with all that a machine without a network needs
     Bundle(BundleArguments),
+    /// Serve the models of this machine to other programs: OpenAI's protocol, on loopback, with a token
+    Serve(ServeArguments),
     /// Take back file changes of a session: the newest, or those of a call, a file or a turn
     Undo(UndoArguments),
     /// Bring back what `loci undo` took back last

@@ -25,6 +25,7 @@ pub(crate) mod recall;
 pub(crate) mod refs;
 pub(crate) mod sandbox;
 pub(crate) mod search;
+pub(crate) mod serve;
 pub(crate) mod sessions;
 pub(crate) mod tests_for;
 pub(crate) mod trust;

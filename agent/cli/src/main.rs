@@ -68,6 +68,7 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> anyhow::Result<O
         Some(Command::Models(arguments)) => commands::models::run(&project, &arguments),
         Some(Command::Bench(arguments)) => commands::bench::run(&project, &arguments),
         Some(Command::Bundle(arguments)) => commands::bundle::run(&project, &arguments),
+        Some(Command::Serve(arguments)) => commands::serve::run(&project, &arguments),
         Some(Command::Undo(arguments)) => commands::undo::run(&project, &arguments),
         Some(Command::Redo(arguments)) => commands::undo::redo(&project, &arguments),
         Some(Command::Sessions(arguments)) => commands::sessions::run(&project, &arguments),

@@ -31,6 +31,8 @@ mod suite {
     mod routing;
     mod sandbox;
     #[cfg(feature = "network")]
+    mod serve;
+    #[cfg(feature = "network")]
     mod service;
     mod session;
     mod sessions;

@@ -43,6 +43,29 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
     Ok(target)
 }
 
+/// As [`write`], for what nobody else may read, from its first byte on. A link at `path` is replaced, not followed.
+///
+/// # Errors
+/// What the system says; the target is then as it was.
+pub fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let temporary = temporary_name(parent);
+    // A leftover of an earlier process with our id may be readable for others.
+    match disk::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let filled = disk::create_private(&temporary)
+        .and_then(|file| fill(file, content, None))
+        .and_then(|()| disk::rename(&temporary, path));
+    if let Err(error) = filled {
+        // The first error is the one to report; a leftover temporary file is harmless.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    disk::sync_directory(parent)
+}
+
 /// Remove a file (or the link itself) durably.
 ///
 /// # Errors

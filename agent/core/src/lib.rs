@@ -28,6 +28,7 @@ pub mod qualify;
 pub mod route;
 pub mod sandboxing;
 pub mod secrets;
+pub mod service_token;
 pub mod session;
 pub mod tasks;
 pub mod tools;

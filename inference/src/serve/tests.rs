@@ -160,7 +160,7 @@ async fn start(options: ServeOptions) -> Service {
     let address = listener.local_addr().expect("an address");
     let (offered, stop) = (Arc::new(Offered::default()), CancellationToken::new());
     let models: Arc<dyn Models> = offered.clone();
-    let ended = tokio::spawn(serve(Door::Tcp(listener), models, options, stop.clone()));
+    let ended = tokio::spawn(serve(Door::Tcp(listener), models, options, stop.clone().cancelled_owned()));
     Service { address, offered, stop, ended }
 }
 

@@ -1,0 +1,162 @@
+//! Owns which models `loci serve` offers: those that were named, and those on this machine.
+//! Uses the catalogue and the user's configuration, none of a project's.
+//! Never offers a service: a request must not go elsewhere because somebody asked a local address.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use loci_core::config::{Embeddings, Settings};
+use loci_inference::catalog::Kind;
+use loci_inference::embed::{Bert, Files, Table};
+use loci_inference::provider::{Provider, Sampling};
+use loci_inference::serve::{Embedder, Listed, Models, OpenError};
+
+use crate::arguments::ServeArguments;
+use crate::errors::Usage;
+use crate::model;
+use crate::project::Project;
+
+/// The table of vectors that is part of the program.
+const TABLE: &str = "loci-static";
+
+/// What is offered.
+pub(super) struct Offered {
+    /// At the user's home: what stands there is the user's own.
+    project: Project,
+    settings: Settings,
+    /// Names in requests, and what was written after `-m` for them, in that order.
+    named: Vec<(String, String)>,
+    only: bool,
+}
+
+impl Offered {
+    /// What the flags say.
+    ///
+    /// # Errors
+    /// When a model that was named cannot be found, or is a service.
+    pub(super) fn new(project: &Project, arguments: &ServeArguments) -> anyhow::Result<Self> {
+        let home = project.places.home.clone();
+        let mut at_home = Project::open(Some(&home), project.environment.clone(), project.printer.clone())?;
+        // Paths are written from where the user stands.
+        at_home.directory.clone_from(&project.directory);
+        let mut settings = at_home.settings(&at_home.config(Vec::new())?);
+        settings.context_length = arguments.context.map(|tokens| tokens as usize).or(settings.context_length);
+        let mut named: Vec<(String, String)> = Vec::new();
+        for written in &arguments.models {
+            let short = short_name(written);
+            let taken = named.iter().any(|(name, _)| *name == short);
+            named.push((if taken { written.clone() } else { short }, written.clone()));
+        }
+        let mut offered = Self { project: at_home, settings, named, only: arguments.only };
+        for (_, written) in &offered.named {
+            // Opened here, a wrong name is an error of whoever starts the service, and not of those who ask.
+            offered.provider(written)?;
+        }
+        if offered.named.is_empty() {
+            let configured = offered.settings.model.clone();
+            let first = configured.filter(|written| offered.provider(written).is_ok());
+            let written = first.unwrap_or_else(|| "builtin".to_owned());
+            offered.named.push((short_name(&written), written));
+        }
+        Ok(offered)
+    }
+
+    /// The model of requests that name none.
+    pub(super) fn first(&self) -> &str {
+        self.named.first().map_or("builtin", |(name, _)| name)
+    }
+
+    /// How tokens are drawn where a request does not say.
+    pub(super) fn sampling(&self) -> Sampling {
+        self.settings.sampling.clone()
+    }
+
+    fn provider(&self, written: &str) -> anyhow::Result<Arc<dyn Provider>> {
+        let settings = Settings { model: Some(written.to_owned()), ..self.settings.clone() };
+        let provider = model::open(&self.project, &settings)?;
+        if provider.info().endpoint.is_some() || !provider.info().local {
+            return Err(Usage::error(
+                format!("`{written}` is a service: asked here, it would be asked elsewhere"),
+                "serve models of this machine; `loci models` lists them",
+            ));
+        }
+        Ok(provider)
+    }
+
+    /// Embedders by name, with where their files are.
+    fn embedders(&self) -> BTreeMap<String, Option<std::path::PathBuf>> {
+        let mut found = BTreeMap::from([(TABLE.to_owned(), None)]);
+        if let Embeddings::Model(path) = &self.settings.embeddings {
+            found.insert(short_name(&path.display().to_string()), Some(path.clone()));
+        }
+        found
+    }
+}
+
+/// The last part of a path without its ending; a name of the catalogue as it is.
+fn short_name(written: &str) -> String {
+    let path = Path::new(written.strip_prefix("scripted:").unwrap_or(written));
+    let file = path.extension().is_some_and(|ending| {
+        ["gguf", "json", "whl", "zip"].iter().any(|known| ending.eq_ignore_ascii_case(known))
+    });
+    let part = if file { path.file_stem() } else { path.file_name() };
+    let is_path = file || path.is_absolute();
+    part.filter(|_| is_path).map_or_else(|| written.to_owned(), |part| part.to_string_lossy().into_owned())
+}
+
+impl Models for Offered {
+    fn list(&self) -> Vec<Listed> {
+        let mut names: Vec<String> = self.named.iter().map(|(name, _)| name.clone()).collect();
+        if !self.only {
+            let catalog = self.project.catalog().ok();
+            for entry in catalog.iter().flat_map(|catalog| catalog.entries()) {
+                let here = match entry.fields.kind {
+                    Kind::BuiltIn => true,
+                    Kind::Gguf => model::source(&self.project, &entry.name).is_ok(),
+                    Kind::Embedder | Kind::Remote => false,
+                };
+                if here && !names.contains(&entry.name) {
+                    names.push(entry.name.clone());
+                }
+            }
+        }
+        let answers = names.into_iter().map(|name| Listed { name, embeds: false });
+        let vectors = self.embedders().into_keys().map(|name| Listed { name, embeds: true });
+        answers.chain(vectors).collect()
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn Provider>, OpenError> {
+        let written = self.named.iter().find(|(known, _)| known == name).map_or(name, |(_, written)| written);
+        self.provider(written).map_err(|error| OpenError::Failed { message: format!("{error:#}") })
+    }
+
+    fn open_embedder(&self, name: &str) -> Result<Embedder, OpenError> {
+        let failed =
+            |error: loci_inference::embed::EmbedError| OpenError::Failed { message: error.to_string() };
+        match self.embedders().remove(name).flatten() {
+            None => Ok(Embedder::Table(Table::builtin().map_err(failed)?)),
+            Some(path) => {
+                let bert = Files::open(&path).and_then(|files| Bert::load(&files)).map_err(failed)?;
+                Ok(Embedder::Bert(Arc::new(bert)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_have_short_names() {
+        let check = |written: &str, expect: &str| assert_eq!(short_name(written), expect);
+        check("builtin", "builtin");
+        check("qwen3:4b", "qwen3:4b");
+        check("Qwen2.5-7B", "Qwen2.5-7B");
+        check("./models/tiny-q4.gguf", "tiny-q4");
+        check("scripted:/tmp/a.json", "a");
+        check("/models/folder", "folder");
+        check("service/model", "service/model");
+    }
+}
