@@ -127,6 +127,42 @@ fn one_changed_byte_is_refused_and_nothing_is_put_in_place() {
     );
 }
 
+/// The bundle comes through a pipe, so that the installation is known to be in the middle of the model when it is killed.
+#[test]
+fn an_installation_that_is_killed_leaves_the_old_state() {
+    use std::io::Write;
+    let world = world();
+    let bundle = small(&world, "b", &[]);
+    let good = std::fs::read(&bundle).expect("there");
+    let here = World::new();
+    let folder = here.home().join(".local/share/loci/models");
+    std::fs::create_dir_all(&folder).expect("created");
+    std::fs::write(folder.join("small.gguf"), "old").expect("written");
+    let names = || {
+        let entries = std::fs::read_dir(&folder).expect("lists").flatten();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    };
+    let pipe = here.repo().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("runs").success());
+    let mut child = here.command().args(["bundle", "install", "pipe"]).spawn().expect("starts");
+    let mut writer = std::fs::File::options().write(true).open(&pipe).expect("opens");
+    writer.write_all(&good[..good.len() / 2]).expect("taken");
+    // The pipe holds 64 KiB, so by now most of this half has been read.
+    assert_eq!(names().len(), 2, "the new file grows beside the old one: {:?}", names());
+    child.kill().expect("ends");
+    child.wait().expect("ends");
+    drop(writer);
+    assert_eq!(std::fs::read(folder.join("small.gguf")).expect("there"), b"old");
+    assert_eq!(names().len(), 2, "{:?}", names());
+
+    here.loci(&["bundle", "install", bundle.to_str().expect("UTF-8")]).ended(0);
+    assert_eq!(names(), ["small.gguf"], "what was left is gone");
+    assert_ne!(std::fs::read(folder.join("small.gguf")).expect("there"), b"old");
+}
+
 #[test]
 fn a_signature_is_one_of_minisign() {
     let world = world();
