@@ -123,6 +123,10 @@ impl Choice {
             Target::Remote { name, base_url, model, context_length, .. } => {
                 let service = settings.providers.get(name).cloned().unwrap_or_default();
                 candidate.local = service.on_this_machine;
+                if self.settings.offline && candidate.local {
+                    candidate.unusable =
+                        Some("offline, services of this machine are not reached either".into());
+                }
                 candidate.images = service.images.unwrap_or(false);
                 // A price is that of one model.
                 candidate.price =

@@ -236,8 +236,13 @@ fn a_service_is_not_asked() {
     std::fs::create_dir_all(&folder).expect("created");
     let service =
         format!("[providers.box]\nbase_url = \"http://127.0.0.1:{}/v1\"\nmodel = \"m\"\n", listener.port());
-    std::fs::write(folder.join("config.toml"), service).expect("written");
+    std::fs::write(folder.join("config.toml"), &service).expect("written");
     let ask = ["-p", "hello", "-m", "box"];
+    world.loci(&[&["--offline"], &ask[..]].concat()).ended(2).explains("Loci is offline");
+    assert_eq!(listener.visits(), 0);
+    // Nor one that the user says is on this machine: its socket would have an address all the same.
+    std::fs::write(folder.join("config.toml"), format!("{service}on_this_machine = true\n"))
+        .expect("written");
     world.loci(&[&["--offline"], &ask[..]].concat()).ended(2).explains("Loci is offline");
     assert_eq!(listener.visits(), 0);
 

@@ -131,7 +131,8 @@ fn remote(
     model: Option<&str>,
     remote: &crate::config::RemoteProvider,
 ) -> Result<Named, RouteError> {
-    if settings.offline && !remote.on_this_machine {
+    // A service on this machine has an address as well, and offline there are no such sockets.
+    if settings.offline {
         return Err(RouteError::Offline { model: name.into() });
     }
     let incomplete = |missing: String| RouteError::Incomplete { name: name.into(), missing };
