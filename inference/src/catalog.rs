@@ -12,6 +12,7 @@ use crate::service::Service;
 mod layers;
 mod roles;
 
+pub(crate) use layers::{is_repository, stays_below};
 pub use roles::Role;
 
 /// The entries that are part of the binary.
@@ -381,7 +382,7 @@ impl Entry {
 }
 
 /// The candidate closest to `word`, if one is close enough to be meant.
-fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     // Two slips in a short word are another word; in a long one they are slips.
     let limit = (word.chars().count() / 3).clamp(1, 4);
     let word = word.to_lowercase();

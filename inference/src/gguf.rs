@@ -3,16 +3,20 @@
 //! Never hands a byte to a kernel before the whole header is known to be sound.
 
 mod reader;
+mod split;
 #[cfg(test)]
 pub(crate) mod testing;
 mod value;
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 
 use loci_kernels::format::Format;
 
 use reader::Reader;
 pub use reader::Source;
+pub(crate) use reader::{Mapped, Pieces};
+pub use split::{part_names, parts};
 pub use value::{Array, Strings, Value};
 
 /// Tensor descriptions that a file may hold. The largest known models have fewer than 3,000.
@@ -116,6 +120,20 @@ impl GgufError {
         }
     }
 
+    /// The same, with the file that it is about in front.
+    fn within(mut self, file: &str) -> Self {
+        let (Self::Io { field, .. }
+        | Self::Truncated { field, .. }
+        | Self::TooLarge { field, .. }
+        | Self::Invalid { field, .. }
+        | Self::Duplicate { field }
+        | Self::Missing { field }
+        | Self::WrongType { field, .. }
+        | Self::Unsupported { field, .. }) = &mut self;
+        *field = format!("{file}: {field}");
+        self
+    }
+
     pub(crate) fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), reason: reason.into() }
     }
@@ -132,7 +150,7 @@ pub struct TensorInfo {
     pub shape: Vec<usize>,
     /// How its numbers are stored.
     pub format: Format,
-    /// Of the first byte, from the beginning of the file.
+    /// Of the first byte, from the beginning of the file; of a split model, from the beginning of its first one.
     pub position: u64,
     /// Bytes.
     pub bytes: u64,
@@ -155,10 +173,57 @@ pub struct Header {
 }
 
 impl Header {
-    /// Read and check everything in front of the tensors' bytes. Takes memory in proportion to
-    /// what a sound vocabulary needs, whatever the file claims.
+    /// Read and check everything in front of the tensors' bytes, in all files of a split model. Takes memory in proportion
+    /// to what a sound vocabulary needs, whatever the file claims.
     pub fn read(source: &Source) -> Result<Self, GgufError> {
-        let mut reader = Reader::new(source);
+        let pieces = source.pieces();
+        let mut whole = Self::read_piece(source, pieces.first().cloned().unwrap_or_default())
+            .map_err(|error| if pieces.len() > 1 { error.within(&source.name(0)) } else { error })?;
+        let count = whole.integer("split.count")?.unwrap_or(1);
+        if pieces.len() == 1 && count > 1 {
+            return Err(GgufError::unsupported(
+                "split.count",
+                format!(
+                    "the model is split into {count} files; name the first, which ends in -00001-of-{count:05}.gguf, \
+                     with the others beside it"
+                ),
+            ));
+        }
+        if pieces.len() == 1 {
+            return Ok(whole);
+        }
+        let tensors = whole.integer("split.tensors.count")?;
+        split::check(&whole, 0, pieces.len(), tensors).map_err(|error| error.within(&source.name(0)))?;
+        for (index, piece) in pieces.iter().enumerate().skip(1) {
+            let read = Self::read_piece(source, piece.clone()).and_then(|part| {
+                split::check(&part, index, pieces.len(), tensors)?;
+                for (name, info) in part.tensors {
+                    if whole.tensors.insert(name.clone(), info).is_some() {
+                        return Err(GgufError::Duplicate { field: format!("tensor `{name}`") });
+                    }
+                }
+                Ok(())
+            });
+            read.map_err(|error| error.within(&source.name(index)))?;
+        }
+        if tensors.is_some_and(|tensors| tensors != whole.tensors.len() as u64) {
+            let reason = format!("is {} and all parts hold {}", tensors.unwrap_or(0), whole.tensors.len());
+            return Err(GgufError::invalid("split.tensors.count", reason));
+        }
+        whole.file_bytes = source.length();
+        Ok(whole)
+    }
+
+    /// As [`Header::read`], of one file that may be a part of a model.
+    pub(crate) fn read_part(path: &std::path::Path) -> Result<Self, GgufError> {
+        let source = Source::open_part(path)?;
+        Self::read_piece(&source, 0..source.length())
+    }
+
+    /// One file, wherever it lies among all bytes.
+    fn read_piece(source: &Source, piece: Range<u64>) -> Result<Self, GgufError> {
+        let start = piece.start;
+        let mut reader = Reader::new(source, piece);
         let magic = reader.u32("magic")?;
         if magic != u32::from_le_bytes(*b"GGUF") {
             return Err(GgufError::invalid("magic", "this is not a GGUF file"));
@@ -186,15 +251,8 @@ impl Header {
         let metadata = read_metadata(&mut reader, entry_count)?;
         reader.lift_limit();
         let alignment = alignment(&metadata)?;
-        if let Some(parts) = metadata.get("split.count").and_then(Value::as_u64)
-            && parts > 1
-        {
-            return Err(GgufError::unsupported(
-                "split.count",
-                format!("the model is split into {parts} files; join them with gguf-split --merge"),
-            ));
-        }
-        let tensors = read_tensors(&mut reader, tensor_count, alignment)?;
+        let mut tensors = read_tensors(&mut reader, tensor_count, alignment)?;
+        tensors.values_mut().for_each(|info| info.position += start);
         let file_bytes = reader.length();
         Ok(Self { metadata, tensors, file_bytes })
     }

@@ -4,18 +4,21 @@
 
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests prepare and damage files directly"))]
 
+pub mod about;
 pub mod bench;
 pub mod builtin;
 pub mod catalog;
 mod draft;
 pub mod embed;
 pub mod engine;
+pub mod fetch;
 pub mod gguf;
 pub mod grammar;
 pub mod hardware;
 mod kv;
 pub mod local;
 pub mod model;
+pub mod on_disk;
 pub mod provider;
 #[cfg(feature = "remote")]
 pub mod remote;

@@ -6,6 +6,7 @@ mod audit;
 mod bundle;
 mod code;
 mod context;
+mod models;
 mod route;
 mod serve;
 mod sessions;
@@ -26,6 +27,7 @@ pub(crate) use context::{
     ContextAction, ContextArguments, ContextDiffArguments, ContextReplayArguments, ContextShowArguments,
     RecallArguments,
 };
+pub(crate) use models::{ModelsAction, ModelsArguments, ModelsShown, PullArguments};
 pub(crate) use route::{EgressAction, EgressArguments, WhyArguments};
 pub(crate) use serve::ServeArguments;
 pub(crate) use sessions::{
@@ -178,7 +180,7 @@ pub(crate) enum Command {
     Impact(ImpactArguments),
     /// Build or refresh the index of this project
     Index(IndexArguments),
-    /// List models, and which of them fit this machine
+    /// List models and which of them fit this machine; download, check and remove them
     Models(ModelsArguments),
     /// Measure how fast a model runs on this machine
     Bench(BenchArguments),
@@ -214,17 +216,6 @@ pub(crate) enum Command {
     Policy(PolicyArguments),
     /// Print the completion script of a shell
     Completions(CompletionsArguments),
-}
-
-/// `loci models`.
-#[derive(Debug, Args)]
-pub(crate) struct ModelsArguments {
-    /// `list` (the default), or the name of a model to see in full
-    #[arg(value_name = "NAME", default_value = "list")]
-    pub(crate) name: String,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// `loci bench`.
@@ -527,6 +518,15 @@ mod tests {
         let Some(Command::Bench(bench)) = cli.command else { panic!("another command") };
         assert_eq!((bench.prompt, bench.generate, bench.batch), (vec![16, 32], vec![0], vec![1, 4]));
         check("loci search --batch - --json -C /tmp").expect("parses");
+        let named = |line: &str| match check(line).expect("parses").command {
+            Some(Command::Models(ModelsArguments { action: None, name, shown })) => (name, shown.json),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(named("loci models"), (None, false));
+        assert_eq!(named("loci models qwen3-4b --json"), (Some("qwen3-4b".into()), true));
+        check("loci models list --json").expect("parses");
+        check("loci models pull hf:a/b/x.gguf --yes").expect("parses");
+        check("loci models verify").expect("parses");
         check("loci impact --diff").expect("parses");
         check("loci policy check --cases -").expect("parses");
         check("loci policy explain ls --mode plan --json").expect("parses");
@@ -564,6 +564,9 @@ mod tests {
             "loci map --tokens 0",
             "loci --continue --resume x",
             "loci frobnicate",
+            "loci models pull",
+            "loci models rm",
+            "loci models a b",
             "loci bench",
             "loci bundle",
             "loci bundle create",

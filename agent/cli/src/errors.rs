@@ -16,6 +16,7 @@ use loci_core::session::log::LogError;
 use loci_core::trust::TrustError;
 use loci_index::IndexError;
 use loci_inference::catalog::CatalogError;
+use loci_inference::fetch::FetchError;
 use loci_inference::provider::ProviderError;
 use loci_tui::{Line, Style, visible};
 
@@ -166,6 +167,9 @@ fn describe(error: &anyhow::Error) -> Shown {
         None.or_else(|| cause.downcast_ref::<Usage>().map(|cause| (2, cause.hint.clone())))
             .or_else(|| cause.downcast_ref::<Failed>().map(|cause| (1, cause.hint.clone())))
             .or_else(|| cause.downcast_ref::<CatalogError>().map(|cause| (2, cause.hint())))
+            .or_else(|| {
+                cause.downcast_ref::<FetchError>().map(|cause| (fetch_code(cause), Some(cause.hint())))
+            })
             .or_else(|| cause.downcast_ref::<ConfigError>().map(|cause| (2, config_hint(cause))))
             .or_else(|| cause.downcast_ref::<ManagedError>().map(|cause| (2, Some(managed_hint(cause)))))
             .or_else(|| cause.downcast_ref::<RouteError>().map(|cause| (2, route_hint(cause))))
@@ -207,6 +211,15 @@ fn config_hint(error: &ConfigError) -> Option<String> {
         }
         ConfigError::Io { .. } => "check that you may read it".into(),
     })
+}
+
+/// What is written wrongly is the command line's fault, all else the task's; who stops it has stopped it.
+fn fetch_code(error: &FetchError) -> u8 {
+    match error {
+        FetchError::Written { .. } | FetchError::Ambiguous { .. } | FetchError::NotHere { .. } => 2,
+        FetchError::Interrupted { .. } => 130,
+        _ => 1,
+    }
 }
 
 /// Nobody but whoever runs the machine can do something about it.

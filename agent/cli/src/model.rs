@@ -19,7 +19,10 @@ mod choice;
 mod files;
 mod services;
 
-use files::{file_of, no_file, permitted, resolve};
+pub(crate) use files::{embedder, here, permitted, store};
+use files::{file_of, named, no_file, resolve};
+#[cfg(feature = "network")]
+pub(crate) use services::certificates;
 use services::with_services;
 
 pub(crate) use choice::{Choice, Started, start};
@@ -46,7 +49,11 @@ pub(crate) fn open(project: &Project, settings: &Settings) -> anyhow::Result<Arc
             built_in(&settings)
         }
         Target::File(path) => local(project, &path, None, &settings),
-        Target::Catalogue(name) => catalogued(project, catalog.get(&name)?, &settings),
+        Target::Catalogue(name) => match (catalog.get(&name), named(project, &name)) {
+            // What was pulled beside the catalogue, or left here by another program.
+            (Err(_), Some(path)) => local(project, &path, None, &settings),
+            (entry, _) => catalogued(project, entry?, &settings),
+        },
         Target::Remote { ref name, ref base_url, .. } => {
             let vouched = settings.providers.get(name).is_some_and(|service| service.on_this_machine);
             let base_url = base_url.clone();
@@ -69,16 +76,17 @@ pub(crate) fn open(project: &Project, settings: &Settings) -> anyhow::Result<Arc
 pub(crate) fn source(project: &Project, name: &str) -> anyhow::Result<ModelSource> {
     let catalog = project.catalog()?;
     let managed = project.settings(&project.config(Vec::new())?).managed;
-    let named = Settings { model: Some(name.to_owned()), managed, ..Settings::default() };
-    let path = match route::choose(&with_services(&named, &catalog), &project.environment)?.target {
+    let asked = Settings { model: Some(name.to_owned()), managed, ..Settings::default() };
+    let path = match route::choose(&with_services(&asked, &catalog), &project.environment)?.target {
         Target::BuiltIn => return Ok(builtin::source()),
         Target::File(path) => path,
-        Target::Catalogue(name) => match catalog.get(&name)? {
-            entry if entry.fields.kind == Kind::BuiltIn => {
-                built_in(&named)?;
+        Target::Catalogue(name) => match (catalog.get(&name), named(project, &name)) {
+            (Err(_), Some(path)) => path,
+            (Ok(entry), _) if entry.fields.kind == Kind::BuiltIn => {
+                built_in(&asked)?;
                 return Ok(builtin::source());
             }
-            entry => file_of(project, entry)?,
+            (entry, _) => file_of(project, entry?)?,
         },
         Target::Remote { .. } | Target::Script(_) => {
             return Err(Usage::error(
@@ -91,7 +99,7 @@ pub(crate) fn source(project: &Project, name: &str) -> anyhow::Result<ModelSourc
     if !path.is_file() {
         return Err(no_file(&path));
     }
-    permitted(&path, &named)?;
+    permitted(&path, &asked)?;
     Ok(ModelSource::Path(path))
 }
 

@@ -14,6 +14,7 @@ pub(crate) struct Printer {
     asides: bool,
     notes: bool,
     bars: bool,
+    verbose: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +51,14 @@ impl Printer {
             },
             notes: detail != Detail::Quiet,
             bars: error.colour && detail != Detail::Quiet,
+            verbose: detail == Detail::Verbose,
         }
+    }
+
+    /// Whether the user wants to know more than usual.
+    #[must_use]
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
     }
 
     /// Whether a person sees standard output as it is written.

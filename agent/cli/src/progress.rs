@@ -60,6 +60,7 @@ fn start(task: &str, unit: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
     let figures = match unit {
         "bytes" => "{bytes}/{total_bytes} {elapsed}",
+        "transfer" => "{bytes}/{total_bytes} {bytes_per_sec}, {eta} left",
         "files" => "{pos}/{len} {prefix}, {per_sec}, {eta} left",
         _ => "{pos}/{len} {prefix} {elapsed}",
     };

@@ -3,15 +3,16 @@
 //! Never opens a model.
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use loci_core::config::{Config, Environment, Places, Settings, Sources, enables};
+use loci_core::config::{Config, Embeddings, Environment, Origin, Places, Settings, Sources, enables};
 use loci_core::managed::{Managed, Owner};
 use loci_core::trust::{Standing, Trust};
 use loci_index::{Index, RefreshReport};
-use loci_inference::catalog::{Catalog, Layer, Source};
+use loci_inference::catalog::{Catalog, Layer, Role, Source};
 
 use crate::arguments::AskArguments;
 use crate::errors::Usage;
@@ -158,7 +159,27 @@ impl Project {
     /// The settings of a session.
     #[must_use]
     pub(crate) fn settings(&self, config: &Config) -> Settings {
-        Settings::of(config, &self.root, &self.places.home)
+        let mut settings = Settings::of(config, &self.root, &self.places.home);
+        // The setting wins over the role; and where the policy names models, an embedder is none of them.
+        let unset = config.get("embeddings").is_none_or(|entry| entry.origin == Origin::Default);
+        if unset && settings.managed.models.is_none() {
+            settings.embeddings = self.embedder().unwrap_or(settings.embeddings);
+        }
+        settings
+    }
+
+    /// The embedder that the catalogue's role names: the first that is on this machine. A catalogue that is wrong says so
+    /// where it is needed.
+    fn embedder(&self) -> Option<Embeddings> {
+        static SAID: Once = Once::new();
+        let catalog = self.catalog().ok()?;
+        let names = catalog.role(Role::Embed);
+        let here = names.iter().find_map(|name| crate::model::embedder(self, &catalog, name));
+        if let (None, Some(first)) = (&here, names.first()) {
+            let text = format!("`{first}` is not on this machine: loci models pull {first}");
+            SAID.call_once(|| self.printer.note(&loci_tui::visible(&text)));
+        }
+        here.map(Embeddings::Model)
     }
 
     /// The catalogue: built in, the user's, the project's if it is trusted.

@@ -18,12 +18,16 @@ mod suite {
     mod egress;
     #[cfg(target_os = "linux")]
     mod held;
+    #[expect(dead_code, reason = "the library's own tests use the rest")]
+    #[path = "../../../../inference/src/fetch/testing.rs"]
+    mod hub_server;
     mod index;
     #[cfg(unix)]
     mod kill;
     #[cfg(feature = "network")]
     mod labels;
     mod managed;
+    mod models;
     #[cfg(target_os = "linux")]
     mod offline;
     mod policy;

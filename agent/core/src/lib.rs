@@ -30,6 +30,7 @@ pub mod sandboxing;
 pub mod secrets;
 pub mod service_token;
 pub mod session;
+pub mod space;
 pub mod tasks;
 pub mod tools;
 pub mod trust;

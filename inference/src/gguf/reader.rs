@@ -1,14 +1,16 @@
-//! Owns the bytes of a model: a file or a constant of the program, read at any position or mapped as a whole.
+//! Owns the bytes of a model: a file, the files of a split one behind each other, or a constant of the program, read at any
+//! position or mapped as a whole.
 //! Uses ordinary reads for the header: a file that shrinks under us is an error and not a signal.
 //! Never reads past the length known at the start, and never allocates what a length field asks for.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
-use loci_kernels::mapping::Mapping;
+use loci_kernels::mapping::{Advice, Mapping, Torn};
 
-use super::GgufError;
+use super::{GgufError, split};
 
 /// Bytes fetched at a time while the header is read.
 const BUFFER: usize = 64 << 10;
@@ -20,27 +22,74 @@ pub struct Source {
     length: u64,
 }
 
+/// One file of a model, and where it begins among all bytes.
+#[derive(Debug)]
+struct Piece {
+    path: PathBuf,
+    file: File,
+    start: u64,
+    length: u64,
+}
+
 #[derive(Debug)]
 enum Bytes {
-    File(File),
+    /// In order; at least one.
+    Files(Vec<Piece>),
     Static(&'static [u8]),
     #[cfg(test)]
     Owned(Vec<u8>),
 }
 
 impl Source {
-    /// Open a file.
+    /// Open a file. The first part of a split model (`x-00001-of-00003.gguf`) opens all of them.
     pub fn open(path: &Path) -> Result<Self, GgufError> {
-        let failed = |error: std::io::Error| GgufError::Io {
-            field: path.display().to_string(),
-            message: error.to_string(),
-        };
-        let file = File::open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(GgufError::invalid(path.display().to_string(), "is not a regular file"));
+        Self::of_files(&split::parts(path)?)
+    }
+
+    /// Open this file alone, whatever its name says.
+    pub(crate) fn open_part(path: &Path) -> Result<Self, GgufError> {
+        Self::of_files(&[path.to_owned()])
+    }
+
+    fn of_files(paths: &[PathBuf]) -> Result<Self, GgufError> {
+        let (mut pieces, mut start) = (Vec::new(), 0);
+        for path in paths {
+            let failed = |error: std::io::Error| GgufError::Io {
+                field: path.display().to_string(),
+                message: error.to_string(),
+            };
+            let file = File::open(path).map_err(failed)?;
+            let metadata = file.metadata().map_err(failed)?;
+            if !metadata.is_file() {
+                return Err(GgufError::invalid(path.display().to_string(), "is not a regular file"));
+            }
+            let length = metadata.len();
+            pieces.push(Piece { path: path.clone(), file, start, length });
+            start += length;
         }
-        Ok(Self { length: metadata.len(), bytes: Bytes::File(file) })
+        Ok(Self { bytes: Bytes::Files(pieces), length: start })
+    }
+
+    /// Where each file lies among all bytes.
+    pub(super) fn pieces(&self) -> Vec<Range<u64>> {
+        match &self.bytes {
+            Bytes::Files(pieces) => {
+                pieces.iter().map(|piece| piece.start..piece.start + piece.length).collect()
+            }
+            _ => std::iter::once(0..self.length).collect(),
+        }
+    }
+
+    /// How many files it is.
+    pub fn files(&self) -> usize {
+        self.pieces().len()
+    }
+
+    /// The name of a file, for messages.
+    pub(super) fn name(&self, piece: usize) -> String {
+        let Bytes::Files(pieces) = &self.bytes else { return String::new() };
+        let name = pieces.get(piece).and_then(|piece| piece.path.file_name());
+        name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
     /// Bytes that are part of the program.
@@ -67,15 +116,26 @@ impl Source {
             return Err(truncated(self.length));
         }
         match &self.bytes {
-            Bytes::File(file) => {
-                let mut file: &File = file;
-                let read = file.seek(SeekFrom::Start(position)).and_then(|_| file.read_exact(buffer));
-                read.map_err(|error| match error.kind() {
-                    std::io::ErrorKind::UnexpectedEof => {
-                        truncated(file.metadata().map_or(0, |metadata| metadata.len()))
-                    }
-                    _ => GgufError::Io { field: field.to_owned(), message: error.to_string() },
-                })
+            Bytes::Files(pieces) => {
+                let (mut position, mut buffer) = (position, buffer);
+                while !buffer.is_empty() {
+                    let next = pieces.partition_point(|piece| piece.start + piece.length <= position);
+                    let Some(piece) = pieces.get(next) else { return Err(truncated(self.length)) };
+                    let within = position - piece.start;
+                    let here = usize::try_from(piece.length - within).unwrap_or(usize::MAX);
+                    let (now, later) = buffer.split_at_mut(here.min(buffer.len()));
+                    let mut file: &File = &piece.file;
+                    let read = file.seek(SeekFrom::Start(within)).and_then(|_| file.read_exact(now));
+                    read.map_err(|error| match error.kind() {
+                        std::io::ErrorKind::UnexpectedEof => {
+                            truncated(piece.start + file.metadata().map_or(0, |metadata| metadata.len()))
+                        }
+                        _ => GgufError::Io { field: field.to_owned(), message: error.to_string() },
+                    })?;
+                    position += now.len() as u64;
+                    buffer = later;
+                }
+                Ok(())
             }
             Bytes::Static(bytes) => {
                 copy(bytes, position, buffer).ok_or_else(|| truncated(bytes.len() as u64))
@@ -88,22 +148,73 @@ impl Source {
 
 impl Source {
     /// Map all bytes: what a file holds now, which must be at least as long as it was when it was opened.
-    pub(crate) fn map(&self) -> Result<Mapping, GgufError> {
-        let mapping = match &self.bytes {
-            Bytes::File(file) => Mapping::of_file(file).map_err(|error| GgufError::Io {
-                field: "tensors' data".to_owned(),
-                message: error.to_string(),
-            })?,
-            Bytes::Static(bytes) => Mapping::of_static(bytes),
-            #[cfg(test)]
-            Bytes::Owned(bytes) => Mapping::of_vec(bytes.clone()),
+    pub(crate) fn map(&self) -> Result<Mapped, GgufError> {
+        let field = || "tensors' data".to_owned();
+        let checked = |mapping: Mapping, needed: u64| {
+            let length = mapping.bytes().len() as u64;
+            if length < needed {
+                return Err(GgufError::Truncated { field: field(), position: 0, needed, length });
+            }
+            Ok(mapping)
         };
-        let length = mapping.bytes().len() as u64;
-        if length < self.length {
-            let field = "tensors' data".to_owned();
-            return Err(GgufError::Truncated { field, position: 0, needed: self.length, length });
-        }
-        Ok(mapping)
+        let pieces = match &self.bytes {
+            Bytes::Files(pieces) => pieces
+                .iter()
+                .map(|piece| {
+                    let mapping = Mapping::of_file(&piece.file)
+                        .map_err(|error| GgufError::Io { field: field(), message: error.to_string() })?;
+                    // A file is never mapped beyond the address space.
+                    let start = usize::try_from(piece.start).unwrap_or(usize::MAX);
+                    Ok((start, checked(mapping, piece.length)?))
+                })
+                .collect::<Result<_, GgufError>>()?,
+            Bytes::Static(bytes) => vec![(0, Mapping::of_static(bytes))],
+            #[cfg(test)]
+            Bytes::Owned(bytes) => vec![(0, Mapping::of_vec(bytes.clone()))],
+        };
+        Ok(Mapped { pieces })
+    }
+}
+
+/// All bytes of a model, mapped: one range for each file.
+#[derive(Debug)]
+pub(crate) struct Mapped {
+    /// The first position of each, among all bytes.
+    pieces: Vec<(usize, Mapping)>,
+}
+
+impl Mapped {
+    /// The bytes.
+    pub(crate) fn bytes(&self) -> Pieces<'_> {
+        Pieces { pieces: &self.pieces }
+    }
+
+    /// Tell the system how they will be read.
+    pub(crate) fn advise(&self, advice: Advice) {
+        self.pieces.iter().for_each(|(_, mapping)| mapping.advise(advice));
+    }
+
+    /// Whether all that was read so far was really the files'.
+    ///
+    /// # Errors
+    /// When one of them was cut short.
+    pub(crate) fn check(&self) -> Result<(), Torn> {
+        self.pieces.iter().try_for_each(|(_, mapping)| mapping.check())
+    }
+}
+
+/// The bytes of all files of a model, where they are mapped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pieces<'a> {
+    pieces: &'a [(usize, Mapping)],
+}
+
+impl<'a> Pieces<'a> {
+    /// A range that lies within one file, as every tensor does.
+    pub(crate) fn get(self, range: Range<usize>) -> Option<&'a [u8]> {
+        let next = self.pieces.partition_point(|(start, _)| *start <= range.start);
+        let (start, mapping) = self.pieces.get(next.checked_sub(1)?)?;
+        mapping.bytes().get(range.start - start..range.end.checked_sub(*start)?)
     }
 }
 
@@ -114,9 +225,11 @@ fn copy(bytes: &[u8], position: u64, buffer: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-/// Reads the header from front to back through a buffer of fixed size.
+/// Reads the header of one file from front to back through a buffer of fixed size. Positions count from its first byte.
 pub(super) struct Reader<'a> {
     source: &'a Source,
+    /// The file among all bytes.
+    piece: Range<u64>,
     buffer: Vec<u8>,
     /// Position in the file of the buffer's first byte.
     start: u64,
@@ -133,9 +246,9 @@ pub(super) struct Reader<'a> {
 const MAX_KEPT: u64 = 40 << 20;
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(source: &'a Source) -> Self {
+    pub(super) fn new(source: &'a Source, piece: Range<u64>) -> Self {
         let limit = u64::MAX;
-        Self { source, buffer: Vec::new(), start: 0, position: 0, limit, kept: 0, elements: 0 }
+        Self { source, piece, buffer: Vec::new(), start: 0, position: 0, limit, kept: 0, elements: 0 }
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -143,7 +256,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn length(&self) -> u64 {
-        self.source.length
+        self.piece.end - self.piece.start
     }
 
     /// From here on, nothing may lie more than `bytes` further on.
@@ -224,7 +337,7 @@ impl<'a> Reader<'a> {
             // The smaller of a constant and what is left always fits.
             let size = usize::try_from(left.min(BUFFER.max(count) as u64)).unwrap_or(count);
             self.buffer.resize(size, 0);
-            self.source.read_at(self.position, &mut self.buffer, field)?;
+            self.source.read_at(self.piece.start + self.position, &mut self.buffer, field)?;
             self.start = self.position;
         }
         let from = usize::try_from(self.position - self.start).unwrap_or_default();

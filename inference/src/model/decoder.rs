@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use loci_kernels::attention::{self, Options, Run};
-use loci_kernels::mapping::{Advice, Mapping};
+use loci_kernels::mapping::Advice;
 use loci_kernels::matmul::{Activations, Product, multiply};
 use loci_kernels::pool::Pool;
 use loci_kernels::vector::{self, Pairs};
@@ -17,13 +17,13 @@ use super::latent;
 use super::pass::{Error, Outputs, Step};
 use super::rope::{Angles, Rotation};
 use super::weights::{FeedForwardWeights, Inputs, LayerWeights, Projection, Weights};
-use crate::gguf::{Header, Source};
+use crate::gguf::{Header, Mapped, Pieces, Source};
 use crate::kv::{Geometry, LayerShape, PAGE};
 
 /// A model with its weights.
 pub(crate) struct Decoder {
     config: Config,
-    bytes: Mapping,
+    bytes: Mapped,
     weights: Weights,
     rotations: Vec<Rotation>,
     geometry: Arc<Geometry>,
@@ -253,7 +253,7 @@ impl Decoder {
 /// What the blocks of a layer work with.
 struct Pass<'a> {
     config: &'a Config,
-    bytes: &'a [u8],
+    bytes: Pieces<'a>,
     rotations: &'a [Rotation],
     pool: &'a Pool,
     buffers: &'a mut Buffers,

@@ -11,10 +11,11 @@ use super::config::{Experts, Router};
 use super::decoder::add_bias;
 use super::pass::Error;
 use super::weights::{ExpertWeights, Gated};
+use crate::gguf::Pieces;
 
 /// What a feed-forward works with.
 pub(super) struct Room<'a> {
-    pub(super) bytes: &'a [u8],
+    pub(super) bytes: Pieces<'a>,
     pub(super) pool: &'a Pool,
     pub(super) activations: &'a mut Activations,
     /// `[CHUNK, width]` each.

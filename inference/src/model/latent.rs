@@ -10,6 +10,7 @@ use super::CHUNK;
 use super::config::{Config, Latent};
 use super::pass::Error;
 use super::weights::{LatentWeights, Stack, Weight};
+use crate::gguf::Pieces;
 
 /// The buffers of latent attention, with room for [`CHUNK`] rows; empty for models without.
 #[derive(Debug, Default)]
@@ -25,7 +26,7 @@ pub(super) struct Buffers {
 
 /// What latent attention works with.
 pub(super) struct Room<'a> {
-    pub(super) bytes: &'a [u8],
+    pub(super) bytes: Pieces<'a>,
     pub(super) pool: &'a Pool,
     pub(super) activations: &'a mut Activations,
     pub(super) epsilon: f32,

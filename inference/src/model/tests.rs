@@ -5,6 +5,7 @@
 
 mod families;
 mod paths;
+mod split;
 
 use std::io::Cursor;
 

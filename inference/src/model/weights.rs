@@ -7,7 +7,7 @@ use loci_kernels::matmul::Matrix;
 
 use super::config::{Config, Experts, FeedForward, Latent, LayerConfig, Parts, Presence};
 use super::pass::Error;
-use crate::gguf::{GgufError, Header, TensorInfo};
+use crate::gguf::{GgufError, Header, Pieces, TensorInfo};
 
 /// A matrix `[rows, columns]` of the file, or a run of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) struct Weight {
 
 impl Weight {
     /// The matrix over the file's bytes, which must be those that it was located in.
-    pub(crate) fn over<'a>(&self, bytes: &'a [u8]) -> Result<Matrix<'a>, Error> {
+    pub(crate) fn over<'a>(&self, bytes: Pieces<'a>) -> Result<Matrix<'a>, Error> {
         let length = self.row_bytes() * self.rows;
         let bytes = bytes.get(self.start..self.start + length).unwrap_or_default();
         Ok(Matrix::new(self.format, self.rows, self.columns, bytes)?)
@@ -162,7 +162,7 @@ impl Weights {
     }
 
     /// Find every tensor in the file's bytes and read the small ones.
-    pub(crate) fn read(header: &Header, config: &Config, bytes: &[u8]) -> Result<Self, GgufError> {
+    pub(crate) fn read(header: &Header, config: &Config, bytes: Pieces<'_>) -> Result<Self, GgufError> {
         Locate { header, bytes: Some(bytes) }.model(config)
     }
 }
@@ -170,7 +170,7 @@ impl Weights {
 struct Locate<'a> {
     header: &'a Header,
     /// None while only names and shapes are checked.
-    bytes: Option<&'a [u8]>,
+    bytes: Option<Pieces<'a>>,
 }
 
 impl Locate<'_> {

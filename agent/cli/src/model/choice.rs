@@ -16,7 +16,7 @@ use loci_inference::engine::ModelSource;
 use loci_inference::provider::Provider;
 use loci_protocol::PermissionMode;
 
-use super::files::{file_of, resolve};
+use super::files::{file_of, named as named_file, resolve};
 use super::services::with_services;
 use crate::errors::{self, Usage};
 use crate::project::Project;
@@ -118,7 +118,10 @@ impl Choice {
                         Err(error) => candidate.unusable = Some(error.to_string()),
                     }
                 }
-                None => candidate.unusable = Some(format!("unknown model `{name}`")),
+                None => match named_file(&self.project, name) {
+                    Some(path) => card = cards.of_source(&ModelSource::Path(path)),
+                    None => candidate.unusable = Some(format!("unknown model `{name}`")),
+                },
             },
             Target::Remote { name, base_url, model, context_length, .. } => {
                 let service = settings.providers.get(name).cloned().unwrap_or_default();

@@ -73,8 +73,15 @@ pub(super) fn open(
 }
 
 /// The certificates that are trusted beside those of the system.
+///
+/// # Errors
+/// When a file of them cannot be read.
 #[cfg(feature = "network")]
-fn certificates(project: &Project, name: &str, ca_file: Option<&str>) -> anyhow::Result<Vec<Vec<u8>>> {
+pub(crate) fn certificates(
+    project: &Project,
+    name: &str,
+    ca_file: Option<&str>,
+) -> anyhow::Result<Vec<Vec<u8>>> {
     let named = ca_file.map(|path| (path, format!("providers.{name}.ca_file")));
     let of_variable = project.environment.get(CERTIFICATES).map(|path| (path, CERTIFICATES.to_owned()));
     let mut texts = Vec::new();

@@ -2,8 +2,12 @@
 //! Uses a snapshot of the process environment, so that tests bring their own.
 //! Never interprets a value beyond "set and not empty".
 
+mod models;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+pub use models::Hub;
 
 /// A variable that stands for a configuration key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
