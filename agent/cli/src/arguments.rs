@@ -3,6 +3,7 @@
 //! Never does anything; `main` matches on what is parsed here.
 
 mod audit;
+mod bench;
 mod bundle;
 mod code;
 mod context;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{AuditAction, AuditArguments, AuditFormat};
+pub(crate) use bench::{BenchArguments, QualifyArguments};
 pub(crate) use bundle::{
     BundleAction, BundleArguments, BundleCreateArguments, BundleInstallArguments, BundleVerifyArguments,
 };
@@ -216,45 +218,6 @@ pub(crate) enum Command {
     Policy(PolicyArguments),
     /// Print the completion script of a shell
     Completions(CompletionsArguments),
-}
-
-/// `loci bench`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Each test is one of each list: -p 512,2048 -n 64 -d 0,2048 gives pp512, pp2048, tg64, and the same behind
-2048 tokens. The tokens are random, the rates those of passes without sampling."
-)]
-pub(crate) struct BenchArguments {
-    /// A name of `loci models` or a path to a GGUF file
-    #[arg(short, long, value_name = "MODEL")]
-    pub(crate) model: String,
-    /// Lengths of prompts to measure; 0 for none
-    #[arg(short, long, value_name = "TOKENS", value_delimiter = ',', default_values_t = [512])]
-    pub(crate) prompt: Vec<usize>,
-    /// Lengths of answers to measure; 0 for none
-    #[arg(short = 'n', long, value_name = "TOKENS", value_delimiter = ',', default_values_t = [64])]
-    pub(crate) generate: Vec<usize>,
-    /// Tokens before each prompt and answer
-    #[arg(short, long, value_name = "TOKENS", value_delimiter = ',', default_values_t = [0])]
-    pub(crate) depth: Vec<usize>,
-    /// Answers that are generated together; they share what stands before them
-    #[arg(short, long, value_name = "N", value_delimiter = ',', default_values_t = [1], value_parser = sequences)]
-    pub(crate) batch: Vec<usize>,
-    /// Run each test so many times
-    #[arg(short, long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub(crate) repetitions: u16,
-    /// Compute with so many threads; one for each core when absent
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
-    /// Time the first run too, which reads the file
-    #[arg(long)]
-    pub(crate) no_warm_up: bool,
-    /// Stay on the CPU
-    #[arg(long)]
-    pub(crate) cpu: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// `loci undo`.
@@ -458,13 +421,6 @@ fn permission_mode(name: &str) -> Result<loci_protocol::PermissionMode, String> 
             loci_protocol::PermissionMode::ALL.into_iter().map(|mode| mode.name()).collect();
         format!("the modes are {}", names.join(", "))
     })
-}
-
-fn sequences(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count @ 1..=256) => Ok(count),
-        _ => Err("a number from 1 to 256".into()),
-    }
 }
 
 fn temperature(text: &str) -> Result<f32, String> {

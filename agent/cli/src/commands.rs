@@ -21,6 +21,7 @@ pub(crate) mod map;
 pub(crate) mod models;
 pub(crate) mod outline;
 pub(crate) mod policy;
+pub(crate) mod qualify;
 pub(crate) mod recall;
 pub(crate) mod refs;
 pub(crate) mod sandbox;

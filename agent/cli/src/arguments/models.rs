@@ -4,6 +4,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::bench::QualifyArguments;
+
 /// `loci models`.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -77,6 +79,8 @@ pub(crate) enum ModelsAction {
         #[arg(long)]
         json: bool,
     },
+    /// Find out with fixed tasks what a model can do on this machine, and how fast it is
+    Test(QualifyArguments),
 }
 
 /// `loci models pull`.

@@ -31,6 +31,7 @@ pub(crate) fn run(project: &Project, arguments: &ModelsArguments) -> anyhow::Res
         (Some(ModelsAction::Pull(arguments)), _) => pull::run(project, arguments),
         (Some(ModelsAction::Rm { names, yes }), _) => kept::remove(project, names, *yes),
         (Some(ModelsAction::Verify { names, json }), _) => kept::verify(project, names, *json),
+        (Some(ModelsAction::Test(arguments)), _) => super::qualify::run(project, arguments),
         (None, Some(name)) => show(project, name, arguments.shown.json),
         (None, None) => list(project, &arguments.shown),
     }
