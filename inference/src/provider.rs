@@ -322,6 +322,17 @@ pub enum ProviderError {
     Cancelled,
 }
 
+impl ProviderError {
+    /// Whether a service says that it has no such model: its words alone tell that from other refusals.
+    #[must_use]
+    pub fn names_no_model(&self) -> bool {
+        let Self::Rejected { message } = self else { return false };
+        let message = message.to_lowercase();
+        let signs = ["404", "not found", "not_found", "does not exist", "invalid model", "unknown model"];
+        message.contains("model") && signs.iter().any(|sign| message.contains(sign))
+    }
+}
+
 /// What a provider is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProviderInfo {

@@ -91,6 +91,10 @@ pub(crate) struct AskArguments {
     #[arg(short, long, value_name = "REQUEST", num_args = 0..=1, default_missing_value = "")]
     pub(crate) print: Option<String>,
 
+    /// A picture that goes with the request; may be given several times
+    #[arg(long, value_name = "FILE", requires = "print")]
+    pub(crate) image: Vec<PathBuf>,
+
     /// How -p answers
     #[arg(long, value_enum, default_value_t = OutputFormat::Text, requires = "print")]
     pub(crate) output_format: OutputFormat,

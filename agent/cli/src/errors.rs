@@ -377,6 +377,9 @@ fn provider_hint(error: &ProviderError) -> Option<String> {
         ProviderError::Unauthorized { .. } => {
             "set the service's key; `loci models NAME` says which variable".into()
         }
+        ProviderError::Rejected { .. } if error.names_no_model() => {
+            "the service does not know that model: name another one, as in -m SERVICE/NAME".into()
+        }
         ProviderError::Rejected { .. } => "`loci models NAME` shows what is sent where".into(),
         ProviderError::NotSent { .. } => {
             "choose a model of this machine with -m, or take it out of the conversation".into()
@@ -385,7 +388,10 @@ fn provider_hint(error: &ProviderError) -> Option<String> {
             "check that the service runs; without one, the built-in model works: -m builtin".into()
         }
         ProviderError::Model { .. } => "`loci models` lists what runs here; the file may be damaged".into(),
-        ProviderError::Malformed { .. } | ProviderError::Cancelled => return None,
+        ProviderError::Malformed { .. } => {
+            "check `base_url` and `protocol` of the service; `loci models NAME` shows them".into()
+        }
+        ProviderError::Cancelled => return None,
     })
 }
 

@@ -33,6 +33,7 @@ mod suite {
     mod policy;
     #[cfg(feature = "network")]
     mod routing;
+    mod providers;
     mod sandbox;
     #[cfg(feature = "network")]
     mod serve;

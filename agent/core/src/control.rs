@@ -93,6 +93,7 @@ impl Control {
                 return Some(Op::Shutdown);
             }
             Op::Prompt { .. }
+            | Op::Attach { .. }
             | Op::Undo { .. }
             | Op::Redo
             | Op::Rewind { .. }

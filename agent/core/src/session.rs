@@ -5,6 +5,7 @@
 pub mod journal;
 pub mod log;
 mod opening;
+pub mod pictures;
 pub mod resume;
 mod rewind;
 pub mod shelf;
@@ -216,6 +217,7 @@ pub struct Session {
     pub(crate) audit_required: bool,
     pub(crate) control: Arc<Control>,
     pub(crate) spool_dir: PathBuf,
+    pub(crate) pictures: pictures::Pictures,
     pub(crate) todos: Arc<Mutex<Vec<Todo>>>,
     pub(crate) background: Arc<Background>,
     pub(crate) tasks: Arc<Vec<ProjectTask>>,
@@ -347,6 +349,7 @@ impl Session {
                 Some(Op::Shutdown) => break,
                 Some(Op::Undo { which }) => self.undo(which).await,
                 Some(Op::Redo) => self.redo().await,
+                Some(Op::Attach { path }) => self.attach(&path),
                 Some(Op::Rewind { turn, files, conversation }) => {
                     self.rewind(turn, files, conversation).await;
                 }

@@ -13,6 +13,11 @@ pub enum Op {
         /// The words, as typed, with any piped input appended.
         text: String,
     },
+    /// A picture goes with the next prompt.
+    Attach {
+        /// A file, absolute or relative to the project's root.
+        path: String,
+    },
     /// The answer to [`crate::Event::ApprovalRequested`].
     Approve {
         /// The id of the request that is answered.

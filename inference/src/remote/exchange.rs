@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use super::answer::Answer;
 use super::fault::{self, Fault};
 use super::{Event, RemoteProvider, wire};
+use crate::catalog::Protocol;
 use crate::provider::{Message, ProviderError, Request, StreamEvent, TokenUsage};
 use crate::witness::Sending;
 
@@ -38,7 +39,8 @@ pub(super) async fn run(
     let mut said = String::new();
     let mut spent = TokenUsage::default();
     let (mut tries, mut attempt) = (0, 0);
-    let mut body = body(provider, &request, &said)?;
+    let mut streaming = true;
+    let mut body = body(provider, &request, &said, streaming)?;
     loop {
         attempt += 1;
         let mut answer = Answer::new(&request, &said, options.context_length);
@@ -71,7 +73,13 @@ pub(super) async fn run(
         if !answer.said().is_empty() {
             said.push_str(answer.said());
             add(&mut spent, *answer.usage());
-            body = self::body(provider, &request, &said)?;
+            body = self::body(provider, &request, &said, streaming)?;
+            attempt = 0;
+        }
+        // Some servers (llama-cpp-python, for one) say what is wrong only where nothing is streamed.
+        if fault.silent && streaming && options.protocol == Protocol::Chat {
+            streaming = false;
+            body = self::body(provider, &request, &said, streaming)?;
             attempt = 0;
         }
         tries += 1;
@@ -91,7 +99,12 @@ fn add(spent: &mut TokenUsage, usage: TokenUsage) {
 }
 
 /// The body of a request that goes on after `said`.
-fn body(provider: &RemoteProvider, request: &Request, said: &str) -> Result<Vec<u8>, ProviderError> {
+fn body(
+    provider: &RemoteProvider,
+    request: &Request,
+    said: &str,
+    streaming: bool,
+) -> Result<Vec<u8>, ProviderError> {
     let mut messages = request.messages.clone();
     if !said.is_empty() {
         messages.push(Message::Assistant { text: said.to_owned(), reasoning: None, calls: Vec::new() });
@@ -99,7 +112,12 @@ fn body(provider: &RemoteProvider, request: &Request, said: &str) -> Result<Vec<
     }
     let kept = provider.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let asked = wire::Asked { messages: &messages, request, options: &provider.options, kept: &kept };
-    serde_json::to_vec(&wire::body(&asked)).map_err(|error| ProviderError::Rejected {
+    let mut body = wire::body(&asked);
+    if let Some(fields) = body.as_object_mut().filter(|_| !streaming) {
+        fields.remove("stream_options");
+        fields.insert("stream".to_owned(), false.into());
+    }
+    serde_json::to_vec(&body).map_err(|error| ProviderError::Rejected {
         message: format!("the request cannot be written: {error}"),
     })
 }

@@ -21,16 +21,18 @@ pub(super) struct Fault {
     pub(super) again: bool,
     /// How long the server asks to wait.
     pub(super) wait: Option<Duration>,
+    /// A stream ended before it began, with a status that says all is well.
+    pub(super) silent: bool,
 }
 
 impl Fault {
     pub(super) fn last(error: ProviderError) -> Self {
-        Self { error, again: false, wait: None }
+        Self { error, again: false, wait: None, silent: false }
     }
 
     /// The connection ended, or fell silent, before the answer did.
     pub(super) fn cut(message: String) -> Self {
-        Self { error: ProviderError::Unavailable { message }, again: true, wait: None }
+        Self { error: ProviderError::Unavailable { message }, again: true, wait: None, silent: false }
     }
 }
 
@@ -83,7 +85,7 @@ pub(super) fn of_body(error: &Value, limit: usize) -> Fault {
 }
 
 fn of_words(number: u16, message: String, code: &str, wait: Option<Duration>, limit: usize) -> Fault {
-    let again = |error| Fault { error, again: true, wait };
+    let again = |error| Fault { error, again: true, wait, silent: false };
     let lower = message.to_lowercase();
     let error = match number {
         400 | 413 | 422 | 429 | 500 if is_overflow(&lower, code) => overflow(&lower, limit),
@@ -109,7 +111,7 @@ pub(super) fn of_connection(error: &reqwest::Error) -> Fault {
     if error.is_builder() {
         return Fault::last(ProviderError::Rejected { message });
     }
-    Fault { error: ProviderError::Unavailable { message }, again: true, wait: None }
+    Fault { error: ProviderError::Unavailable { message }, again: true, wait: None, silent: false }
 }
 
 /// An error and its causes in one line.

@@ -60,16 +60,29 @@ fn with_piped(asked: &str, piped: &str) -> anyhow::Result<String> {
 }
 
 fn once(project: &Project, arguments: &AskArguments, prompt: String) -> anyhow::Result<Outcome> {
+    let pictures = pictures(project, &arguments.image)?;
     let people = arguments.output_format == OutputFormat::Text && project.printer.error_is_terminal();
     let audience = if people && input::is_terminal() { Audience::Person } else { Audience::Program };
     let runtime = crate::conversation::runtime()?;
     let result = runtime.block_on(async {
         let conversation = Conversation::open(project, arguments, audience).await?;
-        Once::new(project, arguments.output_format, audience).run(conversation, prompt).await
+        Once::new(project, arguments.output_format, audience).run(conversation, prompt, pictures).await
     });
     // A tool that hangs in a blocking call must not keep the answer from ending.
     runtime.shutdown_background();
     result
+}
+
+/// The paths of pictures, absolute; each is looked at before a session is opened for it.
+fn pictures(project: &Project, named: &[std::path::PathBuf]) -> anyhow::Result<Vec<String>> {
+    let mut paths = Vec::new();
+    for path in named {
+        let path = if path.exists() { std::path::absolute(path)? } else { project.directory.join(path) };
+        loci_core::session::pictures::read(&path)
+            .map_err(|error| errors::Usage::error(error.to_string(), error.hint()))?;
+        paths.push(path.to_string_lossy().into_owned());
+    }
+    Ok(paths)
 }
 
 /// The state of one request.
@@ -98,7 +111,15 @@ impl<'a> Once<'a> {
         }
     }
 
-    async fn run(mut self, mut conversation: Conversation, prompt: String) -> anyhow::Result<Outcome> {
+    async fn run(
+        mut self,
+        mut conversation: Conversation,
+        prompt: String,
+        pictures: Vec<String>,
+    ) -> anyhow::Result<Outcome> {
+        for path in pictures {
+            conversation.send(Op::Attach { path }).await;
+        }
         conversation.send(Op::Prompt { text: prompt }).await;
         let mut interrupted = false;
         loop {

@@ -336,10 +336,6 @@ fn never_leaves(config: &Config) -> Vec<NeverLeaves> {
 fn set_field(provider: &mut RemoteProvider, field: &str, value: &Value) {
     let text = || value.as_str().map(ToOwned::to_owned);
     let flag = || value.as_bool();
-    let list = || {
-        let items = value.as_array().map_or(&[][..], Vec::as_slice);
-        items.iter().filter_map(|item| item.as_str().map(ToOwned::to_owned)).collect::<Vec<_>>()
-    };
     let seconds = || value.as_integer().and_then(|number| u64::try_from(number).ok());
     let service = &mut provider.service;
     match field {
@@ -355,8 +351,9 @@ fn set_field(provider: &mut RemoteProvider, field: &str, value: &Value) {
         "reasoning" => service.reasoning = value.as_str().and_then(Effort::from_name),
         "sampling" => service.sampling = flag(),
         "auth" => service.auth = text(),
-        "headers" => service.headers = list(),
-        "query" => service.query = list(),
+        // One item of a list at a time.
+        "headers" => service.headers.extend(text()),
+        "query" => service.query.extend(text()),
         "ca_file" => service.ca_file = text(),
         "proxy" => service.proxy = text(),
         "plain_http" => service.plain_http = flag(),

@@ -284,6 +284,7 @@ impl Session {
             head_tokens: fitted.head.tokens,
             badge: fitted.badge,
             spool_dir: places.state.join("spool").join(&id),
+            pictures: super::pictures::Pictures::of(&folder),
             workspace: Workspace::new(root.clone()).showing(fitted.readable),
             provider: fitted.provider,
             guarded: fitted.guarded,

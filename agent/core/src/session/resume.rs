@@ -148,7 +148,8 @@ pub fn find(folder: &Path, resume: &Resume) -> Result<String, SessionError> {
 }
 
 /// What a note to the model about going back begins with; nothing that a user types is taken for one.
-const NOTES: [&str; 3] = ["[The user took ", "[The user brought ", "[The user went back "];
+const NOTES: [&str; 4] =
+    ["[The user took ", "[The user brought ", "[The user went back ", "[The user attached "];
 
 /// The words of a prompt as they were typed, without the notes that stand before them.
 #[must_use]

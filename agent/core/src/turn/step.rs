@@ -59,7 +59,13 @@ impl From<ProviderError> for StepError {
                 message,
                 hint: Some("choose a model of this machine with -m, or take it out of the conversation"),
             },
-            ProviderError::Rejected { .. } => Self::Failed { message, hint: None },
+            ProviderError::Rejected { .. } if error.names_no_model() => Self::Failed {
+                message,
+                hint: Some("the service does not know that model: name another one, as in -m SERVICE/NAME"),
+            },
+            ProviderError::Rejected { .. } => {
+                Self::Failed { message, hint: Some("`loci models NAME` shows what is sent where") }
+            }
         }
     }
 }
@@ -111,6 +117,7 @@ impl Session {
         let cancel = turn.cancel.child_token();
         // Whatever way this ends, the request ends with it.
         let _guard = cancel.clone().drop_guard();
+        let request = self.with_pictures(request);
         let mut stream = self.provider.stream(request, cancel);
         self.tell_of_secrets();
         let (mut text, mut reasoning) = (String::new(), String::new());

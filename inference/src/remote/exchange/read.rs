@@ -63,7 +63,7 @@ async fn whole(
     reader: &mut dyn Reader,
     answer: &mut Answer,
 ) -> Result<(), Fault> {
-    let body = body(response, MAX_LINE_BYTES, provider.options.patience.idle).await?;
+    let body = body(response, MAX_LINE_BYTES, provider.options.patience.first_byte).await?;
     let value: Value = serde_json::from_slice(&body)
         .map_err(|error| Fault::last(malformed(format!("it is neither a stream nor JSON: {error}"))))?;
     reader.whole(&value, answer)
@@ -90,6 +90,10 @@ async fn stream(
             }
             Ok(None) if total > 0 && !events.plausible() => {
                 return Err(Fault::last(malformed("it is no stream of events".to_owned())));
+            }
+            Ok(None) if total == 0 => {
+                let fault = Fault::cut("the service closed the stream without a word".to_owned());
+                return Err(Fault { silent: true, ..fault });
             }
             Ok(None) => return Ok(()),
             Err(_) => {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::server::STREAM;
 use super::speech::answer;
 use super::*;
-use crate::provider::{Image, ToolChoice};
+use crate::provider::{AnswerForm, Image, ToolChoice};
 use crate::remote::keep::Kept;
 use crate::remote::wire::{Asked, body};
 use crate::service::Effort;
@@ -160,6 +160,12 @@ fn choices_are_written_as_each_protocol_wants_them() {
     for protocol in Protocol::ALL {
         check(protocol, bare, "/tools", Value::Null);
     }
+    let formed: fn(&mut Request, &mut RemoteOptions) =
+        |request, _| request.answer = AnswerForm::Json(json!({"type": "string"}));
+    check(Protocol::Chat, formed, "/response_format/json_schema/schema", json!({"type": "string"}));
+    check(Protocol::Responses, formed, "/text/format/schema", json!({"type": "string"}));
+    check(Protocol::Anthropic, formed, "/output_config/format/schema", json!({"type": "string"}));
+    check(Protocol::Gemini, formed, "/generationConfig/responseSchema", json!({"type": "string"}));
     // OpenAI's own servers know newer keys and refuse older ones.
     let openai: fn(&mut Request, &mut RemoteOptions) = |_, options| {
         options.base_url = "https://api.openai.com/v1".to_owned();

@@ -165,6 +165,17 @@ async fn the_witness_hears_of_every_try_and_can_stop_it() {
 }
 
 #[tokio::test]
+async fn a_server_that_says_nothing_is_asked_for_all_at_once() {
+    let (status, why) = super::speech::overflow(Protocol::Chat);
+    let server = Server::start(vec![vec![send(STREAM)], vec![response(status, "", &why.to_string())]]).await;
+    let events = ask(options(Protocol::Chat, &server.address), request()).await;
+    assert_eq!(told(&events), "~ ! overflow 9000/8192");
+    let streamed: Vec<Value> = server.requests().iter().map(|seen| body_of(seen)["stream"].clone()).collect();
+    assert_eq!(streamed, [true, false]);
+    assert!(body_of(&server.requests()[1]).get("stream_options").is_none());
+}
+
+#[tokio::test]
 async fn a_cancelled_or_dropped_request_ends() {
     let protocol = Protocol::Anthropic;
     let server = Server::start(vec![

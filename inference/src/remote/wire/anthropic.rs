@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::{Asked, Reader, Taken, schema};
-use crate::provider::{Message, ProviderError, ToolChoice};
+use crate::provider::{AnswerForm, Message, ProviderError, ToolChoice};
 use crate::remote::answer::{Answer, End, count, malformed, text};
 use crate::remote::fault::{self, Fault};
 use crate::service::Effort;
@@ -32,6 +32,9 @@ pub(super) fn body(asked: &Asked<'_>) -> Value {
     // Models from Claude 4.5 on take one of them, and those from Opus 4.7 on none.
     if options.service.sampling == Some(true) && effort.is_none() {
         body["temperature"] = super::decimal(request.sampling.temperature.min(1.0));
+    }
+    if let AnswerForm::Json(schema) = &request.answer {
+        body["output_config"]["format"] = json!({"type": "json_schema", "schema": schema});
     }
     if !head.is_empty() {
         let last = head.len() - 1;

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::{Asked, Reader, Taken, schema};
-use crate::provider::{Message, ProviderError, ToolChoice};
+use crate::provider::{AnswerForm, Message, ProviderError, ToolChoice};
 use crate::remote::RemoteOptions;
 use crate::remote::answer::{Answer, End, count, list, malformed, text};
 use crate::remote::fault::{self, Fault};
@@ -39,6 +39,9 @@ pub(super) fn body(asked: &Asked<'_>) -> Value {
     }
     if let Some(effort) = options.service.reasoning {
         body["reasoning_effort"] = json!(if effort == Effort::Off { "none" } else { effort.name() });
+    }
+    if let AnswerForm::Json(schema) = &request.answer {
+        body["response_format"] = json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": false}});
     }
     if openai {
         body["prompt_cache_key"] = json!(super::cache_key(asked.messages));

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::{Asked, Reader, Taken, schema};
-use crate::provider::{Message, ProviderError, ToolChoice};
+use crate::provider::{AnswerForm, Message, ProviderError, ToolChoice};
 use crate::remote::answer::{Answer, End, count, list, malformed, text};
 use crate::remote::fault::{self, Fault};
 use crate::service::Effort;
@@ -33,6 +33,10 @@ pub(super) fn body(asked: &Asked<'_>) -> Value {
     }
     if let Some(effort) = options.service.reasoning {
         generation.insert("thinkingConfig".into(), thinking(effort, &options.model));
+    }
+    if let AnswerForm::Json(schema) = &request.answer {
+        generation.insert("responseMimeType".into(), json!("application/json"));
+        generation.insert("responseSchema".into(), schema::reduced(schema));
     }
     if !generation.is_empty() {
         body["generationConfig"] = Value::Object(generation);

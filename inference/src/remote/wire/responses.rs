@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::{Asked, Reader, Taken, schema};
-use crate::provider::{Message, ProviderError};
+use crate::provider::{AnswerForm, Message, ProviderError};
 use crate::remote::answer::{Answer, End, count, malformed, text};
 use crate::remote::fault::{self, Fault};
 use crate::service::Effort;
@@ -41,6 +41,10 @@ pub(super) fn body(asked: &Asked<'_>) -> Value {
             // What is not stored there has to come back with the calls that it led to.
             body["include"] = json!(["reasoning.encrypted_content"]);
         }
+    }
+    if let AnswerForm::Json(schema) = &request.answer {
+        body["text"] =
+            json!({"format": {"type": "json_schema", "name": "answer", "schema": schema, "strict": false}});
     }
     if !request.tools.is_empty() {
         let tool = |tool: &crate::provider::ToolSpec| {

@@ -40,7 +40,8 @@ const GEMINI_KEYS: [&str; 13] = [
     "required",
 ];
 
-fn reduced(schema: &Value) -> Value {
+/// A schema with the keys that Gemini takes.
+pub(super) fn reduced(schema: &Value) -> Value {
     let Some(schema) = schema.as_object() else { return json!({"type": "string"}) };
     let mut out = Map::new();
     match schema.get("type") {
