@@ -112,7 +112,11 @@ impl Transcript {
     fn lines(&self, event: &Event) -> Vec<Line> {
         match event {
             Event::SessionStarted { session_id, model, mode, resumed, sandbox, offline, .. } => {
-                let place = if model.local { "on this machine" } else { "remote" };
+                let place = match (model.local, &model.endpoint) {
+                    (true, _) => "on this machine".to_owned(),
+                    (false, Some(endpoint)) => format!("remote, {}", visible(endpoint)),
+                    (false, None) => "remote".to_owned(),
+                };
                 let verb = if *resumed { "resumed" } else { "session" };
                 let level = if sandbox.level.is_empty() { "none" } else { &sandbox.level };
                 let network = if *offline { "offline · " } else { "" };

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use loci_core::config::{Config, Settings};
+use loci_core::config::{Config, Origin, Settings};
 use loci_core::qualify::Cards;
 use loci_core::route::{
     self, Candidate, Chosen, Models, NotOpened, Role, RouteError, State, Target, Task, Vouched,
@@ -205,9 +205,22 @@ pub(crate) fn start(
 ) -> anyhow::Result<Started> {
     let models = Arc::new(Choice::new(project, settings));
     let origin = config.get("model").map(|entry| entry.origin.clone());
-    let by_flag = matches!(origin, Some(loci_core::config::Origin::Flag(_)));
-    let last = resumed.filter(|_| !by_flag).and_then(|resumed| last_model(project, &models, resumed));
+    let by_flag = matches!(origin, Some(Origin::Flag(_)));
+    let by_hand = by_flag || matches!(origin, Some(Origin::Environment(_)));
+    let last = resumed.filter(|_| !by_hand).and_then(|resumed| last_model(project, &models, resumed));
     let configured = settings.model.clone().filter(|model| !model.is_empty());
+    // One that is gone since is no reason not to go on with the session.
+    let last = last.filter(|name| {
+        let named = Settings { model: Some(name.clone()), ..settings.clone() };
+        let opened = super::open(project, &named);
+        if let Err(error) = &opened {
+            let (message, _) = errors::worded(error);
+            project
+                .printer
+                .note(&format!("the session was at work with {name}, which cannot be opened now: {message}"));
+        }
+        opened.is_ok()
+    });
     let (wanted, why) = match (last, configured, origin) {
         (Some(name), ..) => (Some(name), "the session was at work with it".to_owned()),
         (None, Some(name), Some(origin)) => (Some(name), format!("model is set by {origin}")),

@@ -107,3 +107,38 @@ fn reasons_are_told_without_asking_anybody() {
     );
     assert!(service.arrived().is_empty());
 }
+
+#[test]
+fn a_session_goes_on_with_the_model_that_it_had() {
+    let world = World::with_crate();
+    let service = Service::start(vec![Reply::Text("one"), Reply::Text("two")]);
+    service.configure(&world, "", "");
+    world.with_key(&["-p", "hello", "-m", "box"]).ended(0);
+    assert_eq!(world.with_key(&["-c", "-p", "again"]).ended(0).out, "two\n");
+    assert!(service.arrived()[1].text().contains("hello"));
+    // The word of the user counts more, and a model that is gone is no reason to stop.
+    let run = world.with_key(&["-c", "-p", "where is Basket defined?", "-m", "builtin"]).ended(0);
+    assert!(run.out.contains("src/lib.rs"), "{}", run.out);
+    world.with_key(&["-c", "-p", "hello", "-m", "box", "--local"]).ended(2).explains("runs elsewhere");
+    assert_eq!(service.arrived().len(), 2);
+}
+
+#[test]
+fn a_prompt_for_a_role_is_answered_by_its_model() {
+    let world = World::with_crate();
+    let service = Service::start(vec![Reply::Text("quick"), Reply::Text("thorough")]);
+    service.configure(&world, "", "");
+    let entry = format!(
+        "[role]\nfast = [\"quick\"]\n[model.quick]\nkind = \"remote\"\ntitle = \"Quick\"\ncontext = 8000\nlicence = \"x\"\n\
+         base_url = \"http://127.0.0.1:{}/v1\"\nmodel = \"q\"\n",
+        service.port
+    );
+    std::fs::write(world.home().join(".config/loci/models.toml"), entry).expect("written");
+    assert_eq!(world.with_key(&["-p", "@fast hello", "-m", "box"]).ended(0).out, "quick\n");
+    let body: serde_json::Value = serde_json::from_slice(&service.arrived()[0].body).expect("JSON");
+    assert_eq!(body["model"], "q");
+    assert!(service.arrived()[0].text().contains("hello") && !service.arrived()[0].text().contains("@fast"));
+    let run = world.with_key(&["-p", "@review hello", "-m", "box"]).ended(1);
+    assert!(run.err.contains("there is no model for review") && run.err.contains("[role]"), "{}", run.err);
+    assert_eq!(world.with_key(&["-p", "hello", "-m", "box"]).ended(0).out, "thorough\n");
+}

@@ -141,7 +141,7 @@ impl Session {
                 return Ok(None);
             }
             let hint =
-                format!("name one in models.toml: [roles] {name} = [\"NAME\"]; `loci why @{name}` says more");
+                format!("name one in models.toml: [role] {name} = [\"NAME\"]; `loci why @{name}` says more");
             return Err(Stop::failed(FailureKind::Provider, route.why, Some(&hint)));
         };
         if chosen.name == self.choice.now.name {
