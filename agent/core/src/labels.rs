@@ -5,7 +5,7 @@
 
 pub mod prints;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use loci_policy::{Context, Mode, Rule, Rules, Verdict, decide};
@@ -231,21 +231,14 @@ struct Reader<'a> {
     /// What the model at work has read of labelled paths, first.
     held: Option<String>,
     /// Calls of labelled paths, by id.
-    calls: std::collections::HashMap<String, String>,
-    /// Calls that a model made which had read labelled texts.
-    derived: HashSet<String>,
+    calls: HashMap<String, String>,
+    /// Calls that a model made which had read labelled texts, each with the words of its own that it gave.
+    derived: HashMap<String, Vec<String>>,
 }
 
 impl<'a> Reader<'a> {
     fn new(labels: &'a Labels, prints: &'a Prints) -> Self {
-        Self {
-            labels,
-            prints,
-            local: true,
-            held: None,
-            calls: std::collections::HashMap::new(),
-            derived: HashSet::new(),
-        }
+        Self { labels, prints, local: true, held: None, calls: HashMap::new(), derived: HashMap::new() }
     }
 
     /// Whether what the model at work says may come from what it read.
@@ -265,7 +258,7 @@ impl<'a> Reader<'a> {
                 let mut calls = calls.clone();
                 if self.tainted() {
                     for call in &mut calls {
-                        self.derived.insert(call.id.clone());
+                        self.derived.insert(call.id.clone(), words(&call.arguments));
                         call.arguments = hidden(&call.arguments);
                     }
                     let text = if text.is_empty() { String::new() } else { DERIVED.into() };
@@ -290,7 +283,7 @@ impl<'a> Reader<'a> {
                     self.calls.insert(call_id.clone(), what);
                 }
                 let input = match input {
-                    Value::Object(map) if self.derived.contains(call_id) => Value::Object(hidden(map)),
+                    Value::Object(map) if self.derived.contains_key(call_id) => Value::Object(hidden(map)),
                     input => self.prints.clean_value(input),
                 };
                 Record::Intent { call_id: call_id.clone(), tool: tool.clone(), input, why: why.clone() }
@@ -323,12 +316,31 @@ impl<'a> Reader<'a> {
                 recalled.text = clean(&recalled.text);
                 Record::Recalled(recalled)
             }
-            Record::Header { .. }
-            | Record::Head { .. }
-            | Record::Decision(_)
-            | Record::Rewound { .. }
-            | Record::Undone { .. } => record.clone(),
+            Record::Decision(decision) => {
+                let mut decision = decision.clone();
+                if self.derived.contains_key(&decision.call_id) {
+                    (decision.rule, decision.why) = (None, DERIVED.into());
+                }
+                decision.rule = decision.rule.as_deref().map(clean);
+                decision.why = clean(&decision.why);
+                Record::Decision(decision)
+            }
+            Record::Header { .. } | Record::Head { .. } | Record::Rewound { .. } | Record::Undone { .. } => {
+                record.clone()
+            }
         })
+    }
+
+    /// Whether a result may repeat what a model gave that had read labelled texts. What looks at files answers from them; of
+    /// what it was given it repeats words when it fails, or where they stand in the files.
+    fn repeats(&self, outcome: &LoggedOutcome) -> bool {
+        let Some(given) = self.derived.get(&outcome.call_id) else { return false };
+        let looks = LOOKING.contains(&outcome.tool.as_str());
+        !looks
+            || !outcome.ok
+            || given.iter().any(|word| {
+                [&outcome.text, &outcome.brief, &outcome.summary].into_iter().any(|text| text.contains(word))
+            })
     }
 
     fn outcome(&mut self, outcome: &LoggedOutcome) -> Record {
@@ -339,7 +351,7 @@ impl<'a> Reader<'a> {
                 self.held.get_or_insert_with(|| what.clone());
             }
             blank(&mut shown, stub(&self.prints.clean(&what).0, &outcome.text));
-        } else if self.derived.contains(&outcome.call_id) && !LOOKING.contains(&outcome.tool.as_str()) {
+        } else if self.repeats(outcome) {
             blank(&mut shown, DERIVED.into());
         } else {
             let (text, stubs) = self.prints.clean(&outcome.text);
@@ -371,6 +383,24 @@ fn blank(outcome: &mut LoggedOutcome, stub: String) {
     outcome.diff = None;
     outcome.whole = None;
     outcome.fold = None;
+}
+
+/// The words that a call gave, without the paths: a path that is there is no word of the model's own, and one that is not
+/// makes the call fail.
+fn words(arguments: &Map<String, Value>) -> Vec<String> {
+    fn gather(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::String(text) if text.trim().len() > 3 => found.push(text.trim().to_owned()),
+            Value::Array(items) => items.iter().for_each(|item| gather(item, found)),
+            Value::Object(map) => map.values().for_each(|value| gather(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for (_, value) in arguments.iter().filter(|(key, _)| !matches!(key.as_str(), "path" | "paths")) {
+        gather(value, &mut found);
+    }
+    found
 }
 
 /// Arguments of which only the shape is left.

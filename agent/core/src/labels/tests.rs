@@ -22,11 +22,19 @@ fn intent(id: &str, tool: &str, input: Value) -> Record {
     Record::Intent { call_id: id.into(), tool: tool.into(), input, why: String::new() }
 }
 
+fn failed(id: &str, tool: &str, text: &str) -> Record {
+    match outcome(id, tool, text, None) {
+        Record::Outcome(outcome) => Record::Outcome(Box::new(LoggedOutcome { ok: false, ..*outcome })),
+        other => other,
+    }
+}
+
 fn outcome(id: &str, tool: &str, text: &str, path: Option<&str>) -> Record {
     let locations = path.map(|path| Location { path: path.into(), line: 1 }).into_iter().collect();
     Record::Outcome(Box::new(LoggedOutcome {
         call_id: id.into(),
         tool: tool.into(),
+        ok: true,
         text: text.into(),
         brief: text.into(),
         locations,
@@ -86,6 +94,14 @@ fn the_view_holds_nothing_of_it() {
         says("", &[("c", "read", json!({ "path": "src/a" }))]),
         read("c", "src/a"),
         outcome("c", "read", "free words", Some("src/a")),
+        says(
+            "",
+            &[("d", "grep", json!({ "pattern": "granite" })), ("e", "read", json!({ "path": "granite" }))],
+        ),
+        intent("d", "grep", json!({ "pattern": "granite" })),
+        outcome("d", "grep", "no matches for granite", None),
+        intent("e", "read", json!({ "path": "granite" })),
+        failed("e", "read", "granite: there is no such file"),
         says("stone", &[]),
         model(false),
         Record::Prompt { turn: 2, text: "and now".into() },
@@ -96,7 +112,7 @@ fn the_view_holds_nothing_of_it() {
     let view = labels().view(&records, &Prints::default());
     assert_eq!(view.len(), records.len(), "one record stands for one");
     let shown = serde_json::to_string(&view).expect("plain data");
-    assert!(!shown.contains("stone"), "{shown}");
+    assert!(!shown.contains("stone") && !shown.contains("granite"), "{shown}");
     for kept in ["I look", "secrets/key", "free words", "and now", "elsewhere it says this", "1 line]"] {
         assert!(shown.contains(kept), "{kept} is gone: {shown}");
     }
