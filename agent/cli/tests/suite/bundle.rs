@@ -239,6 +239,36 @@ fn a_delta_holds_what_changed_and_wants_what_it_builds_on() {
 }
 
 #[test]
+fn what_was_fetched_goes_along_with_where_it_came_from() {
+    let world = world();
+    let folder = world.home().join(".local/share/loci/models");
+    std::fs::create_dir_all(folder.join("team")).expect("created");
+    std::fs::rename(world.repo().join("small.gguf"), folder.join("team/small.gguf")).expect("moved");
+    std::fs::write(folder.join("team/notes.json"), "{}").expect("written");
+    let kept = json!({
+        "name": "small", "source": "hf:team/small/small.gguf", "licence": "apache-2.0", "date": "2026-01-01",
+        "importer": "loci", "files": [
+            { "file": "team/small.gguf", "bytes": 1, "sha256": "" }, { "file": "team/notes.json", "bytes": 2, "sha256": "" },
+        ],
+    });
+    std::fs::write(folder.join("team/small.gguf.manifest.json"), kept.to_string()).expect("written");
+    std::fs::write(folder.join("somebody-elses.txt"), "x").expect("written");
+    let made = world.loci(&["bundle", "create", "b", "--no-binary", "--all", "--json"]).ended(0).json();
+    let models: Vec<_> =
+        made["files"].as_array().expect("a list").iter().filter(|file| file["role"] == "model").collect();
+    let paths: Vec<_> = models.iter().map(|file| file["path"].as_str().expect("text")).collect();
+    let expect = ["models/team/notes.json", "models/team/small.gguf", "models/team/small.gguf.manifest.json"];
+    assert_eq!(paths, expect);
+    assert!(models.iter().all(|file| file["licence"] == "apache-2.0"), "{models:?}");
+    assert!(models.iter().all(|file| file["source"] == "hf:team/small/small.gguf"), "{models:?}");
+    let here = World::new();
+    here.loci(&["bundle", "install", world.repo().join("b").to_str().expect("UTF-8")]).ended(0);
+    for path in expect {
+        assert!(here.home().join(".local/share/loci").join(path).is_file(), "{path}");
+    }
+}
+
+#[test]
 fn what_cannot_be_taken_along_is_named() {
     let world = world();
     let check = |arguments: &[&str], code: i32, says: &str| {

@@ -110,6 +110,13 @@ fn names(project: &Project, catalog: &Catalog, arguments: &BundleCreateArguments
             .filter(|entry| !matches!(entry.fields.kind, Kind::BuiltIn | Kind::Remote))
             .filter(|entry| matches!(model::source(project, &entry.name), Ok(ModelSource::Path(_))));
         names.extend(here.map(|entry| entry.name.clone()));
+        // What was fetched under a name that the catalogue does not know.
+        let folder = project.places.data.join("models");
+        for kept in Kept::all(&folder).into_iter().filter(|kept| catalog.get(&kept.name).is_err()) {
+            names.extend(
+                kept.files.first().map(|first| folder.join(&first.file).to_string_lossy().into_owned()),
+            );
+        }
     }
     names
 }
@@ -129,21 +136,29 @@ fn models(project: &Project, catalog: &Catalog, name: &str, items: &mut Vec<Item
         _ => first.display().to_string(),
     };
     let folder = project.places.data.join("models");
-    let parts = parts(&first);
-    let beside = |path: &Path| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(PROVENANCE);
-        PathBuf::from(name)
-    };
-    for path in parts.iter().cloned().chain(Some(beside(&first)).filter(|path| path.is_file())) {
-        let path = plain_file(&path)?;
-        let below = match path.strip_prefix(&folder) {
-            Ok(below) => below.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"),
-            Err(_) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        };
-        items.push(file(Role::Model, &below, path, licence, &source));
+    let mut beside = first.as_os_str().to_owned();
+    beside.push(PROVENANCE);
+    let beside = PathBuf::from(beside);
+    if let Some(kept) = Kept::read(&beside) {
+        let said = |text: &str, otherwise: &str| if text.is_empty() { otherwise } else { text }.to_owned();
+        let (licence, source) = (said(&kept.licence, licence), said(&kept.source, &source));
+        for KeptFile { file: below } in &kept.files {
+            items.push(file(Role::Model, below, plain_file(&folder.join(below))?, &licence, &source));
+        }
+        items.push(file(Role::Model, &below(&folder, &beside), beside, &licence, &source));
+        return Ok(());
     }
-    if !first.starts_with(&folder) {
+    // Where another program keeps it, a file may have any name; in the folder of models it is found by that of the catalogue.
+    let known = entry.and_then(|entry| entry.fields.file.as_deref());
+    let parts = parts(&first);
+    for path in &parts {
+        let below = match known.filter(|_| parts.len() == 1 && !path.starts_with(&folder)) {
+            Some(known) => known.to_owned(),
+            None => below(&folder, path),
+        };
+        items.push(file(Role::Model, &below, plain_file(path)?, licence, &source));
+    }
+    if !first.starts_with(&folder) && known.is_none() {
         let name = first.file_name().unwrap_or_default().to_string_lossy();
         project.printer.note(&format!(
             "{name} comes from outside of the folder of models: on the other machine it is \
@@ -151,6 +166,50 @@ fn models(project: &Project, catalog: &Catalog, name: &str, items: &mut Vec<Item
         ));
     }
     Ok(())
+}
+
+/// What is written down beside a model that Loci fetched.
+#[derive(serde::Deserialize)]
+struct Kept {
+    name: String,
+    source: String,
+    #[serde(default)]
+    licence: String,
+    files: Vec<KeptFile>,
+}
+
+#[derive(serde::Deserialize)]
+struct KeptFile {
+    /// From the folder of models.
+    file: String,
+}
+
+impl Kept {
+    /// Nothing where it is not there, or is something else.
+    fn read(path: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    }
+
+    /// Those of all models in a folder and the folders in it.
+    fn all(folder: &Path) -> Vec<Self> {
+        let mut found = Vec::new();
+        for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+            if path.is_dir() {
+                found.extend(Self::all(&path));
+            } else if path.to_string_lossy().ends_with(PROVENANCE) {
+                found.extend(Self::read(&path));
+            }
+        }
+        found
+    }
+}
+
+/// Where a file goes below the folder of models.
+fn below(folder: &Path, path: &Path) -> String {
+    match path.strip_prefix(folder) {
+        Ok(below) => below.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"),
+        Err(_) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+    }
 }
 
 /// All files of a model that is split as `NAME-00001-of-00003.gguf`; the file itself where it is not.
