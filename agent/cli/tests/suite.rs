@@ -31,9 +31,9 @@ mod suite {
     #[cfg(target_os = "linux")]
     mod offline;
     mod policy;
+    mod providers;
     #[cfg(feature = "network")]
     mod routing;
-    mod providers;
     mod sandbox;
     #[cfg(feature = "network")]
     mod serve;

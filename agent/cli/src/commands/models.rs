@@ -373,3 +373,50 @@ pub(crate) fn size(bytes: u64) -> String {
         _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_is_too_small_is_offered_a_smaller_window() {
+        let catalog = Catalog::load(&[]).expect("parses");
+        let row = |name: &str| Row {
+            entry: catalog.get(name).expect("known"),
+            path: None,
+            about: None,
+            card: None,
+            roles: Vec::new(),
+        };
+        let machine = |total_bytes: u64| Hardware {
+            total_bytes,
+            available_bytes: total_bytes,
+            limited: false,
+            cores: 2,
+            accelerator: None,
+        };
+        // 2.5 GB of weights and 147,456 bytes for each token, and a tenth: 5.4 GB at 16,384, 4.1 at 8,192, 3.4 at 4,096.
+        let check = |total: u64, fit: Fit, smaller: Option<usize>| {
+            let (row, machine) = (row("qwen3-4b"), machine(total));
+            assert_eq!((row.fit(&machine), row.smaller_context(&machine)), (Some(fit), smaller), "{total}");
+        };
+        check(5_500_000_000, Fit::Well, Some(8192));
+        check(5_000_000_000, Fit::No, Some(8192));
+        check(3_500_000_000, Fit::No, Some(4096));
+        check(2_000_000_000, Fit::No, None);
+    }
+
+    #[test]
+    fn what_the_file_says_wins_over_the_catalogue() {
+        let catalog = Catalog::load(&[]).expect("parses");
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.gguf");
+        loci_core::atomic::write(&path, loci_inference::builtin::GGUF).expect("written");
+        let about = About::read(&path).expect("sound");
+        let entry = catalog.get("qwen3-4b").expect("known");
+        let row = Row { entry, path: Some(path), about: Some(about), card: None, roles: Vec::new() };
+        let bytes = loci_inference::builtin::GGUF.len() as u64;
+        assert_eq!(row.bytes(), (Some(bytes), false));
+        assert_eq!(row.memory(100), Some((bytes + 192_000) * 11 / 10));
+    }
+}

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::size;
 use crate::arguments::PullArguments;
-use crate::errors::{Failed, Outcome, Usage};
+use crate::errors::{Outcome, Usage};
 use crate::model;
 use crate::progress::Bars;
 use crate::project::Project;
@@ -194,6 +194,7 @@ mod network {
 
     use super::super::kept::asked;
     use super::*;
+    use crate::errors::Failed;
 
     /// Lets nothing through to hosts that the policy of the machine does not name; what goes is written down.
     #[derive(Debug)]
