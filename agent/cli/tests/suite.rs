@@ -31,6 +31,7 @@ mod suite {
     #[cfg(target_os = "linux")]
     mod offline;
     mod policy;
+    #[cfg(feature = "network")]
     mod providers;
     #[cfg(feature = "network")]
     mod routing;

@@ -128,7 +128,7 @@ fn conversations_are_written_as_each_protocol_wants_them() {
             ("/contents/1/role", json!("model")),
             ("/contents/1/parts/1/functionCall", json!({"name": "read", "args": {"path": "x"}})),
             ("/contents/2/parts/0/functionResponse/response/result", json!("one")),
-            ("/contents/2/parts/2/inlineData", json!({"mimeType": "image/png", "data": "cG5n"})),
+            ("/contents/2/parts/2/inline_data", json!({"mime_type": "image/png", "data": "cG5n"})),
         ],
     );
     let marks = sent(Protocol::Anthropic, nothing).to_string().matches("cache_control").count();

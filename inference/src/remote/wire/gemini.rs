@@ -86,8 +86,9 @@ fn contents(asked: &Asked<'_>, messages: &[Message]) -> Vec<Value> {
             Message::System { text } => ("user", words(text)),
             Message::User { text, images } => {
                 let (text, images) = super::pictures(text, images, asked.options);
+                // The API takes these names in both spellings, and LiteLLM only in this one.
                 let pictures = images.iter().map(
-                    |image| json!({"inlineData": {"mimeType": image.media_type, "data": super::base64(image)}}),
+                    |image| json!({"inline_data": {"mime_type": image.media_type, "data": super::base64(image)}}),
                 );
                 ("user", pictures.chain(words(&text)).collect())
             }
