@@ -181,7 +181,9 @@ async fn one(
         match event {
             Event::ToolStarted { tool, input, .. } => {
                 let valid = is_valid(&known, &tool, &input);
-                seen.calls.push(Call { tool, input, valid });
+                let named = known.iter().find(|known| known.name() == tool);
+                let changes = named.is_some_and(|tool| tool.changes(&input));
+                seen.calls.push(Call { tool, input, valid, changes });
             }
             Event::ApprovalRequested { id, tool, .. } => {
                 let approval = if CHANGES.contains(&tool.as_str()) {
