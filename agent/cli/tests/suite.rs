@@ -33,6 +33,7 @@ mod suite {
     mod policy;
     #[cfg(feature = "network")]
     mod providers;
+    mod qualify;
     #[cfg(feature = "network")]
     mod routing;
     mod sandbox;
