@@ -113,11 +113,14 @@ async fn what_came_with_calls_goes_back_with_them() {
     }
 }
 
+/// Address, bytes, SHA-256 and attempt of one transmission.
+type Heard = (String, u64, [u8; 32], u32);
+
 /// Hears of every transmission, and agrees to some.
 #[derive(Debug, Default)]
 struct Ledger {
     agrees: bool,
-    heard: Mutex<Vec<(String, u64, [u8; 32], u32)>>,
+    heard: Mutex<Vec<Heard>>,
 }
 
 impl Witness for Ledger {
