@@ -343,6 +343,8 @@ impl Catalog {
     /// # Errors
     /// `UnknownModel`, with the nearest name.
     pub fn get(&self, name: &str) -> Result<&Entry, CatalogError> {
+        // Short for the one that everybody has.
+        let name = if matches!(name, "builtin" | "built-in") { crate::builtin::NAME } else { name };
         self.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
             let names = self.entries.iter().map(|entry| entry.name.as_str());
             CatalogError::UnknownModel { name: name.to_owned(), similar: nearest(name, names) }

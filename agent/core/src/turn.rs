@@ -94,8 +94,8 @@ impl From<LogError> for Stop {
 const LONGEST_RATE_WAIT: Duration = Duration::from_secs(60);
 /// And so long when it does not say.
 const USUAL_RATE_WAIT: Duration = Duration::from_secs(5);
-/// So often a turn waits for it.
-const RATE_WAITS: u32 = 5;
+/// So often a turn waits for it; before each of these the provider itself has asked a few times.
+const RATE_WAITS: u32 = 2;
 /// So often a malformed answer is asked for again.
 const MALFORMED_RETRIES: u32 = 2;
 

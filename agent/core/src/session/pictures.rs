@@ -10,6 +10,7 @@ use loci_inference::provider::{Image, Message, Request};
 use loci_protocol::Level;
 
 use super::Session;
+use super::log::{Record, effective};
 use crate::atomic;
 
 /// The services take from 5 MB (Anthropic) to 20 MB (Gemini, all parts together).
@@ -111,9 +112,7 @@ impl Pictures {
     /// The pictures that the notes in a text name.
     fn named(&mut self, text: &str) -> Vec<Image> {
         let mut images = Vec::new();
-        for (at, _) in text.match_indices(MARK) {
-            let rest = &text[at + MARK.len()..];
-            let Some(name) = rest.split(')').next().filter(|name| is_kept_name(name)) else { continue };
+        for name in kept_names(text) {
             let path = self.folder.join(name);
             let load = || {
                 let image = read(&path).ok()?;
@@ -124,6 +123,13 @@ impl Pictures {
         }
         images
     }
+}
+
+/// The files that the notes in a text name.
+fn kept_names(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices(MARK)
+        .filter_map(|(at, _)| text[at + MARK.len()..].split(')').next())
+        .filter(|name| is_kept_name(name))
 }
 
 fn is_kept_name(name: &str) -> bool {
@@ -156,6 +162,19 @@ impl Session {
                 self.control.notice(Level::Error, format!("the picture is left out: {message}"), hint);
             }
         }
+    }
+
+    /// Whether a picture goes with the newest prompt, or with the one to come.
+    pub(crate) fn pictured(&self) -> bool {
+        let names_one = |text: &str| kept_names(text).next().is_some();
+        self.notes.iter().any(|note| names_one(note))
+            || self.log.records().is_ok_and(|records| {
+                let newest = effective(&records).into_iter().rev().find_map(|record| match record {
+                    Record::Prompt { text, .. } => Some(names_one(text)),
+                    _ => None,
+                });
+                newest.unwrap_or(false)
+            })
     }
 
     /// The request with the pictures that its prompts name, where the model takes any.

@@ -129,7 +129,8 @@ impl Session {
         if of_role.is_empty() && by_mode {
             return Ok(None);
         }
-        let task = Task { role, tools: role != Role::Fast, tokens: self.needed(), ..Task::default() };
+        let images = self.pictured();
+        let task = Task { role, images, tools: role != Role::Fast, tokens: self.needed(), ..Task::default() };
         let route = route::route(&task, &of_role, &self.standing());
         let Some(chosen) = route.chosen.map(|at| &of_role[at]) else {
             if by_mode {
@@ -161,7 +162,7 @@ impl Session {
         let role = Role::ALL.into_iter().find(|role| name.strip_prefix('@') == Some(role.name()));
         let mut wanted = name.to_owned();
         if let Some(role) = role {
-            let task = Task { role, tokens: self.needed(), ..Task::default() };
+            let task = Task { role, images: self.pictured(), tokens: self.needed(), ..Task::default() };
             let candidates = self.candidates();
             let route = route::route(&task, &candidates, &self.standing());
             match route.chosen {
@@ -345,7 +346,9 @@ impl Session {
         let named = role.is_none().then(|| self.choice.now.name.clone());
         let plans = self.control.mode() == PermissionMode::Plan;
         let role = role.unwrap_or(if plans { Role::Plan } else { Role::Main });
-        let task = Task { role, named, tools: role != Role::Fast, tokens: self.needed(), ..Task::default() };
+        let images = self.pictured();
+        let task =
+            Task { role, named, images, tools: role != Role::Fast, tokens: self.needed(), ..Task::default() };
         let candidates = self.candidates();
         let mut report = route::route(&task, &candidates, &self.standing()).report(&task, &candidates);
         if report.chosen.as_ref() == Some(&self.choice.now.name) && !self.choice.now.why.is_empty() {

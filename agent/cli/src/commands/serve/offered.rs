@@ -84,9 +84,41 @@ impl Offered {
         Ok(provider)
     }
 
+    /// The models that answer and are here: of the catalogue, what was pulled beside it, what other programs left.
+    fn on_this_machine(&self) -> Vec<String> {
+        let search = self.project.environment.caches(&self.project.places).search();
+        let store = model::store(&self.project);
+        let catalog = self.project.catalog().ok();
+        let entries = catalog.iter().flat_map(|catalog| catalog.entries());
+        let known = entries.filter(|entry| match entry.fields.kind {
+            Kind::BuiltIn => true,
+            Kind::Gguf => {
+                let own = entry.fields.path.as_ref().is_some_and(|path| Path::new(path).is_file());
+                entry.supported()
+                    && (own || store.file_of(entry).is_some() || search.copy_of(entry).is_some())
+            }
+            Kind::Embedder | Kind::Remote => false,
+        });
+        // Weights that have no architecture in the sense of GGUF only embed.
+        let pulled = store.all().into_iter().filter(|manifest| manifest.architecture.is_some());
+        known
+            .map(|entry| entry.name.clone())
+            .chain(pulled.map(|manifest| manifest.name))
+            .chain(search.found.iter().map(|found| found.name.clone()))
+            .collect()
+    }
+
     /// Embedders by name, with where their files are.
     fn embedders(&self) -> BTreeMap<String, Option<std::path::PathBuf>> {
         let mut found = BTreeMap::from([(TABLE.to_owned(), None)]);
+        let catalog = self.project.catalog().ok();
+        for entry in catalog.iter().flat_map(|catalog| catalog.entries()) {
+            if entry.fields.kind == Kind::Embedder
+                && let Some(path) = model::here(&self.project, entry)
+            {
+                found.insert(entry.name.clone(), Some(path));
+            }
+        }
         if let Embeddings::Model(path) = &self.settings.embeddings {
             found.insert(short_name(&path.display().to_string()), Some(path.clone()));
         }
@@ -109,15 +141,9 @@ impl Models for Offered {
     fn list(&self) -> Vec<Listed> {
         let mut names: Vec<String> = self.named.iter().map(|(name, _)| name.clone()).collect();
         if !self.only {
-            let catalog = self.project.catalog().ok();
-            for entry in catalog.iter().flat_map(|catalog| catalog.entries()) {
-                let here = match entry.fields.kind {
-                    Kind::BuiltIn => true,
-                    Kind::Gguf => model::source(&self.project, &entry.name).is_ok(),
-                    Kind::Embedder | Kind::Remote => false,
-                };
-                if here && !names.contains(&entry.name) {
-                    names.push(entry.name.clone());
+            for name in self.on_this_machine() {
+                if !names.contains(&name) {
+                    names.push(name);
                 }
             }
         }
