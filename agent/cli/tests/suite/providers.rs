@@ -240,7 +240,12 @@ fn litellm_is_spoken_to_in_every_protocol() {
             ("house/scripted", "wrong", ""),
             ("house/full", "sk-house", "tokens"),
         ] {
-            let failed = ask(&world, model, key, &[]).ended(1);
+            // The proxy hides what is wrong with a streamed response: that one is the row below.
+            if (protocol, model) == ("responses", "house/full") {
+                continue;
+            }
+            let failed = ask(&world, model, key, &[]);
+            assert_eq!(failed.code, Some(1), "{protocol} {model}: {}{}", failed.out, failed.err);
             assert!(failed.out.contains(expect), "{protocol} {model}: {}", failed.out);
             assert!(
                 !failed.out.contains("sk-house") && !failed.err.contains("sk-house"),
@@ -298,12 +303,13 @@ fn llama_cpp_is_spoken_to() {
     let failed = ask(&world, "house", "wrong", &[]).ended(1);
     assert!(failed.out.contains("refused the credentials"), "{}", failed.out);
     failed.explains_in_json("a wrong key");
-    // More than it holds: what it says of that is understood, and nothing is asked without an end.
+    // More than it holds: what it says of that is understood, and the request is cut to what fits.
     let long = "Words about baskets and discounts. ".repeat(12_000);
     let mut arguments = vec!["-p", "Say something.", "-m", "house", "--output-format", "json"];
     arguments.push("--verbose");
     let mut child = world.command();
     child.env("HOUSE_KEY", "sk-house").args(&arguments).stdin(Stdio::piped());
+    child.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = child.spawn().expect("starts");
     let mut pipe = child.stdin.take().expect("piped");
     let writer = std::thread::spawn(move || {
@@ -312,9 +318,9 @@ fn llama_cpp_is_spoken_to() {
     });
     let output = child.wait_with_output().expect("ends");
     writer.join().expect("wrote");
-    let out = String::from_utf8(output.stdout).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(1), "{out}");
-    assert!(out.contains("tokens"), "{out}");
+    let out = String::from_utf8(output.stdout).expect("UTF-8") + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{out}");
+    assert!(out.contains("the window became smaller"), "{out}");
 }
 
 impl Run {

@@ -347,8 +347,7 @@ impl Session {
         let plans = self.control.mode() == PermissionMode::Plan;
         let role = role.unwrap_or(if plans { Role::Plan } else { Role::Main });
         let images = self.pictured();
-        let task =
-            Task { role, named, images, tools: role != Role::Fast, tokens: self.needed(), ..Task::default() };
+        let task = Task { role, named, images, tools: role != Role::Fast, tokens: self.needed() };
         let candidates = self.candidates();
         let mut report = route::route(&task, &candidates, &self.standing()).report(&task, &candidates);
         if report.chosen.as_ref() == Some(&self.choice.now.name) && !self.choice.now.why.is_empty() {
