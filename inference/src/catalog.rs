@@ -384,7 +384,8 @@ impl Entry {
 }
 
 /// The candidate closest to `word`, if one is close enough to be meant.
-pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     // Two slips in a short word are another word; in a long one they are slips.
     let limit = (word.chars().count() / 3).clamp(1, 4);
     let word = word.to_lowercase();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use loci_core::config::Settings;
 use loci_core::route::{self, RouteError, Target};
 use loci_inference::builtin;
-use loci_inference::catalog::{Entry, Kind};
+use loci_inference::catalog::{CatalogError, Entry, Kind, nearest};
 use loci_inference::engine::{EngineOptions, ModelSource, SnapshotOptions};
 use loci_inference::hardware::Hardware;
 use loci_inference::local::{LocalOptions, LocalProvider};
@@ -52,7 +52,8 @@ pub(crate) fn open(project: &Project, settings: &Settings) -> anyhow::Result<Arc
         Target::Catalogue(name) => match (catalog.get(&name), named(project, &name)) {
             // What was pulled beside the catalogue, or left here by another program.
             (Err(_), Some(path)) => local(project, &path, None, &settings),
-            (entry, _) => catalogued(project, entry?, &settings),
+            (Ok(entry), _) => catalogued(project, entry, &settings),
+            (Err(error), None) => Err(with_services_in_mind(error, &settings).into()),
         },
         Target::Remote { ref name, ref base_url, .. } => {
             let vouched = settings.providers.get(name).is_some_and(|service| service.on_this_machine);
@@ -66,6 +67,17 @@ pub(crate) fn open(project: &Project, settings: &Settings) -> anyhow::Result<Arc
             })?;
             Ok(Arc::new(script))
         }
+    }
+}
+
+/// A name that the catalogue does not know may be that of a service of the configuration, misspelt.
+fn with_services_in_mind(error: CatalogError, settings: &Settings) -> CatalogError {
+    match error {
+        CatalogError::UnknownModel { name, similar: None } => {
+            let similar = nearest(&name, settings.providers.keys().map(String::as_str));
+            CatalogError::UnknownModel { name, similar }
+        }
+        other => other,
     }
 }
 

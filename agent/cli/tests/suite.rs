@@ -35,6 +35,8 @@ mod suite {
     mod providers;
     mod qualify;
     #[cfg(feature = "network")]
+    mod reach;
+    #[cfg(feature = "network")]
     mod routing;
     mod sandbox;
     #[cfg(feature = "network")]

@@ -91,7 +91,7 @@ fn lines(entry: &Entry) -> Vec<Line> {
     let what = entry.model.as_deref().unwrap_or("?");
     let session = entry.session.as_deref().map_or(String::new(), |id| format!(", session {id}"));
     let row = format!(
-        "  {} {what}{session}, by {}, sha256 {}",
+        "  {} {what}{session}, allowed by: {}, sha256 {}",
         entry.purpose,
         entry.allowed_by,
         short(&entry.sha256)
@@ -184,7 +184,7 @@ fn dry_run(project: &Project, asked: &AskArguments, prompt: &str, as_json: bool)
     let line = match &info.endpoint {
         Some(endpoint) => Line::new("would be sent", Style::Bold).with(
             format!(
-                " to {} for {}/{}, by {}",
+                " to {} for {}/{}, allowed by: {}",
                 visible(endpoint),
                 info.provider,
                 info.model,

@@ -176,7 +176,7 @@ fn list(project: &Project, shown: &ModelsShown) -> anyhow::Result<Outcome> {
     );
     project.printer.line(&Line::new(text, Style::Dim))?;
     let heading = format!(
-        "{:22} {:>8} {:>8} {:>8}  {:18} {:10} {:6} {}",
+        "{:22} {:>8} {:>8} {:>8}  {:19} {:10} {:6} {}",
         "NAME", "SIZE", "MEMORY", "CONTEXT", "LICENCE", "FIT", "HERE", "MEASURED, ROLE"
     );
     project.printer.line(&Line::new(heading.trim_end(), Style::Bold))?;
@@ -212,7 +212,7 @@ fn print_row(project: &Project, row: &Row<'_>, machine: &Hardware) -> anyhow::Re
     for role in &row.roles {
         measured = format!("{measured} {role}");
     }
-    let figures = format!(" {bytes:>8} {memory:>8} {:>8}  {:18} ", fields.context, visible(&fields.licence));
+    let figures = format!(" {bytes:>8} {memory:>8} {:>8}  {:19} ", fields.context, visible(&fields.licence));
     let end = format!(" {here:6} {}", measured.trim_start());
     let line = Line::new(format!("{:22}", visible(&row.entry.name)), Style::Plain)
         .with(figures, Style::Dim)
@@ -236,7 +236,7 @@ fn print_pulled(
     let licence = manifest.licence.as_deref().unwrap_or("unknown");
     let context = about.map_or_else(|| "-".to_owned(), |_| PULLED_CONTEXT.to_string());
     let line = Line::new(format!("{:22}", visible(&manifest.name)), Style::Plain)
-        .with(format!(" {:>8} {memory:>8} {context:>8}  {:18} ", size(bytes), visible(licence)), Style::Dim)
+        .with(format!(" {:>8} {memory:>8} {context:>8}  {:19} ", size(bytes), visible(licence)), Style::Dim)
         .with(format!("{verdict:10} yes"), Style::Dim);
     Ok(project.printer.line(&line)?)
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use loci_core::config::{Embeddings, Settings};
+use loci_core::route::BUILT_IN;
 use loci_inference::catalog::Kind;
 use loci_inference::embed::{Bert, Files, Table};
 use loci_inference::provider::{Provider, Sampling};
@@ -142,7 +143,10 @@ impl Models for Offered {
         let mut names: Vec<String> = self.named.iter().map(|(name, _)| name.clone()).collect();
         if !self.only {
             for name in self.on_this_machine() {
-                if !names.contains(&name) {
+                // The built-in one has two names.
+                let known =
+                    names.contains(&name) || name == BUILT_IN && names.iter().any(|known| known == "builtin");
+                if !known {
                     names.push(name);
                 }
             }
