@@ -236,6 +236,7 @@ impl Part {
     }
 
     /// Bytes in all, where that is known.
+    #[cfg(any(feature = "hub", test))]
     pub(super) fn total(&self) -> Option<u64> {
         self.state.bytes
     }

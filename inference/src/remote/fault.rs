@@ -158,7 +158,9 @@ struct Words {
 
 /// What an error body says, in any of the shapes that servers use.
 fn words(body: &str) -> Words {
-    let Ok(value) = serde_json::from_str::<Value>(body) else {
+    // Some write even a failure as the event of a stream.
+    let event = body.lines().find_map(|line| line.strip_prefix("data:")).unwrap_or(body);
+    let Ok(value) = serde_json::from_str::<Value>(event) else {
         // HTML pages of gateways say nothing worth a screen.
         let text = if body.trim_start().starts_with('<') { "" } else { body };
         return Words { message: cut(text), ..Words::default() };
@@ -275,6 +277,7 @@ mod tests {
         check(r#"{"message":"no"}"#, "no");
         check("plain\n words", "plain words");
         check("<html>502</html>", "");
+        check("data: {\"error\": {\"message\": \"no\"}}\n\ndata: [DONE]\n\n", "no");
         assert_eq!(words(&"x".repeat(10_000)).message.chars().count(), MAX_WORDS + 1);
     }
 

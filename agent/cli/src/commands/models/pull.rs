@@ -7,7 +7,7 @@ use std::path::Path;
 use loci_core::config::Settings;
 use loci_inference::catalog::{Catalog, Entry, Kind};
 use loci_inference::fetch::store::{Manifest, Store};
-use loci_inference::fetch::{self, FetchError, Origin, Told};
+use loci_inference::fetch::{self, Origin, Told};
 use loci_tui::{Line, Style, visible};
 use serde_json::json;
 
@@ -21,7 +21,7 @@ use crate::project::Project;
 /// Get one model.
 ///
 /// # Errors
-/// See [`FetchError`]; and when the licence is not agreed to, or the policy of the machine does not allow the model.
+/// See [`fetch::FetchError`]; and when the licence is not agreed to, or the policy of the machine does not allow the model.
 pub(super) fn run(project: &Project, arguments: &PullArguments) -> anyhow::Result<Outcome> {
     let catalog = project.catalog()?;
     let wanted = Wanted::read(&catalog, arguments)?;
@@ -283,7 +283,7 @@ mod network {
     }
 
     fn stopped(wanted: &Wanted<'_>) -> anyhow::Error {
-        FetchError::Interrupted { file: wanted.written.clone(), done: 0 }.into()
+        fetch::FetchError::Interrupted { file: wanted.written.clone(), done: 0 }.into()
     }
 
     /// What the catalogue knows and the source does not say.
