@@ -311,11 +311,23 @@ impl Catalog {
     /// # Errors
     /// `Syntax`, `UnknownKey` or `Invalid` for the first entry that is wrong, naming its file.
     pub fn load(sources: &[Source<'_>]) -> Result<Self, CatalogError> {
+        Self::load_beside(sources, Vec::new)
+    }
+
+    /// The same, where roles may also name what is no entry, such as a service of the configuration or a model that was
+    /// pulled: `beside` is asked for those names when one is met that no entry has.
+    ///
+    /// # Errors
+    /// As [`Catalog::load`].
+    pub fn load_beside(
+        sources: &[Source<'_>],
+        beside: impl FnOnce() -> Vec<String>,
+    ) -> Result<Self, CatalogError> {
         let built_in = Source { layer: Layer::BuiltIn, origin: "models.toml (built in)", text: BUILT_IN };
         let mut all = vec![built_in];
         all.extend_from_slice(sources);
         let (entries, named) = layers::merge(&all)?;
-        let roles = roles::check(named, &entries)?;
+        let roles = roles::check(named, &entries, beside)?;
         Ok(Self { entries, roles })
     }
 

@@ -201,7 +201,17 @@ impl Project {
         }
         let sources: Vec<Source<'_>> =
             read.iter().map(|(layer, origin, text)| Source { layer: *layer, origin, text }).collect();
-        Ok(Catalog::load(&sources)?)
+        Ok(Catalog::load_beside(&sources, || self.names_beside())?)
+    }
+
+    /// Names of models that no catalogue has: services of the configuration, and what was pulled.
+    fn names_beside(&self) -> Vec<String> {
+        let pulled = crate::model::store(self).all().into_iter().map(|manifest| manifest.name);
+        // A configuration that cannot be read is said where it is used. Not `settings`, which asks for the catalogue.
+        let services = self
+            .read_config(Vec::new())
+            .map(|config| Settings::of(&config, &self.root, &self.places.home).providers);
+        services.unwrap_or_default().into_keys().chain(pulled).collect()
     }
 
     /// The index as it is on disk.

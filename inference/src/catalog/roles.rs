@@ -2,6 +2,7 @@
 //! Uses the entries of the catalogue to know the names.
 //! Never decides which model of a role is taken.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -55,18 +56,27 @@ pub(super) struct Named {
 pub(super) fn check(
     named: Vec<Named>,
     entries: &[Entry],
+    beside: impl FnOnce() -> Vec<String>,
 ) -> Result<BTreeMap<Role, Vec<String>>, CatalogError> {
     let mut roles = BTreeMap::new();
+    let beside = LazyCell::new(beside);
     for Named { role, names } in named {
         for (name, origin) in &names {
-            let known =
-                is_no_entry(name) || entries.iter().any(|entry| entry.name.eq_ignore_ascii_case(name));
+            let known = is_no_entry(name)
+                || entries.iter().any(|entry| entry.name.eq_ignore_ascii_case(name))
+                || beside.iter().any(|known| known.eq_ignore_ascii_case(name));
             if !known {
                 return Err(CatalogError::UnknownInRole {
                     origin: origin.clone(),
                     role: role.name(),
                     name: name.clone(),
-                    similar: nearest(name, entries.iter().map(|entry| entry.name.as_str())),
+                    similar: nearest(
+                        name,
+                        entries
+                            .iter()
+                            .map(|entry| entry.name.as_str())
+                            .chain(beside.iter().map(String::as_str)),
+                    ),
                 });
             }
         }

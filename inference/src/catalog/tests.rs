@@ -235,3 +235,18 @@ fn wrong_roles_are_named() {
     check("[role]\nmain = [\"\"]\n", "user.toml:2: `role.main` must be a list of models", None);
     check("role = 3\n", "user.toml:1: `role` must hold a list", None);
 }
+
+#[test]
+fn roles_may_name_what_is_known_beside_the_catalogue() {
+    let text = "[role]\nmain = [\"house\", \"builtin\"]\n";
+    let source = Source { layer: Layer::User, origin: "user.toml", text };
+    let known = || vec!["House".to_owned()];
+    let catalog = Catalog::load_beside(&[source], known).expect("known");
+    assert_eq!(catalog.role(Role::Main), ["house", "builtin"]);
+    let error = Catalog::load_beside(&[source], || vec!["houses".to_owned()]).expect_err("unknown");
+    assert!(error.hint().is_some_and(|hint| hint.starts_with("did you mean `houses`?")), "{error}");
+    // Nobody is asked where every name is an entry.
+    let text = "[role]\nmain = [\"openai\"]\n";
+    let asked = || -> Vec<String> { panic!("asked") };
+    assert!(Catalog::load_beside(&[Source { text, ..source }], asked).is_ok());
+}

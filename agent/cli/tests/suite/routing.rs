@@ -142,3 +142,20 @@ fn a_prompt_for_a_role_is_answered_by_its_model() {
     assert!(run.err.contains("there is no model for review") && run.err.contains("[role]"), "{}", run.err);
     assert_eq!(world.with_key(&["-p", "hello", "-m", "box"]).ended(0).out, "thorough\n");
 }
+
+#[test]
+fn roles_may_name_services_of_the_configuration() {
+    let world = World::with_crate();
+    let service = Service::start(vec![Reply::Text("reviewed")]);
+    service.configure(&world, "", "");
+    let catalogue = world.home().join(".config/loci/models.toml");
+    std::fs::write(&catalogue, "[role]\nreview = [\"box\"]\n").expect("written");
+    assert_eq!(world.with_key(&["-p", "@review hello", "-m", "builtin"]).ended(0).out, "reviewed\n");
+    std::fs::write(&catalogue, "[role]\nreview = [\"bux\"]\n").expect("written");
+    let run = world.with_key(&["-p", "hello", "-m", "builtin"]).ended(2).explains("the unknown model `bux`");
+    assert!(run.err.contains("did you mean `box`?"), "{}", run.err);
+    // Named beside -m, too.
+    std::fs::remove_file(&catalogue).expect("removed");
+    let run = world.with_key(&["-p", "hello", "-m", "bux"]).ended(2).explains("unknown model `bux`");
+    assert!(run.err.contains("did you mean `box`?"), "{}", run.err);
+}
