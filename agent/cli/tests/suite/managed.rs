@@ -136,3 +136,31 @@ fn a_policy_only_tightens_and_no_variable_moves_it() {
     .expect("runs");
     assert!(said.contains("never_leaves") && said.contains("nothing goes over the network"), "{said}");
 }
+
+#[test]
+fn a_model_that_the_machine_does_not_know_is_not_kept() {
+    let world = World::with_crate();
+    if !possible(&world) {
+        return;
+    }
+    // The same model, and one that differs in a weight.
+    let good = include_bytes!("../../../../inference/builtin/loci-builtin.gguf").to_vec();
+    let mut other = good.clone();
+    other[2_000_000] ^= 1;
+    let policy = format!("[models]\nallow = [{{ sha256 = \"{}\" }}]\n", loci_inference::builtin::SHA256);
+    let kept = world.home().join(".local/share/loci/models");
+    for (name, bytes, allowed) in [("good.gguf", good, true), ("other.gguf", other, false)] {
+        let path = world.home().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        let path = path.to_string_lossy();
+        let pull = ["models", "pull", path.as_ref(), "--yes"];
+        let (code, said) = under(&world, &[("10-site.toml", &policy)], "", &pull).expect("runs");
+        assert_eq!(code == 0, allowed, "{said}");
+        assert_eq!(kept.join(name).exists(), allowed, "{said}");
+        assert!(allowed || said.contains("the policy of this machine does not allow the model"), "{said}");
+    }
+    // Where there is no policy, it may come.
+    let path = world.home().join("other.gguf");
+    world.loci(&["models", "pull", &path.to_string_lossy(), "--yes"]).ended(0);
+    assert!(kept.join("other.gguf").exists());
+}
