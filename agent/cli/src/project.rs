@@ -3,8 +3,8 @@
 //! Never opens a model.
 
 use std::path::{Path, PathBuf};
-use std::sync::Once;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -44,7 +44,19 @@ pub(crate) struct Project {
     pub(crate) printer: Printer,
     /// How this process stands to the network.
     pub(crate) offline: Offline,
+    /// The catalogue as it was read last.
+    read: Arc<Mutex<Option<ReadCatalog>>>,
 }
+
+/// A catalogue, and the files that it was read from.
+#[derive(Debug)]
+struct ReadCatalog {
+    files: Vec<CatalogFile>,
+    catalog: Catalog,
+}
+
+/// Layer, path and text of a file of the catalogue.
+type CatalogFile = (Layer, String, String);
 
 impl Project {
     /// The project around `directory`, or around the current one.
@@ -78,7 +90,15 @@ impl Project {
                 format!("unset {variable}, or let it name a folder outside of the project"),
             ));
         }
-        Ok(Self { root, directory, environment, places, printer, offline: Offline::default() })
+        Ok(Self {
+            root,
+            directory,
+            environment,
+            places,
+            printer,
+            offline: Offline::default(),
+            read: Arc::default(),
+        })
     }
 
     /// The same folder once more, for whoever outlives a command. Whether it is offline is in the settings.
@@ -91,6 +111,7 @@ impl Project {
             places: self.places.clone(),
             printer: self.printer.clone(),
             offline: Offline::default(),
+            read: Arc::clone(&self.read),
         }
     }
 
@@ -199,9 +220,16 @@ impl Project {
                 Err(error) => return Err(error).with_context(|| path.display().to_string()),
             }
         }
+        // Settings ask for roles each time; parsing takes most of a millisecond, and the files are mostly the same.
+        let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref().filter(|known| known.files == read) {
+            return Ok(known.catalog.clone());
+        }
         let sources: Vec<Source<'_>> =
             read.iter().map(|(layer, origin, text)| Source { layer: *layer, origin, text }).collect();
-        Ok(Catalog::load_beside(&sources, || self.names_beside())?)
+        let catalog = Catalog::load_beside(&sources, || self.names_beside())?;
+        *known = Some(ReadCatalog { files: read, catalog: catalog.clone() });
+        Ok(catalog)
     }
 
     /// Names of models that no catalogue has: services of the configuration, and what was pulled.
