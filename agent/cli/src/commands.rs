@@ -35,3 +35,44 @@ pub(crate) mod why;
 
 mod batch;
 mod shown;
+
+use crate::arguments::{Cli, Command};
+use crate::errors::Outcome;
+use crate::project::Project;
+
+/// Run a subcommand.
+///
+/// # Errors
+/// Whatever it cannot do.
+pub(crate) fn run(project: &Project, cli: &Cli, command: &Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Search(arguments) => search::run(project, arguments),
+        Command::Where(arguments) => locate::run(project, arguments),
+        Command::Callers(arguments) => callers::run(project, arguments),
+        Command::Callees(arguments) => callees::run(project, arguments),
+        Command::Refs(arguments) => refs::run(project, arguments),
+        Command::Map(arguments) => map::run(project, arguments),
+        Command::TestsFor(arguments) => tests_for::run(project, arguments),
+        Command::Impact(arguments) => impact::run(project, arguments),
+        Command::Outline(arguments) => outline::run(project, arguments),
+        Command::Index(arguments) => index::run(project, arguments),
+        Command::Models(arguments) => models::run(project, arguments),
+        Command::Bench(arguments) => bench::run(project, arguments),
+        Command::Bundle(arguments) => bundle::run(project, arguments),
+        Command::Serve(arguments) => serve::run(project, arguments),
+        Command::Undo(arguments) => undo::run(project, arguments),
+        Command::Redo(arguments) => undo::redo(project, arguments),
+        Command::Sessions(arguments) => sessions::run(project, arguments),
+        Command::Why(arguments) => why::run(project, &cli.ask, arguments),
+        Command::Egress(arguments) => egress::run(project, &cli.ask, &arguments.action),
+        Command::Audit(arguments) => audit::run(project, arguments),
+        Command::Context(arguments) => context::run(project, &cli.shared, arguments),
+        Command::Recall(arguments) => recall::run(project, arguments),
+        Command::Config(arguments) => config::run(project, arguments),
+        Command::Sandbox(arguments) => sandbox::run(project, arguments),
+        Command::Doctor(arguments) => doctor::run(project, arguments),
+        Command::Trust(arguments) => trust::run(project, arguments),
+        Command::Policy(arguments) => policy::run(project, &arguments.action),
+        Command::Completions(_) => Ok(Outcome::Done),
+    }
+}

@@ -18,6 +18,8 @@ use crate::project::Project;
 pub(crate) enum Audience {
     /// Somebody who can answer.
     Person,
+    /// Somebody who can answer, on the full screen: trust was asked about before.
+    Screen,
     /// A pipe or a script: whatever would ask is denied.
     Program,
 }
@@ -127,7 +129,7 @@ impl Conversation {
             environment: project.environment.clone(),
             trusted,
             resume,
-            interactive: audience == Audience::Person,
+            interactive: audience != Audience::Program,
             // The running program itself, even when its file was replaced since it started.
             helper: std::env::current_exe().ok(),
         })

@@ -12,6 +12,7 @@ mod offline;
 mod printer;
 mod progress;
 mod project;
+mod screen;
 
 use std::process::ExitCode;
 
@@ -53,36 +54,9 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> anyhow::Result<O
     let mut project = Project::open(cli.shared.directory.as_deref(), environment, printer)?;
     project.offline = offline;
     project.go_offline_if_wanted()?;
-    match cli.command {
+    match &cli.command {
         None => commands::ask::run(&project, &cli.ask),
-        Some(Command::Search(arguments)) => commands::search::run(&project, &arguments),
-        Some(Command::Where(arguments)) => commands::locate::run(&project, &arguments),
-        Some(Command::Callers(arguments)) => commands::callers::run(&project, &arguments),
-        Some(Command::Callees(arguments)) => commands::callees::run(&project, &arguments),
-        Some(Command::Refs(arguments)) => commands::refs::run(&project, &arguments),
-        Some(Command::Map(arguments)) => commands::map::run(&project, &arguments),
-        Some(Command::TestsFor(arguments)) => commands::tests_for::run(&project, &arguments),
-        Some(Command::Impact(arguments)) => commands::impact::run(&project, &arguments),
-        Some(Command::Outline(arguments)) => commands::outline::run(&project, &arguments),
-        Some(Command::Index(arguments)) => commands::index::run(&project, &arguments),
-        Some(Command::Models(arguments)) => commands::models::run(&project, &arguments),
-        Some(Command::Bench(arguments)) => commands::bench::run(&project, &arguments),
-        Some(Command::Bundle(arguments)) => commands::bundle::run(&project, &arguments),
-        Some(Command::Serve(arguments)) => commands::serve::run(&project, &arguments),
-        Some(Command::Undo(arguments)) => commands::undo::run(&project, &arguments),
-        Some(Command::Redo(arguments)) => commands::undo::redo(&project, &arguments),
-        Some(Command::Sessions(arguments)) => commands::sessions::run(&project, &arguments),
-        Some(Command::Why(arguments)) => commands::why::run(&project, &cli.ask, &arguments),
-        Some(Command::Egress(arguments)) => commands::egress::run(&project, &cli.ask, &arguments.action),
-        Some(Command::Audit(arguments)) => commands::audit::run(&project, &arguments),
-        Some(Command::Context(arguments)) => commands::context::run(&project, &cli.shared, &arguments),
-        Some(Command::Recall(arguments)) => commands::recall::run(&project, &arguments),
-        Some(Command::Config(arguments)) => commands::config::run(&project, &arguments),
-        Some(Command::Sandbox(arguments)) => commands::sandbox::run(&project, &arguments),
-        Some(Command::Doctor(arguments)) => commands::doctor::run(&project, &arguments),
-        Some(Command::Trust(arguments)) => commands::trust::run(&project, &arguments),
-        Some(Command::Policy(arguments)) => commands::policy::run(&project, &arguments.action),
-        Some(Command::Completions(_)) => Ok(Outcome::Done),
+        Some(command) => commands::run(&project, &cli, command),
     }
 }
 

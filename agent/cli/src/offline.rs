@@ -3,6 +3,8 @@
 //! Never goes on as if it were offline where a standard stream is a connection, and never keeps silent where the system
 //! enforces nothing.
 
+use std::sync::Arc;
+
 use loci_core::offline::{Connected, Control, Enforcement, enter, enter_with_control};
 use loci_tui::{Line, Style, visible};
 
@@ -10,14 +12,14 @@ use crate::errors::Usage;
 use crate::printer::Printer;
 
 /// How this process stands to the network.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Offline {
     /// Whether the flag was given.
     pub(crate) asked: bool,
     /// What is enforced; `None` while it is online.
     pub(crate) enforcement: Option<Enforcement>,
     /// For `loci doctor --offline`: what worked before.
-    pub(crate) control: Option<Control>,
+    pub(crate) control: Option<Arc<Control>>,
 }
 
 impl Offline {
@@ -29,7 +31,7 @@ impl Offline {
         let mut offline = Self { asked, ..Self::default() };
         if asked && controlled {
             let (enforcement, control) = enter_with_control().map_err(refused)?;
-            offline.control = Some(control);
+            offline.control = Some(Arc::new(control));
             offline.tell(printer, enforcement);
         } else if asked {
             offline.enter(printer)?;

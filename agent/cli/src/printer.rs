@@ -5,6 +5,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use loci_tui::{Channel, Line, Piece, Style};
+use tokio::sync::mpsc;
 
 /// What a command may say, and in which colours.
 #[derive(Debug, Clone)]
@@ -15,6 +16,14 @@ pub(crate) struct Printer {
     notes: bool,
     bars: bool,
     verbose: bool,
+    captured: Option<Captured>,
+}
+
+/// Where lines go instead, while the screen is drawn on.
+#[derive(Debug, Clone)]
+struct Captured {
+    lines: mpsc::UnboundedSender<Line>,
+    width: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +61,26 @@ impl Printer {
             notes: detail != Detail::Quiet,
             bars: error.colour && detail != Detail::Quiet,
             verbose: detail == Detail::Verbose,
+            captured: None,
         }
+    }
+
+    /// A printer whose lines, results and asides alike, come out of a channel: the terminal is drawn on meanwhile. They are
+    /// made for that many columns.
+    #[must_use]
+    pub(crate) fn captured(width: usize) -> (Self, mpsc::UnboundedReceiver<Line>) {
+        let (lines, out) = mpsc::unbounded_channel();
+        let stream = Stream { terminal: true, colour: false };
+        let printer = Self {
+            output: stream,
+            error: stream,
+            asides: true,
+            notes: true,
+            bars: false,
+            verbose: false,
+            captured: Some(Captured { lines, width }),
+        };
+        (printer, out)
     }
 
     /// Whether the user wants to know more than usual.
@@ -76,6 +104,9 @@ impl Printer {
     /// The columns of the terminal; 100 where there is none.
     #[must_use]
     pub(crate) fn width(&self) -> usize {
+        if let Some(captured) = &self.captured {
+            return captured.width;
+        }
         terminal_size::terminal_size().map_or(100, |(terminal_size::Width(columns), _)| usize::from(columns))
     }
 
@@ -90,6 +121,11 @@ impl Printer {
     /// # Errors
     /// When standard output cannot be written; `BrokenPipe` when its reader has gone.
     pub(crate) fn line(&self, line: &Line) -> io::Result<()> {
+        if let Some(captured) = &self.captured {
+            // Whoever showed them may have gone; then nobody misses them.
+            let _ = captured.lines.send(line.clone());
+            return Ok(());
+        }
         let text = if self.output.colour { line.ansi() } else { line.plain() };
         let mut out = io::stdout().lock();
         writeln!(out, "{text}")
@@ -100,6 +136,9 @@ impl Printer {
     /// # Errors
     /// As [`Printer::line`].
     pub(crate) fn text(&self, text: &str) -> io::Result<()> {
+        if self.captured.is_some() {
+            return text.lines().try_for_each(|row| self.line(&Line::new(row, Style::Plain)));
+        }
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
         out.flush()
@@ -141,6 +180,10 @@ impl Printer {
 
     /// Something the user must see: errors, hints, warnings.
     pub(crate) fn to_error(&self, line: &Line) {
+        if self.captured.is_some() {
+            let _ = self.line(line);
+            return;
+        }
         let text = if self.error.colour { line.ansi() } else { line.plain() };
         // Standard error is the last resort: where it fails there is nobody left to tell.
         let _ = writeln!(io::stderr().lock(), "{text}");
@@ -201,6 +244,10 @@ impl Printer {
 
     fn dim_text(&self, text: &str) {
         let line = Line::new(text, Style::Dim);
+        if self.captured.is_some() {
+            let _ = self.text(&line.plain());
+            return;
+        }
         let text = if self.error.colour { line.ansi() } else { line.plain() };
         let _ = write!(io::stderr().lock(), "{text}");
     }

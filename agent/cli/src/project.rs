@@ -115,6 +115,12 @@ impl Project {
         }
     }
 
+    /// The same folder once more, for a printer of its own.
+    #[must_use]
+    pub(crate) fn printing_to(&self, printer: Printer) -> Self {
+        Self { printer, offline: self.offline.clone(), ..self.again() }
+    }
+
     /// A path as the index knows it: relative to the root, whatever the user stands in.
     #[must_use]
     pub(crate) fn relative(&self, written: &Path) -> String {

@@ -6,6 +6,7 @@ pub mod env;
 pub mod keys;
 pub mod rules;
 pub mod saved;
+pub mod screen;
 pub mod settings;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use toml::{Table, Value};
 
 pub use env::{Environment, Places};
 pub use saved::SavedRules;
+pub use screen::Screen;
 pub use settings::{Embeddings, RemoteProvider, Settings};
 
 use crate::managed::Managed;

@@ -86,7 +86,7 @@ impl Control {
             }
             Op::SetMode { mode } => {
                 self.state().mode = mode;
-                self.notice(Level::Info, format!("the permission mode is now {}", mode.name()), None);
+                self.emit(Event::ModeChanged { mode });
             }
             Op::Shutdown => {
                 self.state().turn.cancel();
@@ -100,6 +100,11 @@ impl Control {
             | Op::Context
             | Op::SetModel { .. }
             | Op::Why { .. }
+            | Op::Shell { .. }
+            | Op::Changes
+            | Op::Timeline
+            | Op::Rename { .. }
+            | Op::StopJob { .. }
             | Op::Compact { .. } => return Some(op),
         }
         None

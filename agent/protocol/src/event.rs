@@ -140,6 +140,38 @@ pub enum Event {
         /// One sentence.
         message: String,
     },
+    /// The permission mode is another one from here on.
+    ModeChanged {
+        /// The mode.
+        mode: PermissionMode,
+    },
+    /// A request to the model was answered: how full its window is, and how fast it was.
+    StepFinished(StepReport),
+    /// The task list is another one.
+    TasksChanged {
+        /// All of it, in its order.
+        tasks: Vec<Task>,
+    },
+    /// A command in the background began or ended.
+    JobsChanged {
+        /// Those that run, and the newest that ended.
+        jobs: Vec<Job>,
+    },
+    /// The answer to [`crate::Op::Changes`].
+    ChangesShown {
+        /// Each file that is other than it was when the session began.
+        files: Vec<ChangedFile>,
+    },
+    /// The answer to [`crate::Op::Timeline`].
+    TimelineShown {
+        /// The prompts that count, oldest first.
+        turns: Vec<PastTurn>,
+    },
+    /// The session has a title.
+    Renamed {
+        /// One line.
+        title: String,
+    },
     /// The answer to [`crate::Op::Context`].
     ContextShown(Box<ContextReport>),
     /// The turn is over and the session waits for the next [`crate::Op`].
@@ -152,6 +184,86 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         models: Vec<ModelUsage>,
     },
+}
+
+/// What one request to the model took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// Tokens of this request.
+    pub usage: Usage,
+    /// Tokens in the window now: the prompt and what was written after it.
+    pub used: usize,
+    /// Tokens that the model holds.
+    pub window: usize,
+    /// Milliseconds from the request to the first piece of the answer.
+    pub first_ms: u64,
+    /// Milliseconds from the first piece to the last.
+    pub decode_ms: u64,
+}
+
+/// One entry of the task list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// What to do.
+    pub text: String,
+    /// Whether it is done.
+    pub done: bool,
+}
+
+/// A command in the background.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// `b1`, `b2`, … in the order in which they were started.
+    pub id: String,
+    /// The command.
+    pub command: String,
+    /// Whether it still runs.
+    pub running: bool,
+    /// How it ended, in words; empty while it runs.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub end: String,
+    /// Milliseconds since it began, or that it took.
+    pub duration_ms: u64,
+}
+
+/// What a session made of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedFile {
+    /// Relative to the root.
+    pub path: String,
+    /// A unified diff from what it was before the session to what it is now; empty where it is no text.
+    pub diff: String,
+    /// Lines added.
+    pub added: usize,
+    /// Lines removed.
+    pub removed: usize,
+    /// True when it is now other than what the session left: somebody else changed it since.
+    #[serde(default)]
+    pub changed_since: bool,
+}
+
+/// A prompt that can be gone back to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastTurn {
+    /// Its number.
+    pub turn: u32,
+    /// When it began, RFC 3339.
+    pub at: String,
+    /// Its words.
+    pub prompt: String,
+    /// What it changed, call by call, oldest first.
+    pub changes: Vec<PastChange>,
+}
+
+/// What one call changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastChange {
+    /// The call.
+    pub call_id: String,
+    /// Files, relative to the root.
+    pub paths: Vec<String>,
+    /// Whether it was taken back.
+    pub undone: bool,
 }
 
 /// What one model used.

@@ -6,8 +6,8 @@ mod event;
 mod op;
 
 pub use event::{
-    ContextCompaction, ContextLeft, ContextPart, ContextRecalled, ContextReport, Event, Failure, FailureKind,
-    Level, Location, ModelBadge, ModelUsage, Question, Rejected, RouteReport, SandboxBadge, ToolReport,
-    TurnReport, TurnStatus, Usage,
+    ChangedFile, ContextCompaction, ContextLeft, ContextPart, ContextRecalled, ContextReport, Event, Failure,
+    FailureKind, Job, Level, Location, ModelBadge, ModelUsage, PastChange, PastTurn, Question, Rejected,
+    RouteReport, SandboxBadge, StepReport, Task, ToolReport, TurnReport, TurnStatus, Usage,
 };
 pub use op::{Approval, Op, PermissionMode, Undo};

@@ -73,6 +73,26 @@ pub enum Op {
         /// The mode to use.
         mode: PermissionMode,
     },
+    /// Run a command of the user's own, typed behind `!`: no rule asks, the sandbox holds, and what it printed goes to the
+    /// model with the next prompt. Answered by [`crate::Event::ToolStarted`] and [`crate::Event::ToolFinished`].
+    Shell {
+        /// The command, as typed.
+        command: String,
+    },
+    /// Say what the session changed; answered by [`crate::Event::ChangesShown`].
+    Changes,
+    /// Say which prompts can be gone back to; answered by [`crate::Event::TimelineShown`].
+    Timeline,
+    /// Give the session a title; answered by [`crate::Event::Renamed`].
+    Rename {
+        /// One line.
+        title: String,
+    },
+    /// End a command that runs in the background; answered by [`crate::Event::JobsChanged`].
+    StopJob {
+        /// Its id: `b1`.
+        id: String,
+    },
     /// End the session once the running turn, if any, is cancelled.
     Shutdown,
 }

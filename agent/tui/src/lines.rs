@@ -165,6 +165,10 @@ impl Transcript {
                 self.said(word, style, message, hint.as_deref())
             }
             Event::TurnFinished(report) => self.turn_finished(report),
+            Event::ModeChanged { mode } => {
+                let message = format!("the permission mode is now {}", mode.name());
+                self.said("note", Style::Dim, &message, None)
+            }
             Event::Compacted { before, after, message } => {
                 let figures = format!("{} → {} tokens", number(*before), number(*after));
                 let room = self.width.saturating_sub(figures.chars().count() + 9);

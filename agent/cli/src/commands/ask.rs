@@ -37,6 +37,9 @@ struct ResultLine<'a> {
 /// When the session cannot be opened; a turn that fails is an outcome.
 pub(crate) fn run(project: &Project, arguments: &AskArguments) -> anyhow::Result<Outcome> {
     let Some(asked) = &arguments.print else {
+        if input::is_terminal() && crate::screen::fits(project) {
+            return crate::screen::run(project, arguments);
+        }
         if input::is_terminal() {
             return super::chat::run(project, arguments);
         }

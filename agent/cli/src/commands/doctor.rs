@@ -70,8 +70,8 @@ impl Finding {
 /// When nothing can be printed.
 pub(crate) fn run(project: &Project, arguments: &DoctorArguments) -> anyhow::Result<Outcome> {
     let mut findings = conversation::runtime()?.block_on(examine(project));
-    let attempts = project.offline.control.as_ref().map(Control::attempts);
-    let tried = project.offline.control.as_ref().zip(attempts.as_deref());
+    let attempts = project.offline.control.as_deref().map(Control::attempts);
+    let tried = project.offline.control.as_deref().zip(attempts.as_deref());
     findings.insert(0, offline(project, tried));
     let bad = findings.iter().any(|finding| finding.state == State::Bad);
     if arguments.json {

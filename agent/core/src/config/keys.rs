@@ -190,6 +190,33 @@ pub const KEYS: &[Key] = &[
         None,
         "the service runs on this machine and passes nothing on: it counts as local",
     ),
+    key(
+        "screen.full",
+        Kind::Flag,
+        Some("true"),
+        "the conversation takes the whole terminal; line by line otherwise",
+    ),
+    key("screen.theme", Kind::Text, Some("ansi"), "the colours; `/theme` lists the themes"),
+    key("screen.vim", Kind::Flag, Some("false"), "keys of vi where a prompt is written"),
+    key("screen.mouse", Kind::Flag, Some("true"), "the wheel and the buttons of the mouse are used"),
+    key(
+        "screen.plain",
+        Kind::Flag,
+        Some("false"),
+        "for screen readers: line by line, nothing moves, words instead of signs",
+    ),
+    key(
+        "screen.notify",
+        Kind::OneOf(&["auto", "osc9", "osc777", "bell", "off"]),
+        Some("auto"),
+        "how you are told that a turn is over or waits while you look elsewhere",
+    ),
+    key(
+        "screen.status_line",
+        Kind::Text,
+        None,
+        "a command of yours whose output stands in the status line; it gets the session as JSON (user's files only)",
+    ),
 ];
 
 const fn key(name: &'static str, kind: Kind, default: Option<&'static str>, help: &'static str) -> Key {

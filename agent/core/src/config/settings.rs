@@ -13,7 +13,7 @@ use loci_policy::Rules;
 use loci_protocol::PermissionMode;
 use toml::Value;
 
-use super::{Config, Origin};
+use super::{Config, Origin, Screen};
 use crate::labels::{Labelled, NeverLeaves};
 use crate::managed::Managed;
 use crate::route::Prefer;
@@ -80,6 +80,8 @@ pub struct Settings {
     pub budget_usd: Option<f64>,
     /// Services, by name.
     pub providers: BTreeMap<String, RemoteProvider>,
+    /// The full screen.
+    pub screen: Screen,
     /// What whoever runs the machine says.
     pub managed: Arc<Managed>,
 }
@@ -169,6 +171,7 @@ impl Default for Settings {
             local_only: false,
             budget_usd: None,
             providers: BTreeMap::new(),
+            screen: Screen::default(),
             managed: Arc::default(),
         }
     }
@@ -297,6 +300,7 @@ impl Settings {
             local_only: config.all("local_only").any(|entry| entry.value.as_bool() == Some(true)),
             budget_usd: number("budget_usd").map(f64::from),
             providers,
+            screen: Screen::of(config),
             managed: Arc::new(managed.clone()),
         }
     }

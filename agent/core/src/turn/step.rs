@@ -2,11 +2,13 @@
 //! Uses `context` and the provider.
 //! Never runs a call, and never keeps anything of a stream that broke.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use loci_inference::provider::{Compose, FinishReason, ProviderError, Request, StreamEvent, ToolCall};
-use loci_protocol::{Event, Level};
+use loci_inference::provider::{
+    Compose, FinishReason, ProviderError, Request, StreamEvent, TokenUsage, ToolCall,
+};
+use loci_protocol::{Event, Level, StepReport, Usage};
 
 use super::breaker::TextBreaker;
 use super::{Stop, Turn, overflow};
@@ -118,6 +120,7 @@ impl Session {
         // Whatever way this ends, the request ends with it.
         let _guard = cancel.clone().drop_guard();
         let request = self.with_pictures(request);
+        let (begun, mut first) = (Instant::now(), None);
         let mut stream = self.provider.stream(request, cancel);
         self.tell_of_secrets();
         let (mut text, mut reasoning) = (String::new(), String::new());
@@ -133,6 +136,14 @@ impl Session {
                 }
                 event = stream.next() => event,
             };
+            if first.is_none()
+                && matches!(
+                    event,
+                    Some(Ok(StreamEvent::Text(_) | StreamEvent::Reasoning(_) | StreamEvent::ToolCall(_)))
+                )
+            {
+                first = Some(Instant::now());
+            }
             match event {
                 None => return Err(StepError::Malformed("the stream ended in the middle".into())),
                 Some(Err(ProviderError::Cancelled)) if !turn.cancel.is_cancelled() => {
@@ -175,6 +186,7 @@ impl Session {
                     turn.usage.completion_tokens += usage.completion;
                     let used = self.choice.count(self.provider.info(), &usage);
                     used.add_to(&mut turn.models);
+                    self.tell_of_step(&usage, begun, first.unwrap_or_else(Instant::now));
                     break reason;
                 }
             }
@@ -191,6 +203,23 @@ impl Session {
         }
         self.make_ids_unique(turn, &mut calls);
         Ok(Answer { text, reasoning: (!reasoning.is_empty()).then_some(reasoning), calls, reason })
+    }
+
+    /// How full the window is now, and how fast the answer came.
+    fn tell_of_step(&self, usage: &TokenUsage, begun: Instant, first: Instant) {
+        let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let used = usage.prompt.saturating_add(usage.completion);
+        self.control.emit(Event::StepFinished(StepReport {
+            usage: Usage {
+                prompt_tokens: usage.prompt,
+                cached_tokens: usage.cached,
+                completion_tokens: usage.completion,
+            },
+            used: usize::try_from(used).unwrap_or(usize::MAX),
+            window: self.window,
+            first_ms: milliseconds(first.duration_since(begun)),
+            decode_ms: milliseconds(first.elapsed()),
+        }));
     }
 
     /// Once in a session: that something was taken out of what goes to a model elsewhere.

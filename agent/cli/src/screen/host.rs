@@ -1,0 +1,40 @@
+//! Owns what the screen asks of its host: a request comes in, a reply follows from another thread.
+//! Uses the project, and the rooms below, one for each kind of request.
+//! Never keeps the loop waiting.
+
+use std::sync::Arc;
+
+use loci_tui::{Reply, Request};
+use tokio::sync::mpsc;
+
+use super::Happened;
+use crate::project::Project;
+
+/// Answers requests.
+pub(super) struct Host {
+    project: Arc<Project>,
+    told: mpsc::UnboundedSender<Happened>,
+}
+
+impl Host {
+    pub(super) fn new(project: Arc<Project>, told: mpsc::UnboundedSender<Happened>) -> Self {
+        Self { project, told }
+    }
+
+    /// Do what is asked, beside the loop.
+    pub(super) fn ask(&self, request: Request) {
+        if let Request::Run(command) = request {
+            self.reply(move |project| run::printed(project, command));
+        }
+    }
+
+    /// Answer from a thread of its own: it may read files.
+    fn reply(&self, answer: impl FnOnce(&Project) -> Reply + Send + 'static) {
+        let (project, told) = (Arc::clone(&self.project), self.told.clone());
+        std::thread::spawn(move || {
+            let _ = told.send(Happened::Replied(answer(&project)));
+        });
+    }
+}
+
+mod run;

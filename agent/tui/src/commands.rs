@@ -1,0 +1,241 @@
+//! Owns the table of commands that begin with `/`: palette, help, the line-based conversation and the documents read it.
+//! Uses plain data.
+//! Never runs one.
+
+/// What a command does. One variant for each row of [`TABLE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// List the commands and the keys.
+    Help,
+    /// What is in the window.
+    Context,
+    /// Make room.
+    Compact,
+    /// Find what was said.
+    Recall,
+    /// Take back file changes.
+    Undo,
+    /// Bring them back.
+    Redo,
+    /// Go back to before a prompt.
+    Rewind,
+    /// What the session changed.
+    Diff,
+    /// Show or change how calls are approved.
+    Mode,
+    /// Show or change the model.
+    Model,
+    /// Which model would answer.
+    Why,
+    /// Older sessions.
+    Sessions,
+    /// A new session.
+    New,
+    /// Go on with an older session.
+    Resume,
+    /// A copy of this session, in which one goes on.
+    Fork,
+    /// Give the session a title.
+    Rename,
+    /// Write the session to a file.
+    Export,
+    /// Put the last answer on the clipboard.
+    Copy,
+    /// The task list and what runs in the background.
+    Tasks,
+    /// The rules in force.
+    Permissions,
+    /// The servers of tools.
+    Mcp,
+    /// How this machine stands.
+    Doctor,
+    /// What left this machine.
+    Egress,
+    /// Choose colours.
+    Theme,
+    /// Keys of vi in the composer.
+    Vim,
+    /// End.
+    Quit,
+}
+
+/// When a command can be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// At any time.
+    Always,
+    /// Between turns.
+    Idle,
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Command {
+    /// With its `/`.
+    pub name: &'static str,
+    /// Other names, with their `/`.
+    pub aliases: &'static [&'static str],
+    /// What may stand behind it, for people; empty where nothing does.
+    pub arguments: &'static str,
+    /// One sentence without an end.
+    pub help: &'static str,
+    /// When it can be given.
+    pub when: When,
+    /// What it does.
+    pub verb: Verb,
+}
+
+const fn command(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    arguments: &'static str,
+    help: &'static str,
+    when: When,
+    verb: Verb,
+) -> Command {
+    Command { name, aliases, arguments, help, when, verb }
+}
+
+/// Every command, in the order in which help lists them.
+pub const TABLE: &[Command] = &[
+    command("/help", &["/?"], "", "the commands and the keys", When::Always, Verb::Help),
+    command(
+        "/context",
+        &[],
+        "",
+        "what is in the model's window, what recall put in, and what left it",
+        When::Always,
+        Verb::Context,
+    ),
+    command(
+        "/compact",
+        &[],
+        "[FOCUS]",
+        "make room now, with a summary that keeps FOCUS above all",
+        When::Idle,
+        Verb::Compact,
+    ),
+    command(
+        "/recall",
+        &[],
+        "WORDS",
+        "find what was said, in this session and older ones; r41 shows an entry",
+        When::Always,
+        Verb::Recall,
+    ),
+    command("/diff", &["/changes"], "", "everything that this session changed", When::Always, Verb::Diff),
+    command(
+        "/undo",
+        &[],
+        "[FILE|turn N|call ID]",
+        "take back the newest file change, or those of a file, a turn or a call",
+        When::Idle,
+        Verb::Undo,
+    ),
+    command("/redo", &[], "", "bring back what was taken back last", When::Idle, Verb::Redo),
+    command(
+        "/rewind",
+        &[],
+        "[TURN [files|conversation|both]]",
+        "go back to before a prompt",
+        When::Idle,
+        Verb::Rewind,
+    ),
+    command("/mode", &[], "[NAME]", "show or change how calls are approved", When::Always, Verb::Mode),
+    command(
+        "/model",
+        &["/models"],
+        "[NAME]",
+        "choose the model that goes on; @fast, @plan and @review name roles",
+        When::Idle,
+        Verb::Model,
+    ),
+    command(
+        "/why",
+        &[],
+        "[REQUEST]",
+        "which model would answer, and why no other one",
+        When::Always,
+        Verb::Why,
+    ),
+    command(
+        "/sessions",
+        &[],
+        "",
+        "the sessions of this project: go on, copy, name, export",
+        When::Idle,
+        Verb::Sessions,
+    ),
+    command("/resume", &[], "[ID]", "go on with an older session", When::Idle, Verb::Resume),
+    command("/new", &["/clear"], "", "begin a new session", When::Idle, Verb::New),
+    command("/fork", &[], "[TURN]", "go on in a copy of this session", When::Idle, Verb::Fork),
+    command("/rename", &[], "TITLE", "give this session a title", When::Always, Verb::Rename),
+    command("/export", &[], "", "write this session to a file, as Markdown", When::Always, Verb::Export),
+    command("/copy", &[], "", "put the last answer on the clipboard", When::Always, Verb::Copy),
+    command(
+        "/tasks",
+        &["/jobs"],
+        "",
+        "the task list, and what runs in the background",
+        When::Always,
+        Verb::Tasks,
+    ),
+    command(
+        "/permissions",
+        &["/policy"],
+        "",
+        "the rules in force, and where they stand",
+        When::Always,
+        Verb::Permissions,
+    ),
+    command("/mcp", &[], "", "the servers of tools that this project names", When::Always, Verb::Mcp),
+    command("/doctor", &[], "", "how this machine and this terminal stand", When::Always, Verb::Doctor),
+    command("/egress", &[], "", "what left this machine", When::Always, Verb::Egress),
+    command("/theme", &[], "[NAME]", "choose the colours", When::Always, Verb::Theme),
+    command("/vim", &[], "", "keys of vi in the composer, on or off", When::Always, Verb::Vim),
+    command("/quit", &["/exit", "/q"], "", "end the conversation", When::Always, Verb::Quit),
+];
+
+/// A command as it was typed: its row, and what stands behind it.
+///
+/// # Errors
+/// The name that was typed, where there is no such command.
+pub fn parse(text: &str) -> Result<(&'static Command, &str), &str> {
+    let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    TABLE
+        .iter()
+        .find(|command| command.name == name || command.aliases.contains(&name))
+        .map(|command| (command, rest.trim()))
+        .ok_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart() {
+        let mut names = HashSet::new();
+        let mut verbs = HashSet::new();
+        for command in TABLE {
+            assert!(verbs.insert(command.verb), "{}: said twice", command.name);
+            for name in std::iter::once(&command.name).chain(command.aliases) {
+                assert!(name.starts_with('/'), "{name}");
+                assert!(names.insert(*name), "{name}: said twice");
+            }
+        }
+    }
+
+    #[test]
+    fn a_command_is_its_name_and_the_rest() {
+        let check = |text: &str, expect: Result<(Verb, &str), &str>| {
+            assert_eq!(parse(text).map(|(command, rest)| (command.verb, rest)), expect, "{text}");
+        };
+        check("/help", Ok((Verb::Help, "")));
+        check("/undo  src/lib.rs ", Ok((Verb::Undo, "src/lib.rs")));
+        check("/q", Ok((Verb::Quit, "")));
+        check("/nonsense now", Err("/nonsense"));
+    }
+}
