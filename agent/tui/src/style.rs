@@ -3,9 +3,10 @@
 //! Never sets a background or hard white and black: the terminal's own colours are the theme.
 
 /// What a span means; the terminal decides how it looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Style {
     /// The default foreground.
+    #[default]
     Plain,
     /// Secondary: tool lines, timings.
     Dim,
@@ -19,19 +20,104 @@ pub enum Style {
     Removed,
     /// Something is not as asked.
     Warning,
+    /// What the user said.
+    User,
+    /// The heading of a section.
+    Heading,
+    /// Words of weight.
+    Strong,
+    /// Stressed words.
+    Emphasis,
+    /// Both.
+    StrongEmphasis,
+    /// Words that are taken back.
+    Struck,
+    /// Words that are code.
+    Code,
+    /// A link, and its address.
+    Link,
+    /// Words of another.
+    Quote,
+    /// What a model thinks before it answers.
+    Thinking,
+    /// Rules, bars and the lines of tables.
+    Border,
+    /// The sign of a list's item, a line's number.
+    Marker,
+    /// What a search found.
+    Match,
+    /// The words of an added line that are new.
+    AddedWord,
+    /// The words of a removed line that are gone.
+    RemovedWord,
+    /// In code: a word of the language.
+    Keyword,
+    /// In code: a text.
+    Literal,
+    /// In code: a remark.
+    Comment,
+    /// In code: a number, a constant.
+    Number,
+    /// In code: a type.
+    Type,
+    /// In code: a function.
+    Function,
+}
+
+impl Style {
+    /// All of them.
+    pub const ALL: [Self; 28] = [
+        Self::Plain,
+        Self::Dim,
+        Self::Bold,
+        Self::Tip,
+        Self::Added,
+        Self::Removed,
+        Self::Warning,
+        Self::User,
+        Self::Heading,
+        Self::Strong,
+        Self::Emphasis,
+        Self::StrongEmphasis,
+        Self::Struck,
+        Self::Code,
+        Self::Link,
+        Self::Quote,
+        Self::Thinking,
+        Self::Border,
+        Self::Marker,
+        Self::Match,
+        Self::AddedWord,
+        Self::RemovedWord,
+        Self::Keyword,
+        Self::Literal,
+        Self::Comment,
+        Self::Number,
+        Self::Type,
+        Self::Function,
+    ];
 }
 
 impl Style {
     /// The SGR parameters, empty for the default.
     fn codes(self) -> &'static str {
         match self {
-            Self::Plain => "",
-            Self::Dim => "2",
-            Self::Bold => "1",
-            Self::Tip => "36",
-            Self::Added => "32",
+            Self::Plain | Self::Function => "",
+            Self::Dim | Self::Border | Self::Marker | Self::Comment => "2",
+            Self::Bold | Self::User | Self::Heading | Self::Strong => "1",
+            Self::Emphasis | Self::Quote => "3",
+            Self::StrongEmphasis => "1;3",
+            Self::Struck => "9",
+            Self::Thinking => "2;3",
+            Self::Tip | Self::Code | Self::Number | Self::Type => "36",
+            Self::Link => "4;36",
+            Self::Match => "7",
+            Self::Added | Self::Literal => "32",
+            Self::AddedWord => "1;4;32",
             Self::Removed => "31",
+            Self::RemovedWord => "1;4;31",
             Self::Warning => "33",
+            Self::Keyword => "35",
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Owns what makes foreign text safe and short enough for a terminal.
-//! Uses `unicode-width` for columns.
+//! Uses graphemes, what a person takes for one character, and `unicode-width` for their columns.
 //! Never lets a control sequence of a model, a file or a command reach the terminal.
 
-use unicode_width::UnicodeWidthChar;
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
 
 /// The text with control characters and bidirectional overrides made visible. Line breaks and tabs stay.
 #[must_use]
@@ -42,9 +43,23 @@ pub fn one_line(text: &str, width: usize) -> String {
     clip(&flat, width)
 }
 
-/// The columns that a text takes in a terminal.
+/// The columns that a text takes in a terminal: those of its graphemes, as the screen lays them out.
+#[must_use]
 pub(crate) fn columns(text: &str) -> usize {
-    text.chars().map(|character| character.width().unwrap_or(0)).sum()
+    if text.is_ascii() {
+        return text.bytes().filter(|byte| !byte.is_ascii_control()).count();
+    }
+    text.graphemes(true).map(grapheme_columns).sum()
+}
+
+/// The columns of one grapheme. A control character has none: the screen leaves it out.
+#[must_use]
+pub(crate) fn grapheme_columns(grapheme: &str) -> usize {
+    match grapheme.as_bytes() {
+        [byte] => usize::from(!byte.is_ascii_control()),
+        _ if grapheme.contains(char::is_control) => 0,
+        _ => grapheme.width(),
+    }
 }
 
 /// The text cut to `width` columns, with `…` in the place of what was cut.
@@ -55,12 +70,12 @@ pub fn clip(text: &str, width: usize) -> String {
     }
     let mut out = String::new();
     let mut used = 1; // the ellipsis
-    for character in text.chars() {
-        used += character.width().unwrap_or(0);
+    for grapheme in text.graphemes(true) {
+        used += grapheme_columns(grapheme);
         if used > width {
             break;
         }
-        out.push(character);
+        out.push_str(grapheme);
     }
     out.push('…');
     out

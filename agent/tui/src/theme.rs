@@ -29,14 +29,24 @@ impl Theme {
     /// How a meaning looks.
     #[must_use]
     pub fn look(&self, style: Style) -> Look {
+        let plain = Look::new();
         let look = match style {
-            Style::Plain => Look::new(),
-            Style::Dim => Look::new().add_modifier(Modifier::DIM),
-            Style::Bold => Look::new().add_modifier(Modifier::BOLD),
-            Style::Tip => Look::new().fg(Color::Cyan),
-            Style::Added => Look::new().fg(Color::Green),
-            Style::Removed => Look::new().fg(Color::Red),
-            Style::Warning => Look::new().fg(Color::Yellow),
+            Style::Plain | Style::Function => plain,
+            Style::Dim | Style::Border | Style::Marker | Style::Comment => plain.dim(),
+            Style::Bold | Style::User | Style::Heading | Style::Strong => plain.bold(),
+            Style::Emphasis | Style::Quote => plain.italic(),
+            Style::StrongEmphasis => plain.bold().italic(),
+            Style::Struck => plain.crossed_out(),
+            Style::Thinking => plain.dim().italic(),
+            Style::Tip | Style::Code | Style::Number | Style::Type => plain.fg(Color::Cyan),
+            Style::Link => plain.fg(Color::Cyan).underlined(),
+            Style::Match => plain.reversed(),
+            Style::Added | Style::Literal => plain.fg(Color::Green),
+            Style::AddedWord => plain.fg(Color::Green).bold().underlined(),
+            Style::Removed => plain.fg(Color::Red),
+            Style::RemovedWord => plain.fg(Color::Red).bold().underlined(),
+            Style::Warning => plain.fg(Color::Yellow),
+            Style::Keyword => plain.fg(Color::Magenta),
         };
         if self.colourless { Look { fg: None, bg: None, ..look } } else { look }
     }
