@@ -194,6 +194,10 @@ pub struct SessionRow {
     pub model: String,
     /// What is odd about it: cut off, damaged.
     pub remark: Option<String>,
+    /// Its first prompt.
+    pub first: String,
+    /// Its last prompt, where it is another one.
+    pub last: String,
 }
 
 /// A model in the picker.

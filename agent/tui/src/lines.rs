@@ -323,7 +323,7 @@ impl Transcript {
 }
 
 /// `1 file`, `2 files`.
-fn count(number: u64, noun: &str) -> String {
+pub(crate) fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 

@@ -1,0 +1,105 @@
+//! Owns the table of keys: where each holds and what it does. Help and the documents read it.
+//! Uses plain data.
+//! Never takes a key: components do, and tests compare them with the table.
+
+/// Where a key holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Wherever nothing else takes it.
+    Everywhere,
+    /// While a prompt is written.
+    Composer,
+    /// While one has scrolled up.
+    Scrolled,
+    /// While a decision is waited for.
+    Approval,
+    /// In views that cover the screen.
+    View,
+}
+
+impl Place {
+    /// Every place, in the order in which help lists them.
+    pub const ALL: [Self; 5] = [Self::Everywhere, Self::Composer, Self::Scrolled, Self::Approval, Self::View];
+
+    /// What stands above its keys.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Everywhere => "Everywhere",
+            Self::Composer => "Writing a prompt",
+            Self::Scrolled => "Scrolled up",
+            Self::Approval => "When a decision is asked for",
+            Self::View => "In views",
+        }
+    }
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// As it is written for people; several are parted by `, `.
+    pub keys: &'static str,
+    /// Where it holds.
+    pub place: Place,
+    /// One sentence without an end.
+    pub help: &'static str,
+}
+
+const fn key(place: Place, keys: &'static str, help: &'static str) -> Key {
+    Key { keys, place, help }
+}
+
+/// Every key, in the order in which help lists them.
+pub const TABLE: &[Key] = &[
+    key(Place::Everywhere, "Esc", "interrupt the turn at once"),
+    key(Place::Everywhere, "Esc Esc", "between turns: the prompts, to go back to one of them"),
+    key(Place::Everywhere, "Ctrl-C", "interrupt the turn, or empty the prompt; twice leaves"),
+    key(Place::Everywhere, "Ctrl-D", "leave, when nothing is written"),
+    key(Place::Everywhere, "Shift-Tab", "the next mode: how calls are approved"),
+    key(Place::Everywhere, "Ctrl-O", "show calls, thinking and pasted text whole, or folded"),
+    key(Place::Everywhere, "PgUp, PgDn, wheel", "scroll"),
+    key(Place::Everywhere, "Ctrl-Home, Ctrl-End", "to the beginning and to the end"),
+    key(Place::Everywhere, "Ctrl-L", "draw the screen anew"),
+    key(Place::Everywhere, "Ctrl-Z", "back to the shell; `fg` brings the screen back"),
+    key(Place::Composer, "Enter", "send; while a turn runs, the prompt waits for its end"),
+    key(Place::Composer, "Shift-Enter, Alt-Enter, Ctrl-J, \\ Enter", "a new line"),
+    key(Place::Composer, "/", "at the beginning: commands"),
+    key(Place::Composer, "@", "files and symbols of the project"),
+    key(Place::Composer, "!", "at the beginning: a command for the shell"),
+    key(Place::Composer, "Up, Down", "earlier prompts, from the first and the last line"),
+    key(Place::Composer, "Ctrl-R", "search the prompts of all sessions"),
+    key(Place::Composer, "Ctrl-G", "write in your editor"),
+    key(Place::Composer, "Ctrl-V", "the picture on the clipboard, where the model takes pictures"),
+    key(Place::Scrolled, "/", "search; n and N go on"),
+    key(Place::Scrolled, "g, G", "to the beginning and to the end"),
+    key(Place::Scrolled, "y", "copy what is on top"),
+    key(Place::Scrolled, "Esc", "back to the end"),
+    key(Place::Approval, "y", "yes, this once"),
+    key(Place::Approval, "s", "yes, and the same call for the rest of the session"),
+    key(Place::Approval, "r", "yes, and save the rules that are shown"),
+    key(Place::Approval, "n", "no, with a reason for the model"),
+    key(Place::View, "Up, Down, j, k, PgUp, PgDn, Home, End", "move"),
+    key(Place::View, "Enter", "do what the view is for"),
+    key(Place::View, "/", "filter a list, search a text"),
+    key(Place::View, "Esc, q", "close"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_key_means_one_thing_in_one_place() {
+        let mut known = HashSet::new();
+        for row in TABLE {
+            for key in row.keys.split(", ") {
+                assert!(known.insert((row.place, key)), "{key} is said twice");
+            }
+        }
+        for place in Place::ALL {
+            assert!(TABLE.iter().any(|row| row.place == place), "{place:?} has no key");
+        }
+    }
+}
