@@ -71,6 +71,9 @@ impl Conversation {
     fn prompt(&mut self, text: String, context: &mut Context<'_>) {
         // The session's own event follows; until then nothing else may be sent.
         context.state.turn = Some(crate::state::Running { since: context.now, interrupted: false, calls: 0 });
+        for path in self.composer.pictures_of(&text, context.state) {
+            context.op(Op::Attach { path });
+        }
         context.op(Op::Prompt { text });
     }
 
@@ -94,7 +97,7 @@ impl Conversation {
                 } else if context.state.turn.is_some() {
                     self.interrupt(context);
                 } else if !self.composer.is_empty() {
-                    self.composer.clear();
+                    self.composer.clear(context);
                 } else {
                     self.transcript.note("Ctrl-C again, or Ctrl-D, leaves", Style::Dim);
                 }
@@ -173,6 +176,8 @@ impl Component for Conversation {
             self.ask.draw(asked, buffer, look);
         }
         self.composer.draw(composed, buffer, look);
+        let above = Rect { height: composed.y.saturating_sub(area.y), ..area };
+        self.composer.draw_above(above, buffer, look);
         self.status.draw(bar, buffer, look);
     }
 
@@ -181,6 +186,6 @@ impl Component for Conversation {
     }
 
     fn moves(&self, state: &State) -> bool {
-        state.turn.is_some() || !state.work.is_empty()
+        state.turn.is_some() || !state.work.is_empty() || self.composer.moves()
     }
 }

@@ -30,6 +30,7 @@ pub mod wrap;
 
 pub use app::App;
 pub use component::{Component, Context, Look, Taken};
+pub use composer::Bursts;
 pub use context::context_lines;
 pub use host::{Completion, Effect, ModelRow, Notification, Opening, Reply, Request, SessionRow, Welcome};
 pub use input::Input;

@@ -35,7 +35,13 @@ impl Stage {
     /// With a session that is open.
     pub(crate) fn open() -> Self {
         let mut stage = Self::new(Options::default());
-        stage.event(Event::SessionStarted {
+        stage.event(Self::open_event());
+        stage
+    }
+
+    /// A session is open.
+    pub(crate) fn open_event() -> Event {
+        Event::SessionStarted {
             session_id: "01980000-0000-7000-8000-000000000001".into(),
             cwd: "/home/ada/price".into(),
             model: ModelBadge {
@@ -49,8 +55,7 @@ impl Stage {
             resumed: false,
             sandbox: SandboxBadge { level: "full".into(), why: String::new() },
             offline: false,
-        });
-        stage
+        }
     }
 
     pub(crate) fn take(&mut self, input: Input) -> &mut Self {
