@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossterm::event::EventStream;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use loci_protocol::Event;
-use loci_tui::{App, Effect, Input, Opening, Options, Reply};
+use loci_tui::{App, Bursts, Effect, Input, Opening, Options, Reply};
 use tokio::sync::mpsc;
 
 use crate::arguments::AskArguments;
@@ -23,6 +23,9 @@ use crate::project::Project;
 use frames::Frames;
 use host::Host;
 use terminal::Terminal;
+
+/// Keys that are taken before the next frame, at most: a paste that comes as keys is larger.
+const AT_ONCE: usize = 65_536;
 
 /// Whether this terminal can be drawn on.
 #[must_use]
@@ -49,6 +52,7 @@ pub(crate) fn run(project: &Project, arguments: &AskArguments) -> anyhow::Result
             app: App::new(options),
             terminal,
             frames: Frames::default(),
+            bursts: Bursts::default(),
             conversation: None,
             told,
         };
@@ -81,6 +85,7 @@ struct Screen {
     terminal: Terminal,
     host: Host,
     frames: Frames,
+    bursts: Bursts,
     conversation: Option<Conversation>,
     told: mpsc::UnboundedSender<Happened>,
 }
@@ -107,10 +112,7 @@ impl Screen {
                 key = keys.next() => match key {
                     Some(Ok(event)) => {
                         self.frames.pressed();
-                        match terminal::input(event) {
-                            Some(input) => self.take(input).await?,
-                            None => Next::Go,
-                        }
+                        self.read(event, &mut keys).await?
                     }
                     // The terminal has gone.
                     Some(Err(_)) | None => Next::Leave(Outcome::Interrupted),
@@ -149,6 +151,22 @@ impl Screen {
                 self.draw()?;
             }
         }
+    }
+
+    /// The terminal said something: with what else is there already it may be a paste.
+    async fn read(&mut self, event: crossterm::event::Event, keys: &mut EventStream) -> anyhow::Result<Next> {
+        let mut read: Vec<Input> = terminal::input(event).into_iter().collect();
+        while read.len() < AT_ONCE
+            && let Some(Some(Ok(event))) = keys.next().now_or_never()
+        {
+            read.extend(terminal::input(event));
+        }
+        for input in self.bursts.gather(read, Instant::now()) {
+            if let Next::Leave(outcome) = self.take(input).await? {
+                return Ok(Next::Leave(outcome));
+            }
+        }
+        Ok(Next::Go)
     }
 
     /// The session said something; whatever it has said beside that is taken before the next frame.
