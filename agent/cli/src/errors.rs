@@ -264,6 +264,7 @@ fn session_hint(error: &SessionError) -> Option<(u8, Option<String>)> {
             };
             return Some((2, Some(hint)));
         }
+        SessionError::NoTitle => (2, "say what the session is about, in one line"),
         SessionError::Stays { .. } => (2, "go on with a model of this machine, or begin a new session"),
         SessionError::Journal(_) => {
             (1, "check that you may write the data folder, and that the disk is not full")

@@ -272,6 +272,7 @@ impl Context {
             | Record::Undone { .. }
             | Record::Model(_)
             | Record::Decision(_)
+            | Record::Renamed { .. }
             | Record::Rewound { .. } => self.remember(record),
         }
     }

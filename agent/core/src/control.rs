@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt as _};
 use loci_protocol::{Approval, Event, Level, Op, PermissionMode, Question};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::tools::Ask;
@@ -30,6 +30,8 @@ pub(crate) struct Control {
     /// Whether whoever runs the machine leaves out the mode bypassPermissions.
     without_bypass: bool,
     state: Mutex<State>,
+    /// Somebody wants to see the window while a turn runs.
+    look: Notify,
 }
 
 #[derive(Debug)]
@@ -43,7 +45,7 @@ struct State {
 impl Control {
     pub(crate) fn new(events: mpsc::UnboundedSender<Event>, interactive: bool, mode: PermissionMode) -> Self {
         let state = State { mode, turn: CancellationToken::new(), waits: HashMap::new(), asked: 0 };
-        Self { events, interactive, without_bypass: false, state: Mutex::new(state) }
+        Self { events, interactive, without_bypass: false, state: Mutex::new(state), look: Notify::new() }
     }
 
     /// Without the mode bypassPermissions, where the policy of the machine says so.
@@ -72,6 +74,21 @@ impl Control {
     /// From here on interrupts cancel this turn.
     pub(crate) fn begin_turn(&self, cancel: CancellationToken) {
         self.state().turn = cancel;
+    }
+
+    /// Somebody wants to see the window: the turn tells it where it next can.
+    pub(crate) fn want_context(&self) {
+        self.look.notify_one();
+    }
+
+    /// Waits until somebody wants to see the window.
+    pub(crate) async fn context_wanted(&self) {
+        self.look.notified().await;
+    }
+
+    /// Whether somebody wants to see the window and was not answered.
+    pub(crate) fn context_is_wanted(&self) -> bool {
+        self.look.notified().now_or_never().is_some()
     }
 
     /// Handle an op that does not start anything. Gives the op back when it is to be handled between turns.

@@ -325,9 +325,11 @@ impl<'a> Reader<'a> {
                 decision.why = clean(&decision.why);
                 Record::Decision(decision)
             }
-            Record::Header { .. } | Record::Head { .. } | Record::Rewound { .. } | Record::Undone { .. } => {
-                record.clone()
-            }
+            Record::Header { .. }
+            | Record::Head { .. }
+            | Record::Renamed { .. }
+            | Record::Rewound { .. }
+            | Record::Undone { .. } => record.clone(),
         })
     }
 

@@ -11,6 +11,7 @@ pub mod answer;
 pub mod archive;
 pub mod atomic;
 pub mod audit;
+pub mod branch;
 pub mod bundle;
 pub mod config;
 pub mod context;

@@ -4,6 +4,7 @@
 
 pub mod journal;
 pub mod log;
+pub mod looking;
 mod opening;
 pub mod pictures;
 pub mod resume;
@@ -129,6 +130,9 @@ pub enum SessionError {
         /// A path, or a command.
         what: String,
     },
+    /// Give it a word.
+    #[error("a title has at least one word")]
+    NoTitle,
     /// See [`LogError`].
     #[error(transparent)]
     Log(#[from] LogError),
@@ -172,6 +176,8 @@ impl SessionHandle {
 /// The state of a session. One task owns it.
 pub struct Session {
     pub(crate) id: String,
+    /// As it was when the session was opened.
+    title: Option<String>,
     pub(crate) workspace: Workspace,
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) tools: Vec<Arc<dyn Tool>>,
@@ -274,6 +280,7 @@ impl Session {
             sandbox: session.sandboxing.badge(),
             offline: session.sandboxing.is_offline(),
         });
+        session.tell_title();
         for (level, message, hint) in notices {
             session.control.notice(level, message, hint);
         }
@@ -354,29 +361,41 @@ impl Session {
                     self.rewind(turn, files, conversation).await;
                 }
                 Some(Op::Context) => self.show_context(),
+                Some(Op::Changes) => looking::show_changes(&self.journal, &control),
+                Some(Op::Timeline) => self.show_timeline(),
+                Some(Op::Rename { title }) => self.rename(&title),
                 Some(Op::SetModel { name }) => self.set_model(&name).await,
                 Some(Op::Why { task }) => self.explain_choice(&task),
                 Some(op @ (Op::Prompt { .. } | Op::Compact { .. })) => {
                     let turn_cancel = cancel.child_token();
                     control.begin_turn(turn_cancel.clone());
-                    let turn = self.work(op, turn_cancel.clone());
-                    tokio::pin!(turn);
-                    let mut open = true;
-                    loop {
-                        tokio::select! {
-                            () = &mut turn => break,
-                            () = events.closed(), if !turn_cancel.is_cancelled() => turn_cancel.cancel(),
-                            op = ops.recv(), if open => match op {
-                                Some(op) => waiting.extend(control.handle(op)),
-                                None => {
-                                    open = false;
-                                    // Whoever could have answered is gone.
-                                    if control.interactive {
-                                        turn_cancel.cancel();
+                    let journal = self.journal.clone();
+                    {
+                        let turn = self.work(op, turn_cancel.clone());
+                        tokio::pin!(turn);
+                        let mut open = true;
+                        loop {
+                            tokio::select! {
+                                () = &mut turn => break,
+                                () = events.closed(), if !turn_cancel.is_cancelled() => turn_cancel.cancel(),
+                                op = ops.recv(), if open => match op {
+                                    // What only looks need not wait for the end of the turn.
+                                    Some(Op::Changes) => looking::show_changes(&journal, &control),
+                                    Some(Op::Context) => control.want_context(),
+                                    Some(op) => waiting.extend(control.handle(op)),
+                                    None => {
+                                        open = false;
+                                        // Whoever could have answered is gone.
+                                        if control.interactive {
+                                            turn_cancel.cancel();
+                                        }
                                     }
-                                }
-                            },
+                                },
+                            }
                         }
+                    }
+                    if control.context_is_wanted() {
+                        self.show_context();
                     }
                     if waiting.contains(&Op::Shutdown) {
                         break;

@@ -127,7 +127,7 @@ fn compaction(compaction: &ContextCompaction, width: usize) -> Line {
     Line::new(clip(&text, width), Style::Plain)
 }
 
-fn share(part: usize, whole: usize) -> String {
+pub(crate) fn share(part: usize, whole: usize) -> String {
     format!("{} %", (part * 100 + whole / 2) / whole.max(1))
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod page;
 pub(crate) mod pager;
 pub(crate) mod printed;
 mod sessions;
+mod window;
 
 use crossterm::event::{KeyCode, KeyModifiers};
 use loci_protocol::{Op, Undo};
@@ -31,7 +32,7 @@ pub(crate) fn run(command: &Command, rest: &str, transcript: &mut Pane, context:
         return;
     }
     match command.verb {
-        Verb::Context => context.op(Op::Context),
+        Verb::Context => open(window::Window::new(context), context),
         Verb::Compact => context.op(Op::Compact { focus: rest.to_owned() }),
         Verb::Undo => context.op(Op::Undo { which: Undo::Newest }),
         Verb::Redo => context.op(Op::Redo),

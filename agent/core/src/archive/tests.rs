@@ -37,6 +37,7 @@ impl World {
             cwd: "/srv/repo".into(),
             model: "scripted".into(),
             forked_from: None,
+            branch: None,
         };
         Log::create(&self.log(session), &header).expect("created")
     }

@@ -22,6 +22,7 @@ fn log() -> Vec<u8> {
         cwd: "/srv/repo".into(),
         model: "m".into(),
         forked_from: None,
+        branch: None,
     };
     let mut log = Log::create(&path, &header).unwrap();
     let token = format!("ghp_{}", "Zk3vQ8mR1xT7bN5cW2yH9pL4sD6fG0jKqUaE");

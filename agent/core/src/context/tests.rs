@@ -89,6 +89,7 @@ impl Play {
             cwd: "/project".into(),
             model: "scripted".into(),
             forked_from: None,
+            branch: None,
         });
         play
     }

@@ -6,6 +6,7 @@ mod apply;
 mod command;
 mod coverage;
 mod diff;
+mod made;
 mod overlay;
 mod prune;
 mod record;

@@ -17,12 +17,12 @@ use reserve::{Reserve, is_full};
 pub(crate) use record::effective_by;
 pub use record::{
     ChangedFile, Compaction, CompactionCause, Fold, Forked, LoggedDecision, LoggedOutcome, Recalled,
-    RecalledPassage, Record, UsedModel, effective,
+    RecalledPassage, Record, UsedModel, effective, title,
 };
 
 /// The version of the format that this program writes. It reads every version up to it.
 /// 2 added heads, compactions, recalled passages and what is kept of whole outputs; 3 decisions, models, hashes of changed
-/// files and the way back to a prompt.
+/// files, the way back to a prompt, titles and branches.
 pub const FORMAT: u32 = 3;
 
 /// Why a log cannot be used.
@@ -351,6 +351,14 @@ impl Log {
     /// # Errors
     /// `Io` when the file cannot be read, `Corrupt` when it is no longer what was written.
     pub fn records(&self) -> Result<Vec<Record>, LogError> {
+        self.loaded().map(|loaded| loaded.records)
+    }
+
+    /// The same with their times.
+    ///
+    /// # Errors
+    /// As [`Log::records`].
+    pub fn loaded(&self) -> Result<Loaded, LogError> {
         let mut bytes =
             fs::read(&self.path).map_err(|source| LogError::Io { path: self.path.clone(), source })?;
         let written = self.durable + self.written.len() as u64;
@@ -358,7 +366,7 @@ impl Log {
         bytes.extend_from_slice(&self.pending);
         let loaded = read_records(&bytes);
         match loaded.damage {
-            None if loaded.last == self.last => Ok(loaded.records),
+            None if loaded.last == self.last => Ok(loaded),
             damage => Err(LogError::Corrupt {
                 path: self.path.clone(),
                 message: damage.map_or_else(|| "its end is missing".into(), |damage| damage.why),

@@ -242,6 +242,7 @@ impl Session {
                     cwd: root.display().to_string(),
                     model: provider.info().model.clone(),
                     forked_from: None,
+                    branch: crate::branch::of(root),
                 };
                 let log = Log::create(&folder.join(format!("{id}.jsonl")), &header)?;
                 (id, log, vec![header])
@@ -330,6 +331,7 @@ impl Session {
             last_outcomes: restored.last_outcomes,
             embed: crate::meaning::light(&settings.embeddings),
             choice: switch::Choice::new(chosen, provider, models, &records),
+            title: log::title(&records).map(ToOwned::to_owned),
             id,
             lasting: Arc::new(lasting),
         };

@@ -36,8 +36,14 @@ pub struct Summary {
     pub cwd: String,
     /// The model it began with.
     pub model: String,
+    /// Its title, where it was given one.
+    pub title: Option<String>,
+    /// The branch that was checked out when it began.
+    pub branch: Option<String>,
     /// Its first prompt.
     pub first_prompt: String,
+    /// Its newest one.
+    pub last_prompt: String,
     /// Prompts in all.
     pub turns: u32,
     /// Whether the end of its log is damaged.
@@ -88,7 +94,10 @@ fn summarise(loaded: &log::Loaded) -> Summary {
     let mut summary = Summary {
         cwd: String::new(),
         model: String::new(),
+        title: log::title(&loaded.records).map(ToOwned::to_owned),
+        branch: None,
         first_prompt: String::new(),
+        last_prompt: String::new(),
         turns: 0,
         damaged: loaded.damage.is_some(),
         cut_off: false,
@@ -97,7 +106,8 @@ fn summarise(loaded: &log::Loaded) -> Summary {
     };
     for record in log::effective(&loaded.records) {
         match record {
-            Record::Header { cwd, model, forked_from, .. } => {
+            Record::Header { cwd, model, forked_from, branch, .. } => {
+                summary.branch.clone_from(branch);
                 summary.cwd = cwd.clone();
                 summary.model = model.clone();
                 summary.forked_from.clone_from(forked_from);
@@ -107,6 +117,7 @@ fn summarise(loaded: &log::Loaded) -> Summary {
                 if summary.turns == 0 {
                     summary.first_prompt = typed(text).to_owned();
                 }
+                summary.last_prompt = typed(text).to_owned();
                 summary.turns += 1;
                 summary.cut_off = true;
             }

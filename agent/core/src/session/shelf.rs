@@ -54,9 +54,9 @@ pub fn fork(folder: &Path, id: &str, turn: Option<u32>) -> Result<Fork, SessionE
     };
     let session_id = uuid::Uuid::now_v7().to_string();
     let from = Forked { session_id: id.into(), turn: last };
-    let (mut cwd, mut model) = (String::new(), String::new());
-    if let Some((Record::Header { cwd: place, model: name, .. }, _)) = kept.first() {
-        (cwd, model) = (place.clone(), name.clone());
+    let (mut cwd, mut model, mut branch) = (String::new(), String::new(), None);
+    if let Some((Record::Header { cwd: place, model: name, branch: begun_on, .. }, _)) = kept.first() {
+        (cwd, model, branch) = (place.clone(), name.clone(), begun_on.clone());
     }
     let header = Record::Header {
         format: FORMAT,
@@ -65,6 +65,7 @@ pub fn fork(folder: &Path, id: &str, turn: Option<u32>) -> Result<Fork, SessionE
         cwd,
         model,
         forked_from: Some(from.clone()),
+        branch,
     };
     let mut fork = Log::create(&folder.join(format!("{session_id}.jsonl")), &header)?;
     for (record, time) in kept.into_iter().filter(|(record, _)| !matches!(record, Record::Header { .. })) {
@@ -72,6 +73,25 @@ pub fn fork(folder: &Path, id: &str, turn: Option<u32>) -> Result<Fork, SessionE
     }
     fork.commit()?;
     Ok(Fork { session_id, from })
+}
+
+/// Give a session a title, without opening it for work. What is newest stays newest: the time of the log is kept.
+///
+/// # Errors
+/// `InUse` when a process has it open, or what the log says.
+pub fn rename(folder: &Path, id: &str, words: &str) -> Result<String, SessionError> {
+    let title = super::looking::title(words).ok_or(SessionError::NoTitle)?;
+    let path = folder.join(format!("{id}.jsonl"));
+    let modified = fs::metadata(&path).and_then(|metadata| metadata.modified());
+    let (mut log, _) = Log::open(&path)?;
+    log.append(&Record::Renamed { title: title.clone() })?;
+    log.commit()?;
+    drop(log);
+    if let Ok(modified) = modified {
+        // A list in another order is no reason to fail.
+        let _ = fs::File::options().append(true).open(&path).and_then(|file| file.set_modified(modified));
+    }
+    Ok(title)
 }
 
 /// Move a session to the trash: its log, what was set aside of it, the outputs that it kept, and the record of its file

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use loci_protocol::{TurnStatus, Usage};
 use serde::Serialize;
 
-use super::log::{Forked, Loaded, Record, effective_by};
+use super::log::{Forked, Loaded, Record, effective_by, title};
 use super::resume::typed;
 
 /// A session, told.
@@ -25,6 +25,12 @@ pub struct Story {
     pub format: u32,
     /// When it began.
     pub begun: String,
+    /// Its title, where it was given one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The branch that was checked out when it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
     /// The session that it goes on from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<Forked>,
@@ -85,11 +91,12 @@ impl Story {
         let kept = effective_by(loaded.records.iter().zip(&loaded.times), |(record, _)| record);
         let mut calls: HashMap<&str, usize> = HashMap::new();
         for (record, at) in kept {
-            if let Record::Header { format, program, session_id, cwd, model, forked_from } = record {
+            if let Record::Header { format, program, session_id, cwd, model, forked_from, branch } = record {
                 story.format = *format;
                 (story.program, story.session_id) = (program.clone(), session_id.clone());
                 (story.cwd, story.model, story.begun) = (cwd.clone(), model.clone(), at.clone());
                 story.forked_from.clone_from(forked_from);
+                story.branch.clone_from(branch);
                 continue;
             }
             if let Record::Prompt { turn, text } = record {
@@ -136,6 +143,7 @@ impl Story {
                 _ => {}
             }
         }
+        story.title = title(&loaded.records).map(ToOwned::to_owned);
         story.gone_back_from = all - story.turns.len();
         story
     }

@@ -8,6 +8,7 @@ mod background;
 mod evidence;
 mod formats;
 mod labelled;
+mod looking;
 mod rewind;
 mod storage;
 mod switching;

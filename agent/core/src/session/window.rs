@@ -24,7 +24,7 @@ comes next. Plain sentences, no headings, at most 300 words. Call no tool.]";
 
 impl Session {
     /// Tell what is in the window.
-    pub(super) fn show_context(&self) {
+    pub(crate) fn show_context(&self) {
         let report = self.context.report(&self.meter, self.budget());
         self.control.emit(Event::ContextShown(Box::new(report)));
     }

@@ -75,6 +75,9 @@ impl From<ProviderError> for StepError {
 impl Session {
     /// The next request, cut back to the window where it must be.
     pub(crate) async fn lay_out(&mut self, turn: &Turn) -> Result<Request, Stop> {
+        if self.control.context_is_wanted() {
+            self.show_context();
+        }
         let capabilities = self.provider.info().capabilities;
         let narrowed = if capabilities.grounded {
             self.await_refresh(&turn.cancel).await?;
@@ -133,6 +136,10 @@ impl Session {
                 () = turn.cancel.cancelled() => {
                     turn.answer = text;
                     return Err(StepError::Cancelled);
+                }
+                () = self.control.context_wanted() => {
+                    self.show_context();
+                    continue;
                 }
                 event = stream.next() => event,
             };

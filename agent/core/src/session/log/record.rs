@@ -31,6 +31,14 @@ pub enum Record {
         /// The session that this one goes on from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         forked_from: Option<Forked>,
+        /// The branch that was checked out then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        branch: Option<String>,
+    },
+    /// The user gave the session a title.
+    Renamed {
+        /// One line.
+        title: String,
     },
     /// The user's words. A turn begins.
     Prompt {
@@ -296,6 +304,15 @@ pub struct RecalledPassage {
     pub tokens: usize,
 }
 
+/// The title that was given last, of all records, those that were gone back from included.
+#[must_use]
+pub fn title(records: &[Record]) -> Option<&str> {
+    records.iter().rev().find_map(|record| match record {
+        Record::Renamed { title } => Some(title.as_str()),
+        _ => None,
+    })
+}
+
 /// What counts of a session: everything but what was gone back from, and the notes of going back themselves. Everything
 /// else is still evidence.
 #[must_use]
@@ -316,7 +333,11 @@ pub(crate) fn effective_by<T>(
         match record_of(&item) {
             Record::Rewound { turn } => {
                 if let Some(at) = places.get(turn).copied() {
-                    kept.truncate(at);
+                    let gone = kept.split_off(at);
+                    // A title is the session's, whatever was gone back from.
+                    let titles =
+                        gone.into_iter().filter(|item| matches!(record_of(item), Record::Renamed { .. }));
+                    kept.extend(titles);
                     while let Some((gone, _)) = prompts.pop_if(|(_, place)| *place >= at) {
                         places.remove(&gone);
                     }
@@ -346,6 +367,7 @@ mod tests {
                 .split_whitespace()
                 .map(|word| match word.strip_prefix('<') {
                     Some(turn) => Record::Rewound { turn: turn.parse().expect("a number") },
+                    None if word == "t" => Record::Renamed { title: String::new() },
                     None if word == "." => Record::Undone { paths: vec![] },
                     None => Record::Prompt { turn: word.parse().expect("a number"), text: String::new() },
                 })
@@ -354,6 +376,7 @@ mod tests {
                 .into_iter()
                 .map(|record| match record {
                     Record::Prompt { turn, .. } => turn.to_string(),
+                    Record::Renamed { .. } => "t".into(),
                     _ => ".".into(),
                 })
                 .collect();
@@ -367,6 +390,9 @@ mod tests {
         check("1 . 2 . <2 3 . 4 . <3 5", "1 . 5");
         check("1 2 3 <3 <2 4", "1 4");
         check("1 2 3 <1 4 <4 5", "5");
+        // A title stays.
+        check("1 t 2 t . <2", "1 t t");
+        check("1 2 t . <2 <1 3", "t 3");
         // What is not there any more, or never was, is not gone back to.
         check("1 2 3 <2 <3 4", "1 4");
         check("<7 1 <0", "1");

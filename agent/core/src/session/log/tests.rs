@@ -13,6 +13,7 @@ fn header() -> Record {
         cwd: "/srv/repo".into(),
         model: "scripted".into(),
         forked_from: None,
+        branch: None,
     }
 }
 

@@ -24,6 +24,7 @@ impl Session {
                 cwd: "/srv/repo".into(),
                 model: "scripted".into(),
                 forked_from: None,
+                branch: None,
             },
         );
         Self { state, at: 0 }
