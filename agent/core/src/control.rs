@@ -100,6 +100,8 @@ impl Control {
             Op::SetMode { mode: PermissionMode::BypassPermissions } if self.without_bypass => {
                 let message = "bypassPermissions is switched off by the policy of this machine";
                 self.notice(Level::Warning, message, None);
+                // Whoever asked for a mode is told which one holds.
+                self.emit(Event::ModeChanged { mode: self.mode() });
             }
             Op::SetMode { mode } => {
                 self.state().mode = mode;

@@ -79,6 +79,17 @@ impl Composer {
         self.popup = None;
     }
 
+    /// Text that was sent off and not read comes back, before whatever is written now.
+    pub(crate) fn bring_back(&mut self, text: &str, context: &Context<'_>) {
+        let separator = if self.buffer.is_empty() { "" } else { "\n\n" };
+        let before = self.chips.paste(chips::clean(text)) + separator;
+        self.buffer.replace(0..0, &before, Change::Alone);
+        let end = self.buffer.text().len();
+        self.buffer.go(end);
+        self.popup = None;
+        self.changed(context);
+    }
+
     /// What was sent off since this was asked last.
     pub(crate) fn submitted(&mut self) -> Option<String> {
         self.submitted.take()

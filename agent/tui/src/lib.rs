@@ -37,7 +37,7 @@ pub use input::Input;
 pub use lines::{Channel, Piece, Transcript};
 pub use options::{Notify, Options};
 pub use route::route_lines;
-pub use state::{Running, State, Work};
+pub use state::{Running, State, Stream, Work};
 pub use style::{Line, Span, Style};
 pub use text::{clip, one_line, visible};
 pub use theme::Theme;

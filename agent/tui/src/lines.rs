@@ -2,14 +2,14 @@
 //! Uses `style` and `text`.
 //! Never prints, and never decides which stream a channel is.
 
-mod approval;
+pub(crate) mod approval;
 
 use loci_protocol::{Event, Level, Question, ToolReport, TurnReport, TurnStatus};
 
 use crate::context::{context_lines, number};
 use crate::style::{Line, Style};
 use crate::text::{clip, one_line, visible};
-use approval::Asked;
+use approval::Details;
 
 /// At most this many lines of a diff are shown once it is applied; the rest is counted. A screenful: who wants all of it
 /// has `git diff`.
@@ -145,7 +145,7 @@ impl Transcript {
             Event::ToolFinished(report) => self.tool_finished(report),
             Event::ApprovalRequested {
                 summary, details, diff, rule, origin, rules, network, why, ..
-            } => self.approval(&Asked {
+            } => self.approval(&Details {
                 summary,
                 details,
                 diff: diff.as_deref(),

@@ -14,96 +14,123 @@ const BLANKS: usize = 8;
 const EMPTY_LINES: usize = 3;
 
 /// What is asked.
-pub(super) struct Asked<'a> {
-    pub(super) summary: &'a str,
-    pub(super) details: &'a [String],
-    pub(super) diff: Option<&'a str>,
-    pub(super) rule: Option<&'a str>,
-    pub(super) origin: Option<&'a str>,
-    pub(super) rules: &'a [String],
-    pub(super) network: &'a [String],
-    pub(super) why: &'a str,
+pub(crate) struct Details<'a> {
+    pub(crate) summary: &'a str,
+    pub(crate) details: &'a [String],
+    pub(crate) diff: Option<&'a str>,
+    pub(crate) rule: Option<&'a str>,
+    pub(crate) origin: Option<&'a str>,
+    pub(crate) rules: &'a [String],
+    pub(crate) network: &'a [String],
+    pub(crate) why: &'a str,
 }
 
 impl Transcript {
-    pub(super) fn approval(&self, asked: &Asked<'_>) -> Vec<Line> {
-        let summary = plain(asked.summary);
-        let mut rows = summary.lines();
-        let mut lines = Vec::new();
-        for (number, row) in self.wrapped(rows.next().unwrap_or_default(), 2).into_iter().enumerate() {
-            let mark = if number == 0 { "? " } else { "  " };
-            lines.push(Line::new(mark, Style::Warning).with(row, Style::Bold));
-        }
-        for row in rows {
-            lines.extend(
-                self.wrapped(row, 2).into_iter().map(|row| Line::new(format!("  {row}"), Style::Bold)),
-            );
-        }
-        // One part that is all of it has been shown.
-        let all = |detail: &String| {
-            let detail = plain(detail);
-            summary == detail
-                || summary.strip_prefix("$ ").is_some_and(|command| command.trim() == detail.trim())
-        };
-        for detail in asked.details.iter().filter(|detail| !all(detail)) {
-            self.block(&mut lines, "    ", &plain(detail), Style::Plain);
-        }
+    pub(super) fn approval(&self, asked: &Details<'_>) -> Vec<Line> {
+        let mut lines = what(asked, self.width);
         if let Some(diff) = asked.diff {
             lines.extend(self.diff(diff, usize::MAX));
         }
-        let reason = match (asked.rule, asked.origin) {
-            (Some(rule), Some(origin)) => format!("{} (rule {rule}, {origin})", asked.why),
-            (Some(rule), None) => format!("{} (rule {rule})", asked.why),
-            (None, _) => asked.why.to_owned(),
-        };
-        self.block(&mut lines, "  ", &plain(&reason), Style::Dim);
-        if !asked.network.is_empty() {
-            self.block(
-                &mut lines,
-                "  ",
-                &format!("it may reach {}", plain(&asked.network.join(", "))),
-                Style::Dim,
-            );
-        }
+        lines.extend(why(asked, self.width));
         let mut keys = Line::new("  [y]", Style::Tip)
             .with(" once   ", Style::Plain)
             .with("[s]", Style::Tip)
             .with(" for this session   ", Style::Plain);
         if !asked.rules.is_empty() {
-            self.block(&mut lines, "  ", "r saves for this project:", Style::Dim);
-            for rule in asked.rules {
-                self.block(&mut lines, "    ", &plain(rule), Style::Plain);
-            }
             keys = keys.with("[r]", Style::Tip).with(" from now on   ", Style::Plain);
         }
         lines.push(keys.with("[n]", Style::Tip).with(" no; words after it are the reason", Style::Plain));
         lines
     }
+}
 
-    /// The rows of a text, each behind the same blanks, wrapped to the width.
-    fn block(&self, lines: &mut Vec<Line>, indent: &str, text: &str, style: Style) {
-        for row in text.lines() {
-            let rows = self.wrapped(row, indent.len());
-            lines.extend(rows.into_iter().map(|row| Line::new(format!("{indent}{row}"), style)));
+/// What would be done: the whole command and its parts, or the call and the paths that it names.
+pub(crate) fn what(asked: &Details<'_>, width: usize) -> Vec<Line> {
+    let summary = plain(asked.summary);
+    let mut rows = summary.lines();
+    let mut lines = Vec::new();
+    for (number, row) in wrapped(rows.next().unwrap_or_default(), room(width, 2)).into_iter().enumerate() {
+        let mark = if number == 0 { "? " } else { "  " };
+        lines.push(Line::new(mark, Style::Warning).with(row, Style::Bold));
+    }
+    for row in rows {
+        lines.extend(
+            wrapped(row, room(width, 2)).into_iter().map(|row| Line::new(format!("  {row}"), Style::Bold)),
+        );
+    }
+    // One part that is all of it has been shown.
+    let all = |detail: &String| {
+        let detail = plain(detail);
+        summary == detail || summary.strip_prefix("$ ").is_some_and(|command| command.trim() == detail.trim())
+    };
+    for detail in asked.details.iter().filter(|detail| !all(detail)) {
+        block(&mut lines, "    ", &plain(detail), Style::Plain, width);
+    }
+    lines
+}
+
+/// Why it is asked, what it may reach, and which rules a lasting yes would save.
+pub(crate) fn why(asked: &Details<'_>, width: usize) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let reason = match (asked.rule, asked.origin) {
+        (Some(rule), Some(origin)) => format!("{} (rule {rule}, {origin})", asked.why),
+        (Some(rule), None) => format!("{} (rule {rule})", asked.why),
+        (None, _) => asked.why.to_owned(),
+    };
+    block(&mut lines, "  ", &plain(&reason), Style::Dim, width);
+    if !asked.network.is_empty() {
+        let hosts = format!("it may reach {}", plain(&asked.network.join(", ")));
+        block(&mut lines, "  ", &hosts, Style::Dim, width);
+    }
+    if !asked.rules.is_empty() {
+        block(&mut lines, "  ", "r saves for this project:", Style::Dim, width);
+        for rule in asked.rules {
+            block(&mut lines, "    ", &plain(rule), Style::Plain, width);
         }
     }
+    lines
+}
 
-    /// A row cut into pieces that fit, none of it left out.
-    fn wrapped(&self, row: &str, indent: usize) -> Vec<String> {
-        let room = self.width.saturating_sub(indent).max(8);
-        let (mut pieces, mut piece, mut used) = (Vec::new(), String::new(), 0);
-        for character in row.chars() {
-            let columns = character.width().unwrap_or(0);
-            if used + columns > room {
-                pieces.push(std::mem::take(&mut piece));
-                used = 0;
-            }
-            piece.push(character);
-            used += columns;
-        }
-        pieces.push(piece);
-        pieces
+/// The rows of a text, each behind the same blanks, wrapped to the width.
+fn block(lines: &mut Vec<Line>, indent: &str, text: &str, style: Style, width: usize) {
+    for row in text.lines() {
+        let rows = wrapped(row, room(width, indent.len()));
+        lines.extend(rows.into_iter().map(|row| Line::new(format!("{indent}{row}"), style)));
     }
+}
+
+/// What is left beside the indent.
+fn room(width: usize, indent: usize) -> usize {
+    width.saturating_sub(indent).max(8)
+}
+
+/// A row cut into pieces of so many columns, none of it left out.
+fn wrapped(row: &str, room: usize) -> Vec<String> {
+    let (mut pieces, mut piece, mut used) = (Vec::new(), String::new(), 0);
+    for character in row.chars() {
+        let columns = character.width().unwrap_or(0);
+        if used + columns > room && !piece.is_empty() {
+            pieces.push(std::mem::take(&mut piece));
+            used = 0;
+        }
+        piece.push(character);
+        used += columns;
+    }
+    pieces.push(piece);
+    pieces
+}
+
+/// The text with what looks like nothing spelled out.
+pub(crate) fn revealed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if looks_like_nothing(character) {
+            out.push_str(&format!("\\u{{{:x}}}", character as u32));
+        } else {
+            out.push(character);
+        }
+    }
+    out
 }
 
 /// The text with whatever takes no place, or looks like a blank and is none, made visible, and long padding counted.
@@ -164,13 +191,13 @@ fn looks_like_nothing(character: char) -> bool {
 mod tests {
     use super::*;
 
-    fn shown(asked: &Asked<'_>, width: usize) -> Vec<String> {
+    fn shown(asked: &Details<'_>, width: usize) -> Vec<String> {
         Transcript::new(width).approval(asked).iter().map(Line::plain).collect()
     }
 
-    fn command<'a>(summary: &'a str, details: &'a [String], rules: &'a [String]) -> Asked<'a> {
+    fn command<'a>(summary: &'a str, details: &'a [String], rules: &'a [String]) -> Details<'a> {
         let (diff, rule, origin) = (None, None, None);
-        Asked { summary, details, diff, rule, origin, rules, network: &[], why: "it changes something" }
+        Details { summary, details, diff, rule, origin, rules, network: &[], why: "it changes something" }
     }
 
     #[test]
@@ -210,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_rule_its_place_and_the_network_are_named() {
-        let asked = Asked {
+        let asked = Details {
             rule: Some("Bash(cargo add:*)"),
             origin: Some("/srv/repo/.loci/config.toml:3"),
             network: &["crates.io".to_owned()],
