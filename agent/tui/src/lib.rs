@@ -10,6 +10,7 @@ mod composer;
 mod context;
 mod conversation;
 pub mod diff;
+pub mod highlight;
 mod host;
 mod input;
 pub mod keys;

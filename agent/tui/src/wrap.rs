@@ -5,10 +5,13 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::style::{Line, Span, Style};
-use crate::text::grapheme_columns;
+use crate::text::{columns, grapheme_columns};
 
 /// A tab leads to the next multiple of this, as in most editors' defaults for languages without a habit of their own.
 const TAB: usize = 4;
+
+/// Before what goes on from the row above.
+const GOES_ON: &str = "↪ ";
 
 /// The line in rows of at most `width` columns, broken at words; every row but the first is indented by `hang`.
 /// A word that is wider than a row is cut. A grapheme that is wider than `width` gets a row of its own.
@@ -58,6 +61,22 @@ pub fn cut(line: &Line, width: usize, hang: usize) -> Vec<Line> {
         }
     }
     rows.finish()
+}
+
+/// As [`cut`], with a sign where a row goes on that is not a row of the code: what breaks there was not written so.
+#[must_use]
+pub fn cut_marked(line: &Line, width: usize) -> Vec<Line> {
+    let mut rows = cut(line, width, columns(GOES_ON));
+    // Where there is no room for an indentation there is none for the sign.
+    if width > columns(GOES_ON) + 1 {
+        for row in rows.iter_mut().skip(1) {
+            if let Some(first) = row.spans.first_mut() {
+                first.text.drain(..columns(GOES_ON));
+            }
+            row.spans.insert(0, Span { text: GOES_ON.into(), style: Style::Border });
+        }
+    }
+    rows
 }
 
 fn graphemes(line: &Line) -> impl Iterator<Item = (&str, Style, usize)> {
@@ -173,7 +192,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::text::columns;
 
     fn texts(rows: &[Line]) -> Vec<String> {
         rows.iter().map(Line::plain).collect()
@@ -227,6 +245,9 @@ mod tests {
         check("abcdef", 4, 2, &["abcd", "  ef"]);
         check("\tif x", 5, 0, &["    i", "f x"]);
         check("漢字", 3, 0, &["漢", "字"]);
+        let marked = cut_marked(&Line::new("ab", Style::Code).with("cdefg", Style::Plain), 4);
+        assert_eq!(texts(&marked), ["abcd", "↪ ef", "↪ g"]);
+        assert_eq!(texts(&cut_marked(&Line::new("abc", Style::Plain), 2)), ["ab", "c"]);
     }
 
     #[test]

@@ -1,0 +1,267 @@
+//! Owns the meanings of words in code: which are the language's, which are texts, remarks, numbers.
+//! Uses syntect's grammars on a thread of its own: they are loaded when the first code comes, and never in a frame.
+//! Never changes a text, and never takes long: what is too long, too much or too slow stays plain.
+
+mod scopes;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use syntect::parsing::{ParseState, ScopeStack, SyntaxSet};
+
+use crate::style::{Line, Style};
+
+/// Bytes of a line beyond which it stays plain: what is longer is data or minified, and expressions that look ahead are
+/// slow on it.
+const LINE_BYTES: usize = 2_000;
+
+/// Lines of a block that get colours: a hundred screens of them.
+const LINES: usize = 5_000;
+
+/// What the grammar may take for one block. An unoptimised build does 5,000 lines of Rust in a tenth of it.
+const TIME: Duration = Duration::from_secs(5);
+
+/// How long [`Colours::wait`] waits for one more line. Only a worker that died takes so long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Lines that may wait; a block that comes on top of them stays plain. They are worth some seconds of work.
+const WAITING: usize = 50_000;
+
+/// Lines that wait in all.
+static QUEUED: AtomicUsize = AtomicUsize::new(0);
+
+/// The colours of one block of code, as far as they are known.
+#[derive(Clone)]
+pub struct Colours {
+    block: Option<Arc<Block>>,
+}
+
+impl std::fmt::Debug for Colours {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Colours").field("known", &self.known()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct Block {
+    label: String,
+    sent: AtomicUsize,
+    known: AtomicUsize,
+    lines: Mutex<Vec<Vec<(usize, Style)>>>,
+    grown: Condvar,
+    /// The worker's alone.
+    work: Mutex<Work>,
+}
+
+#[derive(Default)]
+struct Work {
+    state: Option<(ParseState, ScopeStack)>,
+    begun: bool,
+    spent: Duration,
+}
+
+impl Colours {
+    /// Of a block in this language: the label of a fence, a name, or the extension of a file. The time to load the grammars
+    /// is not this call's.
+    #[must_use]
+    pub fn of(label: &str) -> Self {
+        let label = language(label);
+        let block = (!label.is_empty() && QUEUED.load(Ordering::Relaxed) < WAITING)
+            .then(|| Arc::new(Block { label, ..Block::default() }));
+        Self { block }
+    }
+
+    /// More lines of the block, without line breaks, as they are shown.
+    pub fn push(&self, lines: Vec<String>) {
+        let Some(block) = &self.block else { return };
+        let sent = block.sent.load(Ordering::Relaxed);
+        let lines: Vec<String> = lines.into_iter().take(LINES.saturating_sub(sent)).collect();
+        if lines.is_empty() {
+            return;
+        }
+        block.sent.fetch_add(lines.len(), Ordering::Relaxed);
+        QUEUED.fetch_add(lines.len(), Ordering::Relaxed);
+        let count = lines.len();
+        let delivered = worker().is_some_and(|worker| worker.send((Arc::clone(block), lines)).is_ok());
+        if !delivered {
+            QUEUED.fetch_sub(count, Ordering::Relaxed);
+        }
+    }
+
+    /// How many lines, from the first, have their colours.
+    #[must_use]
+    pub fn known(&self) -> usize {
+        self.block.as_ref().map_or(0, |block| block.known.load(Ordering::Acquire))
+    }
+
+    /// Whether no more colours will come for what was pushed.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.block
+            .as_ref()
+            .is_none_or(|block| block.known.load(Ordering::Acquire) >= block.sent.load(Ordering::Relaxed))
+    }
+
+    /// That line of the block with its colours, plain while they are not known.
+    #[must_use]
+    pub fn paint(&self, index: usize, text: &str) -> Line {
+        let plain = || Line::new(text, Style::Plain);
+        let Some(block) = &self.block else { return plain() };
+        let lines = locked(&block.lines);
+        let Some(spans) = lines.get(index) else { return plain() };
+        let mut line = Line::default();
+        let mut rest = text;
+        for (bytes, style) in spans {
+            let Some((part, behind)) = rest.split_at_checked(*bytes) else { return plain() };
+            line = line.with(part, *style);
+            rest = behind;
+        }
+        if rest.is_empty() { line } else { line.with(rest, Style::Plain) }
+    }
+
+    /// Wait until all that was pushed has its colours: for what is shown once.
+    pub fn wait(&self) {
+        let Some(block) = &self.block else { return };
+        let mut lines = locked(&block.lines);
+        while !self.is_settled() {
+            // The worker may have died between two looks.
+            let waited = block.grown.wait_timeout(lines, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            if waited.1.timed_out() {
+                return;
+            }
+            lines = waited.0;
+        }
+    }
+}
+
+/// Whether colours are still being found: a frame may look other a moment later although nothing happened.
+#[must_use]
+pub fn is_busy() -> bool {
+    QUEUED.load(Ordering::Relaxed) > 0
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The name of a language in the label of a fence: `rust,ignore`, `js {1,3}`, `python title="a.py"`.
+fn language(label: &str) -> String {
+    let word = label.trim().split([' ', '\t', ',', '{', ':', ';']).next().unwrap_or_default();
+    let word = word.to_lowercase();
+    match word.as_str() {
+        "shell" | "console" | "shellsession" | "sh-session" => "bash".to_owned(),
+        "jsonc" | "json5" | "jsonl" => "json".to_owned(),
+        "golang" => "go".to_owned(),
+        "text" | "txt" | "plain" | "plaintext" | "output" => String::new(),
+        _ => word,
+    }
+}
+
+type Job = (Arc<Block>, Vec<String>);
+
+fn worker() -> Option<&'static Sender<Job>> {
+    static WORKER: OnceLock<Option<Sender<Job>>> = OnceLock::new();
+    WORKER
+        .get_or_init(|| {
+            let (sender, jobs) = channel();
+            let thread = std::thread::Builder::new().name("highlight".into());
+            thread.spawn(move || work(&jobs)).ok().map(|_| sender)
+        })
+        .as_ref()
+}
+
+fn work(jobs: &Receiver<Job>) {
+    let Ok(mut job) = jobs.recv() else { return };
+    let set = two_face::syntax::extra_newlines();
+    loop {
+        let (block, lines) = job;
+        let count = lines.len();
+        // Nobody looks at it any more.
+        if Arc::strong_count(&block) > 1 {
+            colour(&set, &block, &lines);
+        }
+        QUEUED.fetch_sub(count, Ordering::Relaxed);
+        job = match jobs.recv() {
+            Ok(job) => job,
+            Err(_) => return,
+        };
+    }
+}
+
+fn colour(set: &SyntaxSet, block: &Block, lines: &[String]) {
+    let mut work = locked(&block.work);
+    if !work.begun {
+        work.begun = true;
+        let syntax = set.find_syntax_by_token(&block.label);
+        work.state = syntax.map(|syntax| (ParseState::new(syntax), ScopeStack::new()));
+    }
+    for line in lines {
+        let began = Instant::now();
+        let spans = match &mut work.state {
+            Some((state, stack)) if line.len() <= LINE_BYTES => scopes::spans(set, state, stack, line),
+            _ => vec![(line.len(), Style::Plain)],
+        };
+        work.spent += began.elapsed();
+        if work.spent > TIME {
+            work.state = None;
+        }
+        locked(&block.lines).push(spans);
+        block.known.fetch_add(1, Ordering::Release);
+        block.grown.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn coloured(label: &str, text: &str) -> Vec<Line> {
+        let colours = Colours::of(label);
+        colours.push(text.lines().map(str::to_owned).collect());
+        colours.wait();
+        text.lines().enumerate().map(|(index, line)| colours.paint(index, line)).collect()
+    }
+
+    fn told(lines: &[Line]) -> String {
+        let tell = |line: &Line| {
+            let spans = line.spans.iter().filter(|span| span.style != Style::Plain);
+            spans.map(|span| format!("{:?}:{}", span.style, span.text)).collect::<Vec<_>>().join(" ")
+        };
+        lines.iter().map(tell).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn words_get_their_meanings() {
+        let check = |label: &str, text: &str, expect: &str| {
+            assert_eq!(told(&coloured(label, text)), expect, "{text}")
+        };
+        check("rust", "let x = 1; // one", "Keyword:let Number:1 Comment:// one");
+        check("rust,ignore", "fn main() { \"a\" }", "Keyword:fn Function:main Literal:\"a\"");
+        check("py", "def f(x):\n    return 'a'", "Keyword:def Function:f\nKeyword:return Literal:'a'");
+        check("TOML", "[a]\nb = true", "Type:a\nKeyword:b Number:true");
+        check("no-such-language", "let x = 1;", "");
+        check("", "let x = 1;", "");
+        check("text", "let x = 1;", "");
+    }
+
+    #[test]
+    fn a_state_goes_on_over_lines() {
+        assert_eq!(told(&coloured("rust", "/* a\nb */ let")), "Comment:/* a\nComment:b */ Keyword:let");
+    }
+
+    #[test]
+    fn texts_stay_as_they_are_and_what_is_too_long_stays_plain() {
+        let long = format!("let x = \"{}\";", "y".repeat(LINE_BYTES));
+        let text = format!("let a = 1;\n{long}\nlet b = \"漢\u{301}\";");
+        let lines = coloured("rust", &text);
+        for (line, source) in lines.iter().zip(text.lines()) {
+            assert_eq!(line.plain(), source);
+        }
+        assert_eq!(lines[1], Line::new(long, Style::Plain));
+        assert_ne!(lines[2].spans.len(), 1);
+        let many = coloured("rust", &"let a = 1;\n".repeat(LINES + 10));
+        assert_eq!(many[LINES], Line::new("let a = 1;", Style::Plain));
+    }
+}
