@@ -135,6 +135,10 @@ pub(crate) struct AskArguments {
     #[arg(short, long, value_name = "ID")]
     pub(crate) resume: Option<String>,
 
+    /// Hold the conversation line by line, in words, for screen readers: nothing moves and nothing is drawn
+    #[arg(long, conflicts_with = "print")]
+    pub(crate) plain: bool,
+
     /// Trust this project from now on: its configuration and AGENTS.md are read
     #[arg(long)]
     pub(crate) trust: bool,

@@ -7,6 +7,7 @@ use loci_core::session::{Resume, Session, SessionHandle, SessionOptions};
 use loci_core::trust::{Change, Standing, Trust, waiting};
 use loci_protocol::{Event, Op};
 use loci_tui::{Line, Style, visible};
+use tokio::sync::mpsc;
 
 use crate::arguments::AskArguments;
 use crate::input;
@@ -140,6 +141,16 @@ impl Conversation {
     /// Ask something of the session. One that has ended says so through its events.
     pub(crate) async fn send(&self, op: Op) {
         let _ = self.handle.ops.send(op).await;
+    }
+
+    /// Where it is asked.
+    pub(crate) fn ops(&self) -> mpsc::Sender<Op> {
+        self.handle.ops.clone()
+    }
+
+    /// What it has said already.
+    pub(crate) fn said(&mut self) -> Option<Event> {
+        self.handle.events.try_recv().ok()
     }
 
     /// The next thing that happens; nothing once the session has ended.

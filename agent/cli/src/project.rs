@@ -183,6 +183,14 @@ impl Project {
         if wanted { self.offline.enter(&self.printer) } else { Ok(()) }
     }
 
+    /// How the conversation is shown. What is odd about the configuration is said when the session is opened.
+    ///
+    /// # Errors
+    /// As [`Project::config`].
+    pub(crate) fn screen(&self, arguments: &AskArguments) -> anyhow::Result<loci_core::config::Screen> {
+        Ok(loci_core::config::Screen::of(&self.read_config(arguments.as_configuration())?))
+    }
+
     /// The settings of a session.
     #[must_use]
     pub(crate) fn settings(&self, config: &Config) -> Settings {
@@ -359,6 +367,7 @@ impl AskArguments {
         add("prefer", self.remote.then_some("remote".into()), "--remote");
         add("seed", self.seed.map(|seed| i64::from(seed).into()), "--seed");
         add("temperature", self.temperature.map(|degrees| f64::from(degrees).into()), "--temperature");
+        add("screen.plain", self.plain.then_some(true.into()), "--plain");
         flags
     }
 }

@@ -7,6 +7,9 @@
 /// The words of decisions, for front ends that explain them; they reach `policy` through here alone.
 pub use loci_policy as policy;
 
+/// What a front end on a terminal needs of the system.
+pub use loci_exec::job_control;
+
 pub mod answer;
 pub mod archive;
 pub mod atomic;

@@ -40,6 +40,6 @@ pub use options::{Notify, Options};
 pub use route::route_lines;
 pub use state::{Running, State, Stream, Work};
 pub use style::{Line, Span, Style};
-pub use text::{clip, one_line, visible};
+pub use text::{base64, clip, one_line, visible};
 pub use theme::Theme;
 pub use views::help::help_lines;

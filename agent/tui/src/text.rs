@@ -27,6 +27,13 @@ pub fn visible(text: &str) -> String {
     out
 }
 
+/// Bytes as terminals take them within a sequence. (RFC 4648, section 4)
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
 /// One line of at most `width` columns: breaks become spaces, what does not fit becomes `…`.
 #[must_use]
 pub fn one_line(text: &str, width: usize) -> String {

@@ -37,10 +37,11 @@ struct ResultLine<'a> {
 /// When the session cannot be opened; a turn that fails is an outcome.
 pub(crate) fn run(project: &Project, arguments: &AskArguments) -> anyhow::Result<Outcome> {
     let Some(asked) = &arguments.print else {
-        if input::is_terminal() && crate::screen::fits(project) {
-            return crate::screen::run(project, arguments);
-        }
         if input::is_terminal() {
+            let settings = project.screen(arguments)?;
+            if crate::screen::fits(project, &settings) {
+                return crate::screen::run(project, arguments, &settings);
+            }
             return super::chat::run(project, arguments);
         }
         let piped = input::piped()?;

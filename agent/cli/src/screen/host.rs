@@ -28,6 +28,11 @@ impl Host {
         }
     }
 
+    /// Say which branch is checked out.
+    pub(super) fn branch(&self) {
+        self.reply(|project| Reply::Branch(branch::of(&project.root)));
+    }
+
     /// Answer from a thread of its own: it may read files.
     fn reply(&self, answer: impl FnOnce(&Project) -> Reply + Send + 'static) {
         let (project, told) = (Arc::clone(&self.project), self.told.clone());
@@ -37,4 +42,5 @@ impl Host {
     }
 }
 
+mod branch;
 mod run;

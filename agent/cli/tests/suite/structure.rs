@@ -313,7 +313,7 @@ fn only_the_printer_prints() {
     only_in(
         &["println!", "print!(", "dbg!(", "io::stdout()", "io::stderr()", "stdout().lock", "stderr().lock"],
         // The second one draws on the screen, and gives the terminal back as it was.
-        &["agent/cli/src/printer.rs", "agent/cli/src/screen/terminal.rs"],
+        &["agent/cli/src/printer.rs", "agent/cli/src/screen/terminal"],
         &files,
         "whatever Loci says goes through the printer of the binary",
     );
