@@ -287,7 +287,11 @@ impl Component for Conversation {
     }
 
     fn moves(&self, state: &State) -> bool {
-        state.turn.is_some() || !state.work.is_empty() || !self.ask.is_empty() || self.composer.moves()
+        state.turn.is_some()
+            || !state.work.is_empty()
+            || !self.ask.is_empty()
+            || self.composer.moves()
+            || self.transcript.moves()
     }
 }
 

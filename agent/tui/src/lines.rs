@@ -328,7 +328,7 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
 }
 
 /// `12 ms`, `1.2 s`, `2 min 5 s`.
-fn duration(milliseconds: u64) -> String {
+pub(crate) fn duration(milliseconds: u64) -> String {
     match milliseconds {
         0..1000 => format!("{milliseconds} ms"),
         1000..60_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
