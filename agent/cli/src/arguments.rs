@@ -34,7 +34,7 @@ pub(crate) use route::{EgressAction, EgressArguments, WhyArguments};
 pub(crate) use serve::ServeArguments;
 pub(crate) use sessions::{
     ExportFormat, SessionsAction, SessionsArguments, SessionsExportArguments, SessionsForkArguments,
-    SessionsListArguments, SessionsRmArguments, SessionsShowArguments,
+    SessionsListArguments, SessionsRenameArguments, SessionsRmArguments, SessionsShowArguments,
 };
 
 /// A local-first coding agent: finds, explains, edits and runs, with a model inside the process.
@@ -131,8 +131,8 @@ pub(crate) struct AskArguments {
     #[arg(short, long = "continue", conflicts_with = "resume")]
     pub(crate) continue_last: bool,
 
-    /// Go on with this session; `loci sessions` lists them
-    #[arg(short, long, value_name = "ID")]
+    /// Go on with this session; without an ID, choose one on the full screen
+    #[arg(short, long, value_name = "ID", num_args = 0..=1, default_missing_value = "")]
     pub(crate) resume: Option<String>,
 
     /// Hold the conversation line by line, in words, for screen readers: nothing moves and nothing is drawn

@@ -162,7 +162,13 @@ impl Screen {
         mut happened: mpsc::UnboundedReceiver<Happened>,
         mut notes: mpsc::UnboundedReceiver<Line>,
     ) -> anyhow::Result<Outcome> {
-        self.held.open(&self.project, &self.arguments, None, &self.told);
+        if self.arguments.resume.as_deref() == Some("") {
+            self.arguments.resume = None;
+            let effects = self.app.pick_session(Instant::now());
+            self.act(effects)?;
+        } else {
+            self.held.open(&self.project, &self.arguments, None, &self.told);
+        }
         self.host.branch();
         loop {
             let moves = self.app.moves() && !self.is_away();
@@ -294,7 +300,13 @@ impl Screen {
 
     fn take(&mut self, input: Input) -> anyhow::Result<Next> {
         self.frames.changed();
-        for effect in self.app.take(&input, Instant::now()) {
+        let effects = self.app.take(&input, Instant::now());
+        self.act(effects)
+    }
+
+    /// Do what is to be done, in this order.
+    fn act(&mut self, effects: Vec<Effect>) -> anyhow::Result<Next> {
+        for effect in effects {
             match effect {
                 Effect::Op(op) => self.held.send(op),
                 Effect::Ask(request) => self.host.ask(request),

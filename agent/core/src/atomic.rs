@@ -43,6 +43,22 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
     Ok(target)
 }
 
+/// Write a file that is not there yet, durably.
+///
+/// # Errors
+/// `AlreadyExists` when something is at `path`, or what the system says; what was begun is then removed.
+pub fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let file = disk::create_new(path)?;
+    if let Err(error) = fill(file, content, None) {
+        // The first error is the one to report.
+        let _ = fs::remove_file(path);
+        return Err(error);
+    }
+    disk::sync_directory(
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+    )
+}
+
 /// As [`write`], for what nobody else may read, from its first byte on. A link at `path` is replaced, not followed.
 ///
 /// # Errors

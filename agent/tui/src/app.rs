@@ -46,6 +46,16 @@ impl App {
         self.conversation.farewell(&self.state, width)
     }
 
+    /// Before any session is open, let the user choose one of the earlier ones.
+    #[must_use]
+    pub fn pick_session(&mut self, now: Instant) -> Vec<Effect> {
+        let (mut effects, mut opened) = (Vec::new(), Vec::new());
+        let mut context = Context { state: &mut self.state, effects: &mut effects, opened: &mut opened, now };
+        crate::views::pick_session(&mut context);
+        self.layers.extend(opened);
+        effects
+    }
+
     /// Something happened. What is returned is to be done, in this order.
     #[must_use]
     pub fn take(&mut self, input: &Input, now: Instant) -> Vec<Effect> {

@@ -52,6 +52,12 @@ fn open(view: impl crate::component::Component + 'static, context: &mut Context<
     context.open(view);
 }
 
+/// The picker of sessions, before any is open.
+pub(crate) fn pick_session(context: &mut Context<'_>) {
+    let picker = sessions::Sessions::new(context);
+    context.open(picker);
+}
+
 /// Draw lines from the top; what does not fit is left out.
 pub(crate) fn lines(lines: &[Line], area: Rect, buffer: &mut Buffer, look: &Look<'_>) {
     for (line, row) in lines.iter().zip(area.rows()) {

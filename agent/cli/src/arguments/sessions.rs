@@ -11,6 +11,7 @@ use clap::{Args, Subcommand, ValueEnum};
   loci sessions show 0198c0de          prompts, what was done, files, tokens
   loci sessions fork newest --turn 3   go on from the end of turn 3, in a session of its own
   loci sessions export newest          the whole session as a document, without secrets
+  loci sessions rename newest The parser and its tests
   loci sessions rm 0198c0de            move it to the trash beside the other sessions
 
 A session is named by the beginning of its id, or as `newest`. Nothing is removed unless you say so.")]
@@ -34,6 +35,8 @@ pub(crate) enum SessionsAction {
     Fork(SessionsForkArguments),
     /// Print a session as a document or as records, without secrets
     Export(SessionsExportArguments),
+    /// Give a session a title
+    Rename(SessionsRenameArguments),
     /// Move sessions to the trash
     Rm(SessionsRmArguments),
 }
@@ -83,6 +86,17 @@ pub(crate) struct SessionsExportArguments {
     /// A document, one JSON value, or every record of the log on a line
     #[arg(long, value_enum, default_value_t = ExportFormat::Md)]
     pub(crate) format: ExportFormat,
+}
+
+/// `loci sessions rename`.
+#[derive(Debug, Args)]
+pub(crate) struct SessionsRenameArguments {
+    /// The session: the beginning of its id, or newest
+    #[arg(value_name = "ID")]
+    pub(crate) session: String,
+    /// Its title, one line
+    #[arg(value_name = "TITLE", required = true)]
+    pub(crate) title: Vec<String>,
 }
 
 /// In which form a session is exported.

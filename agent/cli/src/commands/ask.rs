@@ -42,12 +42,26 @@ pub(crate) fn run(project: &Project, arguments: &AskArguments) -> anyhow::Result
             if crate::screen::fits(project, &settings) {
                 return crate::screen::run(project, arguments, &settings);
             }
+            no_session_to_choose(arguments)?;
             return super::chat::run(project, arguments);
         }
+        no_session_to_choose(arguments)?;
         let piped = input::piped()?;
         return once(project, arguments, with_piped("", &piped)?);
     };
+    no_session_to_choose(arguments)?;
     once(project, arguments, with_piped(asked, &input::piped()?)?)
+}
+
+/// `--resume` alone is a choice, which only the full screen offers.
+fn no_session_to_choose(arguments: &AskArguments) -> anyhow::Result<()> {
+    if arguments.resume.as_deref() == Some("") {
+        return Err(errors::Usage::error(
+            "no session is named, and there is no full screen on which one could be chosen",
+            "`loci sessions` lists them; name one with --resume ID, or go on with the newest with --continue",
+        ));
+    }
+    Ok(())
 }
 
 /// The request with what was piped in below it.

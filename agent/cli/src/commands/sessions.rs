@@ -3,6 +3,7 @@
 //! Never lets an unreadable session hide another, and never removes one without being told to.
 
 mod export;
+mod rows;
 mod show;
 
 use std::io;
@@ -10,18 +11,22 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use loci_core::session::resume::Listed;
+use loci_core::session::resume::{Listed, Summary};
 use loci_core::session::{SessionError, log, resume, shelf};
 use loci_tui::{Line, Style, one_line, visible};
 use serde_json::{Value, json};
 
 use super::shown::count;
 use crate::arguments::{
-    SessionsAction, SessionsArguments, SessionsForkArguments, SessionsListArguments, SessionsRmArguments,
+    SessionsAction, SessionsArguments, SessionsForkArguments, SessionsListArguments, SessionsRenameArguments,
+    SessionsRmArguments,
 };
 use crate::errors::{Failed, Outcome, Usage};
 use crate::input;
 use crate::project::Project;
+
+pub(crate) use export::markdown;
+pub(crate) use rows::rows;
 
 /// List, show, fork, export or remove.
 ///
@@ -34,6 +39,7 @@ pub(crate) fn run(project: &Project, arguments: &SessionsArguments) -> anyhow::R
         Some(SessionsAction::Show(arguments)) => show::run(project, arguments),
         Some(SessionsAction::Fork(arguments)) => fork(project, arguments),
         Some(SessionsAction::Export(arguments)) => export::run(project, arguments),
+        Some(SessionsAction::Rename(arguments)) => rename(project, arguments),
         Some(SessionsAction::Rm(arguments)) => remove(project, arguments),
     }
 }
@@ -67,16 +73,7 @@ fn list(project: &Project, arguments: &SessionsListArguments) -> anyhow::Result<
             Line::new(&session.id, Style::Bold).with(format!("  {:>8}", age(session.modified)), Style::Dim);
         let line = match &session.summary {
             Ok(summary) => {
-                let mut remarks = Vec::new();
-                if summary.cut_off {
-                    remarks.push(match summary.unknown {
-                        0 => "cut off".to_owned(),
-                        unknown => format!("cut off, the outcome of {} is unknown", count(unknown, "call")),
-                    });
-                }
-                if summary.damaged {
-                    remarks.push("damaged at its end".into());
-                }
+                let remarks = remarks(summary);
                 let remarks =
                     if remarks.is_empty() { String::new() } else { format!("  ({})", remarks.join("; ")) };
                 let place = if arguments.all_projects {
@@ -85,7 +82,7 @@ fn list(project: &Project, arguments: &SessionsListArguments) -> anyhow::Result<
                     String::new()
                 };
                 id.with(format!("  {:3} turns  {place}", summary.turns), Style::Dim)
-                    .with(one_line(&summary.first_prompt, 60), Style::Plain)
+                    .with(one_line(summary.title.as_ref().unwrap_or(&summary.first_prompt), 60), Style::Plain)
                     .with(remarks, Style::Warning)
             }
             Err(error) => id.with(format!("  cannot be read: {error}"), Style::Removed),
@@ -96,6 +93,21 @@ fn list(project: &Project, arguments: &SessionsListArguments) -> anyhow::Result<
         project.printer.note("no sessions in this project yet");
     }
     Ok(Outcome::Done)
+}
+
+/// What is odd about a session.
+fn remarks(summary: &Summary) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if summary.cut_off {
+        remarks.push(match summary.unknown {
+            0 => "cut off".to_owned(),
+            unknown => format!("cut off, the outcome of {} is unknown", count(unknown, "call")),
+        });
+    }
+    if summary.damaged {
+        remarks.push("damaged at its end".into());
+    }
+    remarks
 }
 
 /// The folder of each project's sessions.
@@ -112,7 +124,7 @@ fn as_json(session: &Listed) -> Value {
     match &session.summary {
         Ok(summary) => json!({
             "id": session.id, "age_seconds": age, "model": summary.model, "project": summary.cwd,
-            "first_prompt": summary.first_prompt, "turns": summary.turns, "damaged": summary.damaged,
+            "title": summary.title, "branch": summary.branch, "first_prompt": summary.first_prompt, "turns": summary.turns, "damaged": summary.damaged,
             "cut_off": summary.cut_off, "unknown_calls": summary.unknown, "forked_from": summary.forked_from,
         }),
         Err(error) => json!({ "id": session.id, "age_seconds": age, "error": error.to_string() }),
@@ -131,6 +143,14 @@ fn fork(project: &Project, arguments: &SessionsForkArguments) -> anyhow::Result<
     project.printer.line(&line)?;
     let tip = format!("go on with: loci --resume {}", fork.session_id);
     project.printer.line(&Line::new(tip, Style::Tip))?;
+    Ok(Outcome::Done)
+}
+
+fn rename(project: &Project, arguments: &SessionsRenameArguments) -> anyhow::Result<Outcome> {
+    let id = named(project, &arguments.session)?;
+    let title = shelf::rename(&project.places.sessions(&project.root), &id, &arguments.title.join(" "))?;
+    let line = Line::new(&id, Style::Bold).with(format!("  {}", visible(&title)), Style::Plain);
+    project.printer.line(&line)?;
     Ok(Outcome::Done)
 }
 

@@ -23,24 +23,38 @@ impl Host {
 
     /// Do what is asked, beside the loop.
     pub(super) fn ask(&self, request: Request) {
-        if let Request::Run(command) = request {
-            self.reply(move |project| run::printed(project, command));
+        match request {
+            Request::Run(command) => self.reply(move |project| run::printed(project, command)),
+            Request::Sessions => self.reply(sessions::listed),
+            Request::RenameSession { id, title } => {
+                self.replies(move |project| sessions::renamed(project, &id, &title));
+            }
+            Request::ExportSession(id) => self.reply(move |project| sessions::exported(project, &id)),
+            Request::RemoveSession(id) => self.replies(move |project| sessions::removed(project, &id)),
+            _ => {}
         }
     }
 
     /// Say which branch is checked out.
     pub(super) fn branch(&self) {
-        self.reply(|project| Reply::Branch(branch::of(&project.root)));
+        self.reply(|project| Reply::Branch(loci_core::branch::of(&project.root)));
     }
 
     /// Answer from a thread of its own: it may read files.
     fn reply(&self, answer: impl FnOnce(&Project) -> Reply + Send + 'static) {
+        self.replies(|project| vec![answer(project)]);
+    }
+
+    /// The same for several answers, in their order.
+    fn replies(&self, answer: impl FnOnce(&Project) -> Vec<Reply> + Send + 'static) {
         let (project, told) = (Arc::clone(&self.project), self.told.clone());
         std::thread::spawn(move || {
-            let _ = told.send(Happened::Replied(answer(&project)));
+            for reply in answer(&project) {
+                let _ = told.send(Happened::Replied(reply));
+            }
         });
     }
 }
 
-mod branch;
 mod run;
+mod sessions;

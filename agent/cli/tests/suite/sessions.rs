@@ -1,4 +1,4 @@
-//! Owns the tests of `loci sessions`: list, show, fork, export, rm; and of a session on a disk that is full.
+//! Owns the tests of `loci sessions`: list, show, fork, rename, export, rm; and of a session on a disk that is full.
 //! Uses the built binary with a scripted model.
 //! Never asserts a time.
 
@@ -112,6 +112,29 @@ fn a_fork_knows_what_was_said_before_and_nothing_after() {
     let whole = world.loci(&["sessions", "fork", &id]).ended(0);
     assert!(whole.out.contains("after turn 3") && whole.out.contains("loci --resume"), "{}", whole.out);
     world.loci(&["sessions", "fork", &id, "--turn", "9"]).ended(2).explains("there is no turn 9");
+}
+
+#[test]
+fn a_session_is_given_a_title() {
+    let world = World::with_crate();
+    let first = session(&world);
+    let model = world.script(&json!([text("Hello.")]));
+    let newest = world.loci(&["-p", "hello", "-m", &model, "--output-format", "json"]).ended(0).json();
+    let run = world.loci(&["sessions", "rename", &first, "The \u{1b}[31mdiscount", "and its tests"]).ended(0);
+    assert!(run.out.contains("The [31mdiscount and its tests"), "{}", run.out);
+    let list = world.loci(&["sessions", "list", "--json"]).ended(0).json();
+    // The one that was spoken to last is still the newest.
+    assert_eq!((&list[0]["id"], &list[1]["id"]), (&newest["session_id"], &json!(first)));
+    assert_eq!(list[1]["title"], "The [31mdiscount and its tests");
+    assert_eq!(list[0]["title"], Value::Null);
+    for arguments in [&["sessions"][..], &["sessions", "show", &first], &["sessions", "export", &first]] {
+        let run = world.loci(arguments).ended(0);
+        assert!(run.out.contains("discount and its tests"), "{arguments:?}: {}", run.out);
+    }
+    world.loci(&["sessions", "rename", &first, " "]).ended(2).explains("at least one word");
+    world.loci(&["sessions", "rename", "nonsense", "x"]).ended(2).explains("no session nonsense");
+    world.loci(&["--resume"]).ended(2).explains("no session is named");
+    world.loci(&["--resume", &first, "-p", "again", "-m", &model]).ended(0);
 }
 
 #[test]

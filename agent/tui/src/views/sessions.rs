@@ -153,7 +153,12 @@ impl Component for Sessions {
         {
             return taken;
         }
-        super::rest(input)
+        let taken = super::rest(input);
+        if taken == Taken::Close && context.state.session_id.is_empty() {
+            // Whoever chooses none begins a new one.
+            context.effects.push(Effect::Open(Opening::New));
+        }
+        taken
     }
 
     fn draw(&mut self, area: Rect, buffer: &mut Buffer, look: &Look<'_>) {
@@ -308,6 +313,26 @@ mod tests {
         check("jn!\n", &[ask(title("b"))]);
         check("n!\n", &[Effect::Op(Op::Rename { title: "The session that is open!".into() })]);
         check("/parser\n\n", &[Effect::Open(Opening::Resume("b".into()))]);
+    }
+
+    #[test]
+    fn the_picker_can_come_before_any_session() {
+        let start = || {
+            let mut stage = Stage::new(crate::options::Options::default());
+            assert_eq!(stage.app.pick_session(stage.now), [Effect::Ask(Request::Sessions)]);
+            stage.reply(Reply::Sessions(vec![row("b", "Fix the parser")]));
+            stage
+        };
+        let check = |keys: &str, expect: Opening| {
+            let effects = start().keys(keys).effects();
+            let opened: Vec<&Effect> =
+                effects.iter().filter(|effect| matches!(effect, Effect::Open(_))).collect();
+            assert_eq!(opened, [&Effect::Open(expect)], "{keys}");
+        };
+        check("\n", Opening::Resume("b".into()));
+        check("q", Opening::New);
+        // One that is open is not left by closing the picker.
+        assert_eq!(stage().keys("q").effects(), []);
     }
 
     #[test]

@@ -22,8 +22,12 @@ pub(super) fn run(project: &Project, arguments: &SessionsExportArguments) -> any
     let mut out = Clean { redactor: Redactor::new(&project.environment), found: 0 };
     match arguments.format {
         ExportFormat::Md => {
-            let document = out.text(&document(&Story::of(&loaded)));
+            let (document, notes) = markdown(project, &loaded);
             project.printer.text(&document)?;
+            for note in notes {
+                project.printer.note(&note);
+            }
+            return Ok(Outcome::Done);
         }
         ExportFormat::Json => {
             let value = out.value(serde_json::to_value(Story::of(&loaded))?);
@@ -35,15 +39,17 @@ pub(super) fn run(project: &Project, arguments: &SessionsExportArguments) -> any
             }
         }
     }
-    if let Some(damage) = &loaded.damage {
-        project
-            .printer
-            .note(&format!("the end of the session's log is damaged, and left out: {}", damage.why));
-    }
-    if out.found > 0 {
-        project.printer.note(&format!("{} left out", count(out.found, "secret")));
+    for note in out.notes(&loaded) {
+        project.printer.note(&note);
     }
     Ok(Outcome::Done)
+}
+
+/// The session as a document without the secrets that are known as such, and what is to be said of it.
+pub(crate) fn markdown(project: &Project, loaded: &Loaded) -> (String, Vec<String>) {
+    let mut out = Clean { redactor: Redactor::new(&project.environment), found: 0 };
+    let document = out.text(&document(&Story::of(loaded)));
+    (document, out.notes(loaded))
 }
 
 /// Every record with its time.
@@ -66,6 +72,15 @@ struct Clean {
 }
 
 impl Clean {
+    /// What is to be said of an export.
+    fn notes(&self, loaded: &Loaded) -> Vec<String> {
+        let damage = loaded.damage.as_ref();
+        let damage = damage
+            .map(|damage| format!("the end of the session's log is damaged, and left out: {}", damage.why));
+        let found = (self.found > 0).then(|| format!("{} left out", count(self.found, "secret")));
+        damage.into_iter().chain(found).collect()
+    }
+
     fn text(&mut self, text: &str) -> String {
         let redacted = self.redactor.redact(text);
         self.found += redacted.found.len();
@@ -107,10 +122,14 @@ impl Clean {
 
 /// The session as a document for people.
 fn document(story: &Story) -> String {
+    let title = story.title.as_ref().map_or_else(|| format!("Session {}", story.session_id), Clone::clone);
     let mut text = format!(
-        "# Session {}\n\n- model: {}\n- project: {}\n- begun: {}\n- program: {}\n",
+        "# {title}\n\n- session: {}\n- model: {}\n- project: {}\n- begun: {}\n- program: {}\n",
         story.session_id, story.model, story.cwd, story.begun, story.program
     );
+    if let Some(branch) = &story.branch {
+        text.push_str(&format!("- branch: {branch}\n"));
+    }
     if let Some(from) = &story.forked_from {
         text.push_str(&format!("- forked from: {} after turn {}\n", from.session_id, from.turn));
     }

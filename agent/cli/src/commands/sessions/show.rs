@@ -41,15 +41,19 @@ fn head(project: &Project, story: &Story, used: bool) -> anyhow::Result<()> {
     let begun = story.begun.split('.').next().unwrap_or_default().replace('T', " ");
     let line = Line::new(&story.session_id, Style::Bold).with(format!("  {begun} UTC"), Style::Dim);
     printer.line(&line.with(if used { "  (in use)" } else { "" }, Style::Tip))?;
+    if let Some(title) = &story.title {
+        printer.line(&Line::new(visible(title), Style::Plain))?;
+    }
     let usage = story.usage();
     let calls = story.turns.iter().map(|told| told.calls.len()).sum();
-    let mut parts = vec![
-        visible(&story.model),
+    let mut parts = vec![visible(&story.model)];
+    parts.extend(story.branch.as_deref().map(visible));
+    parts.extend([
         count(story.turns.len(), "prompt"),
         count(calls, "call"),
         format!("{} tokens in, {} out", usage.prompt_tokens, usage.completion_tokens),
         format!("{}, format {}", story.program, story.format),
-    ];
+    ]);
     if story.gone_back_from > 0 {
         parts.push(format!("{} gone back from", count(story.gone_back_from, "prompt")));
     }

@@ -1,0 +1,86 @@
+//! Owns what is done with older sessions from the screen: they are listed, named, written to a file, removed.
+//! Uses the same functions as `loci sessions`.
+//! Never writes over a file, and never removes a session but to the trash.
+
+use std::io;
+use std::path::PathBuf;
+
+use loci_core::session::{log, shelf};
+use loci_tui::{Line, Reply, Style, visible};
+
+use crate::commands::sessions;
+use crate::errors;
+use crate::printer::Printer;
+use crate::project::Project;
+
+/// Names that are tried for an export, before that is given up.
+const NAMES: usize = 1000;
+
+/// The sessions of the project.
+pub(super) fn listed(project: &Project) -> Reply {
+    match sessions::rows(project) {
+        Ok(rows) => Reply::Sessions(rows),
+        Err(error) => Reply::Said(said_of(&error.into())),
+    }
+}
+
+/// Give an older session a title, and list them again.
+pub(super) fn renamed(project: &Project, id: &str, title: &str) -> Vec<Reply> {
+    let folder = project.places.sessions(&project.root);
+    let mut replies = match shelf::rename(&folder, id, title) {
+        Ok(_) => Vec::new(),
+        Err(error) => vec![Reply::Said(said_of(&error.into()))],
+    };
+    replies.push(listed(project));
+    replies
+}
+
+/// Move a session to the trash, and list the others.
+pub(super) fn removed(project: &Project, id: &str) -> Vec<Reply> {
+    let said = match shelf::remove(&project.places, &project.root, id) {
+        Ok(moved) => {
+            let place = moved.first().map(|path| visible(&path.to_string_lossy())).unwrap_or_default();
+            vec![Line::new("moved to ", Style::Dim).with(place, Style::Plain)]
+        }
+        Err(error) => said_of(&error.into()),
+    };
+    vec![Reply::Said(said), listed(project)]
+}
+
+/// Write a session to a new file in the current folder, as Markdown.
+pub(super) fn exported(project: &Project, id: &str) -> Reply {
+    Reply::Said(match export(project, id) {
+        Ok((path, notes)) => {
+            let place = visible(&path.to_string_lossy());
+            let written = Line::new("written to ", Style::Dim).with(place, Style::Plain);
+            std::iter::once(written)
+                .chain(notes.into_iter().map(|note| Line::new(note, Style::Dim)))
+                .collect()
+        }
+        Err(error) => said_of(&error),
+    })
+}
+
+fn export(project: &Project, id: &str) -> anyhow::Result<(PathBuf, Vec<String>)> {
+    let loaded = log::read(&project.places.sessions(&project.root).join(format!("{id}.jsonl")))?;
+    let (document, notes) = sessions::markdown(project, &loaded);
+    let short: String = id.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    for number in 1..NAMES {
+        let more = if number > 1 { format!("-{number}") } else { String::new() };
+        let path = project.directory.join(format!("session-{short}{more}.md"));
+        match loci_core::atomic::write_new(&path, document.as_bytes()) {
+            Ok(()) => return Ok((path, notes)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(anyhow::Error::new(error).context(path.display().to_string())),
+        }
+    }
+    anyhow::bail!("there are too many exports of this session in {}", project.directory.display())
+}
+
+/// An error as the command line would show it.
+pub(super) fn said_of(error: &anyhow::Error) -> Vec<Line> {
+    let (printer, mut out) = Printer::captured(usize::MAX);
+    errors::show(&printer, error);
+    drop(printer);
+    std::iter::from_fn(|| out.try_recv().ok()).collect()
+}
