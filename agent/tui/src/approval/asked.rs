@@ -216,18 +216,13 @@ fn rows(text: &str, style: Style, width: usize) -> Vec<Line> {
     if rows.is_empty() { vec![Line::default()] } else { rows }
 }
 
-/// All of a diff, what takes no place made visible; before it, what it adds and takes away.
+/// All of a diff, what takes no place made visible.
 fn diff_rows(text: &str, width: usize) -> Vec<Line> {
-    let (added, removed) = diff::counts(text);
-    let count = Line::new("  ", Style::Plain)
-        .with(format!("+{added}"), Style::Added)
-        .with(" ", Style::Plain)
-        .with(format!("-{removed}"), Style::Removed);
     let indented = |line: Line| {
         let mut row = Line::new("  ", Style::Plain);
         row.spans.extend(line.spans);
         row
     };
     let rows = diff::rows(&revealed(text), width.saturating_sub(2), usize::MAX);
-    std::iter::once(count).chain(rows.into_iter().map(indented)).collect()
+    rows.into_iter().map(indented).collect()
 }

@@ -295,7 +295,7 @@ fn a_diff_hides_nothing() {
     let diff = "--- a\n+++ a\n@@ -1 +1 @@\n-x\n+x\u{200b}\x1b[8mhidden\u{2062}\u{e0041}\n".to_owned();
     let mut stage = asked(request("a1", "edit a", &[], Some(diff), &[]));
     let screen = stage.screen(80, 24);
-    assert!(screen.contains("+x\\u{200b}␛[8mhidden\\u{2062}\\u{e0041}"), "{screen}");
+    assert!(screen.contains("+ x\\u{200b}␛[8mhidden\\u{2062}\\u{e0041}"), "{screen}");
 }
 
 #[test]
