@@ -4,7 +4,9 @@
 
 mod scopes;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,14 +25,26 @@ const LINES: usize = 5_000;
 /// What the grammar may take for one block. An unoptimised build does 5,000 lines of Rust in a tenth of it.
 const TIME: Duration = Duration::from_secs(5);
 
-/// How long [`Colours::wait`] waits for one more line. Only a worker that died takes so long.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How often [`Colours::wait`] looks whether there is still somebody to wait for.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Lines that may wait; a block that comes on top of them stays plain. They are worth some seconds of work.
 const WAITING: usize = 50_000;
 
+/// Blocks that are complete whose colours are kept, so that what is scrolled back to has them at once; the newest ones.
+/// As many as the transcript keeps laid out.
+const KEPT: usize = 256;
+
 /// Lines that wait in all.
 static QUEUED: AtomicUsize = AtomicUsize::new(0);
+
+/// How often colours were found.
+static FOUND: AtomicUsize = AtomicUsize::new(0);
+
+/// The worker is no more, and whatever waits will wait for ever.
+static GONE: AtomicBool = AtomicBool::new(false);
+
+static BLOCKS: Mutex<VecDeque<(u64, Arc<Block>)>> = Mutex::new(VecDeque::new());
 
 /// The colours of one block of code, as far as they are known.
 #[derive(Clone)]
@@ -71,6 +85,29 @@ impl Colours {
         let block = (!label.is_empty() && QUEUED.load(Ordering::Relaxed) < WAITING)
             .then(|| Arc::new(Block { label, ..Block::default() }));
         Self { block }
+    }
+
+    /// Of a block that is complete: those that are kept, or new ones.
+    #[must_use]
+    pub fn of_block(label: &str, lines: &[String]) -> Self {
+        let key = key(label, lines);
+        if let Some((_, block)) = locked(&BLOCKS).iter().find(|(kept, _)| *kept == key) {
+            return Self { block: Some(Arc::clone(block)) };
+        }
+        let colours = Self::of(label);
+        colours.push(lines.to_vec());
+        colours.keep(label, lines);
+        colours
+    }
+
+    /// The block is complete: these are its lines. Its colours are kept for [`Self::of_block`].
+    pub fn keep(&self, label: &str, lines: &[String]) {
+        let Some(block) = &self.block else { return };
+        let mut blocks = locked(&BLOCKS);
+        if blocks.len() == KEPT {
+            blocks.pop_front();
+        }
+        blocks.push_back((key(label, lines), Arc::clone(block)));
     }
 
     /// More lines of the block, without line breaks, as they are shown.
@@ -125,13 +162,8 @@ impl Colours {
     pub fn wait(&self) {
         let Some(block) = &self.block else { return };
         let mut lines = locked(&block.lines);
-        while !self.is_settled() {
-            // The worker may have died between two looks.
-            let waited = block.grown.wait_timeout(lines, PATIENCE).unwrap_or_else(PoisonError::into_inner);
-            if waited.1.timed_out() {
-                return;
-            }
-            lines = waited.0;
+        while !self.is_settled() && !GONE.load(Ordering::Relaxed) {
+            lines = block.grown.wait_timeout(lines, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -139,7 +171,19 @@ impl Colours {
 /// Whether colours are still being found: a frame may look other a moment later although nothing happened.
 #[must_use]
 pub fn is_busy() -> bool {
-    QUEUED.load(Ordering::Relaxed) > 0
+    QUEUED.load(Ordering::Relaxed) > 0 && !GONE.load(Ordering::Relaxed)
+}
+
+/// How often colours were found. As long as this is the same, so are all colours.
+#[must_use]
+pub fn found() -> usize {
+    FOUND.load(Ordering::Acquire)
+}
+
+fn key(label: &str, lines: &[String]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (label, lines).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -172,7 +216,17 @@ fn worker() -> Option<&'static Sender<Job>> {
         .as_ref()
 }
 
+/// Says that the worker is no more, however it ended.
+struct Farewell;
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        GONE.store(true, Ordering::Relaxed);
+    }
+}
+
 fn work(jobs: &Receiver<Job>) {
+    let _farewell = Farewell;
     let Ok(mut job) = jobs.recv() else { return };
     let set = two_face::syntax::extra_newlines();
     loop {
@@ -182,6 +236,7 @@ fn work(jobs: &Receiver<Job>) {
         if Arc::strong_count(&block) > 1 {
             colour(&set, &block, &lines);
         }
+        FOUND.fetch_add(1, Ordering::Release);
         QUEUED.fetch_sub(count, Ordering::Relaxed);
         job = match jobs.recv() {
             Ok(job) => job,
@@ -263,5 +318,17 @@ mod tests {
         assert_ne!(lines[2].spans.len(), 1);
         let many = coloured("rust", &"let a = 1;\n".repeat(LINES + 10));
         assert_eq!(many[LINES], Line::new("let a = 1;", Style::Plain));
+    }
+
+    #[test]
+    fn colours_of_a_block_are_kept() {
+        let lines = ["let kept = 1;".to_owned()];
+        let first = Colours::of_block("rust", &lines);
+        first.wait();
+        let again = Colours::of_block("rust", &lines);
+        assert_eq!((again.known(), again.paint(0, &lines[0])), (1, first.paint(0, &lines[0])));
+        let other = Colours::of_block("no-such-language", &lines);
+        other.wait();
+        assert_eq!(other.paint(0, &lines[0]), Line::new("let kept = 1;", Style::Plain));
     }
 }

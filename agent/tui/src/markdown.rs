@@ -95,10 +95,12 @@ impl Document {
         self.settled
     }
 
-    /// Whether [`Self::rows`] would have other colours than the last time.
+    /// Whether the rows that were asked for last have all the colours that they will have.
     #[must_use]
-    pub fn has_new_colours(&self) -> bool {
-        self.pieces.iter().any(|piece| piece.known() > piece.painted)
+    pub fn is_coloured(&self) -> bool {
+        let has_all =
+            |piece: &Piece| piece.known() == piece.painted && piece.colours.iter().all(Colours::is_settled);
+        self.pieces.iter().all(has_all)
     }
 
     /// Wait until all code that is complete has its colours: for what is shown once.
@@ -184,17 +186,27 @@ impl Document {
         self.start = fence.read(&self.source, self.start, self.ended);
         piece.source.end = self.start;
         let lines: Vec<String> = fence.shown(&self.source).skip(before).collect();
-        let colours = piece.colours.first();
+        if piece.colours.is_empty() && fence.is_closed() {
+            piece.colours.push(Colours::of_block(fence.label(), &lines));
+        } else {
+            if piece.colours.is_empty() {
+                piece.colours.push(Colours::of(fence.label()));
+            }
+            if let Some(colours) = piece.colours.first() {
+                colours.push(lines.clone());
+                if fence.is_closed() {
+                    let all: Vec<String> = fence.shown(&self.source).collect();
+                    colours.keep(fence.label(), &all);
+                }
+            }
+        }
         for (index, line) in lines.iter().enumerate() {
-            self.rows.extend(fence.row(before + index, line, colours, self.width));
+            self.rows.extend(fence.row(before + index, line, piece.colours.first(), self.width));
         }
         if fence.is_closed() {
             self.rows.push(fence.last_row(self.width));
         }
         piece.rows.end = self.rows.len();
-        if let Some(colours) = colours {
-            colours.push(lines);
-        }
     }
 
     fn lay_all(&mut self) {
@@ -264,9 +276,6 @@ impl Piece {
         self.painted = self.known();
         match &self.fence {
             Some(fence) => {
-                if self.colours.is_empty() {
-                    self.colours.push(Colours::of(fence.label()));
-                }
                 let colours = self.colours.first();
                 rows.push(fence.first_row(width));
                 for (index, line) in fence.shown(source).enumerate() {
@@ -284,13 +293,26 @@ impl Piece {
     }
 }
 
-/// All rows of a text that is complete, with the colours of its code.
+/// All rows of a text that is complete, and whether its code has all its colours.
 #[must_use]
-pub fn rows(text: &str, width: usize) -> Vec<Line> {
-    let mut document = Document::default();
-    document.push(text);
-    document.end();
+pub fn rows(text: &str, width: usize) -> (Vec<Line>, bool) {
+    let mut document = whole(text);
+    let rows = document.rows(width).to_vec();
+    (rows, document.is_coloured())
+}
+
+/// As [`rows`], with the colours: it waits for them.
+#[must_use]
+pub fn coloured(text: &str, width: usize) -> Vec<Line> {
+    let mut document = whole(text);
     let _ = document.rows(width);
     document.wait_for_colours();
     document.rows(width).to_vec()
+}
+
+fn whole(text: &str) -> Document {
+    let mut document = Document::default();
+    document.push(text);
+    document.end();
+    document
 }

@@ -81,7 +81,7 @@ impl Pane {
             return Vec::new();
         }
         let most = usize::from(self.area.height).max(10);
-        let mut lines = markdown::rows(answer, width.max(1));
+        let mut lines = markdown::coloured(answer, width.max(1));
         let left = lines.len().saturating_sub(most);
         if left > 1 {
             lines.truncate(most);
@@ -93,7 +93,7 @@ impl Pane {
 
     /// Whether it shows something that goes away by itself, or a time.
     pub(crate) fn moves(&self) -> bool {
-        self.remark.is_some()
+        self.remark.is_some() || self.told.cells.wait_for_colours()
     }
 
     fn sheet(&self, now: Instant) -> Sheet {

@@ -13,7 +13,7 @@ fn plain(rows: &[Line]) -> String {
 }
 
 fn shown(text: &str, width: usize) -> String {
-    plain(&rows(text, width))
+    plain(&rows(text, width).0)
 }
 
 const SAMPLE: &str = "\
@@ -66,7 +66,7 @@ fn it_looks_as_it_was_meant() {
 #[test]
 fn words_have_their_styles() {
     let check = |text: &str, expect: &[(&str, Style)]| {
-        let rows = rows(text, 60);
+        let rows = coloured(text, 60);
         let spans: Vec<(&str, Style)> =
             rows.iter().flat_map(|row| &row.spans).map(|span| (span.text.as_str(), span.style)).collect();
         assert_eq!(spans, expect, "{text:?}");
@@ -142,7 +142,7 @@ fn colours_come_without_moving_rows() {
     let keywords =
         after.iter().flat_map(|row| &row.spans).filter(|span| span.style == Style::Keyword).count();
     assert_eq!(keywords, 2);
-    assert!(!document.has_new_colours());
+    assert!(document.is_coloured());
 }
 
 #[test]

@@ -24,9 +24,7 @@ impl Painter<'_> {
     fn colours(&mut self, label: &str, lines: &[String]) -> Option<&Colours> {
         let Self::Colours { blocks, next } = self else { return None };
         if *next == blocks.len() {
-            let colours = Colours::of(label);
-            colours.push(lines.to_vec());
-            blocks.push(colours);
+            blocks.push(Colours::of_block(label, lines));
         }
         *next += 1;
         blocks.get(*next - 1)

@@ -68,6 +68,11 @@ impl Cell {
         }
     }
 
+    /// Whether its rows lack colours that are still being found.
+    pub(super) fn waits_for_colours(&self) -> bool {
+        matches!(self, Self::Answer(answer) if answer.uncoloured)
+    }
+
     /// Empty rows between what stands above and this.
     pub(super) fn gap(&self, above: &Self) -> usize {
         match (above, self) {
@@ -241,6 +246,8 @@ pub(super) struct Answer {
     pub(super) glued: bool,
     /// Bytes at the beginning that were put there to open a listing again.
     opened: usize,
+    /// The rows lack colours of code that are still being found.
+    uncoloured: bool,
     fence: Fence,
 }
 
@@ -348,8 +355,16 @@ impl Answer {
 
     fn rows(&mut self, width: usize) -> Vec<Row> {
         match &mut self.live {
-            Some(live) => joined(live.rows(width), width),
-            None => joined(&markdown::rows(&self.source, width), width),
+            Some(live) => {
+                let rows = joined(live.rows(width), width);
+                self.uncoloured = !live.is_coloured();
+                rows
+            }
+            None => {
+                let (lines, coloured) = markdown::rows(&self.source, width);
+                self.uncoloured = !coloured;
+                joined(&lines, width)
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use super::cell::Cell;
 use super::rows::{Row, Sheet};
+use crate::highlight;
 
 /// Rows of so many blocks are kept; those farthest from what was drawn last go first. A screen shows ten or so.
 const LAID_OUT: usize = 256;
@@ -22,6 +23,8 @@ struct Entry {
     rows: Option<(usize, Vec<Row>)>,
     /// How many there were when they were laid out last, at whatever width.
     height: Option<usize>,
+    /// What was known of colours then.
+    found: usize,
 }
 
 /// The blocks.
@@ -38,13 +41,13 @@ impl Cells {
     }
 
     pub(super) fn push(&mut self, cell: Cell) {
-        self.entries.push(Entry { cell, rows: None, height: None });
+        self.entries.push(Entry { cell, rows: None, height: None, found: 0 });
     }
 
     /// Put blocks before the one at `at`.
     pub(super) fn insert(&mut self, at: usize, cells: Vec<Cell>) {
         self.forget();
-        let entries = cells.into_iter().map(|cell| Entry { cell, rows: None, height: None });
+        let entries = cells.into_iter().map(|cell| Entry { cell, rows: None, height: None, found: 0 });
         drop(self.entries.splice(at..at, entries));
     }
 
@@ -101,7 +104,11 @@ impl Cells {
     /// The rows of a block.
     pub(super) fn rows(&mut self, at: usize, sheet: &Sheet) -> &[Row] {
         let Some(entry) = self.entries.get_mut(at) else { return &[] };
-        if entry.cell.is_live() || entry.rows.as_ref().is_none_or(|(width, _)| *width != sheet.width) {
+        let found = highlight::found();
+        let recoloured = entry.cell.waits_for_colours() && entry.found != found;
+        let other_width = entry.rows.as_ref().is_none_or(|(width, _)| *width != sheet.width);
+        if entry.cell.is_live() || recoloured || other_width {
+            entry.found = found;
             if entry.rows.is_none() && !self.laid_out.contains(&at) {
                 self.laid_out.push(at);
             }
@@ -110,6 +117,12 @@ impl Cells {
             entry.rows = Some((sheet.width, rows));
         }
         entry.rows.as_ref().map_or(&[], |(_, rows)| rows)
+    }
+
+    /// Whether some of the rows lack colours that are still being found.
+    pub(super) fn wait_for_colours(&self) -> bool {
+        let waits = |at: &usize| self.entries.get(*at).is_some_and(|entry| entry.cell.waits_for_colours());
+        highlight::is_busy() && self.laid_out.iter().any(waits)
     }
 
     /// The rows as they were laid out last, at whatever width.
