@@ -123,6 +123,7 @@ impl Control {
             | Op::Changes
             | Op::Timeline
             | Op::Rename { .. }
+            | Op::Jobs
             | Op::StopJob { .. }
             | Op::Compact { .. } => return Some(op),
         }

@@ -3,6 +3,7 @@
 //! Never shares its state: whoever wants something sends an [`Op`] and reads [`Event`]s.
 
 pub mod journal;
+mod lists;
 pub mod log;
 pub mod looking;
 mod opening;
@@ -226,6 +227,7 @@ pub struct Session {
     pub(crate) pictures: pictures::Pictures,
     pub(crate) todos: Arc<Mutex<Vec<Todo>>>,
     pub(crate) background: Arc<Background>,
+    told: lists::Told,
     pub(crate) tasks: Arc<Vec<ProjectTask>>,
     /// The project's other sessions, for `recall`.
     pub(crate) older: Option<Arc<dyn OlderSessions>>,
@@ -264,7 +266,7 @@ impl Session {
         let control = Control::new(events_in.clone(), options.interactive, options.settings.permission_mode);
         let control = Arc::new(control.without_bypass(options.settings.managed.disable_bypass));
         let opened = tokio::task::spawn_blocking(move || Self::build(options, control)).await;
-        let (session, resumed, notices) = match opened {
+        let (mut session, resumed, notices) = match opened {
             Ok(built) => built?,
             Err(error) => return Err(SessionError::Journal(std::io::Error::other(error))),
         };
@@ -284,6 +286,7 @@ impl Session {
         for (level, message, hint) in notices {
             session.control.notice(level, message, hint);
         }
+        session.tell_tasks();
         let owner = tokio::spawn(session.own(ops_out, events_in, cancel.clone()));
         Ok(SessionHandle {
             ops,
@@ -364,12 +367,14 @@ impl Session {
                 Some(Op::Changes) => looking::show_changes(&self.journal, &control),
                 Some(Op::Timeline) => self.show_timeline(),
                 Some(Op::Rename { title }) => self.rename(&title),
+                Some(Op::Jobs) => lists::show_jobs(&self.background, &control),
+                Some(Op::StopJob { id }) => lists::stop_job(&self.background, &control, id),
                 Some(Op::SetModel { name }) => self.set_model(&name).await,
                 Some(Op::Why { task }) => self.explain_choice(&task),
                 Some(op @ (Op::Prompt { .. } | Op::Compact { .. })) => {
                     let turn_cancel = cancel.child_token();
                     control.begin_turn(turn_cancel.clone());
-                    let journal = self.journal.clone();
+                    let (journal, background) = (self.journal.clone(), self.background.clone());
                     {
                         let turn = self.work(op, turn_cancel.clone());
                         tokio::pin!(turn);
@@ -382,6 +387,8 @@ impl Session {
                                     // What only looks need not wait for the end of the turn.
                                     Some(Op::Changes) => looking::show_changes(&journal, &control),
                                     Some(Op::Context) => control.want_context(),
+                                    Some(Op::Jobs) => lists::show_jobs(&background, &control),
+                                    Some(Op::StopJob { id }) => lists::stop_job(&background, &control, id),
                                     Some(op) => waiting.extend(control.handle(op)),
                                     None => {
                                         open = false;

@@ -252,6 +252,23 @@ impl Background {
         Ok(Piece { head, omitted, tail, next, job: listed })
     }
 
+    /// All that are known, each with the last bytes of its output, at most so many. Nothing counts as read or as told.
+    #[must_use]
+    pub fn tails(&self, most: usize) -> Vec<(Listed, Vec<u8>)> {
+        let jobs = self.jobs();
+        let tail = |job: &Job| {
+            let listed = job.listed();
+            let capture = capture::lock(&job.known.capture);
+            let (mut head, omitted, tail) = capture.since(capture.total.saturating_sub(most as u64));
+            if omitted > 0 {
+                head.clear();
+            }
+            head.extend(tail);
+            (listed, head)
+        };
+        jobs.jobs.iter().map(tail).collect()
+    }
+
     /// Wait until nothing of a command runs any more.
     ///
     /// # Errors
@@ -267,6 +284,18 @@ impl Background {
     /// # Errors
     /// When there is no such command.
     pub async fn kill(&self, id: &str) -> Result<Listed, BackgroundError> {
+        self.stop(id).await?;
+        let mut jobs = self.jobs();
+        let job = jobs.find(id)?;
+        job.told = true;
+        Ok(job.listed())
+    }
+
+    /// The same, for somebody whose word the conversation has not heard: the end counts as not told yet.
+    ///
+    /// # Errors
+    /// When there is no such command.
+    pub async fn stop(&self, id: &str) -> Result<(), BackgroundError> {
         let gone = {
             let mut jobs = self.jobs();
             let job = jobs.find(id)?;
@@ -274,10 +303,7 @@ impl Background {
             job.gone.clone()
         };
         gone.cancelled().await;
-        let mut jobs = self.jobs();
-        let job = jobs.find(id)?;
-        job.told = true;
-        Ok(job.listed())
+        Ok(())
     }
 
     /// Those that have ended and whose end was not told yet. Each comes once.

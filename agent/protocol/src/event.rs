@@ -224,6 +224,9 @@ pub struct Job {
     pub end: String,
     /// Milliseconds since it began, or that it took.
     pub duration_ms: u64,
+    /// The end of its output, where [`crate::Op::Jobs`] asked for it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub tail: String,
 }
 
 /// What a session made of a file.

@@ -88,6 +88,8 @@ pub enum Op {
         /// One line.
         title: String,
     },
+    /// Say what runs in the background, with the end of what it wrote; answered by [`crate::Event::JobsChanged`].
+    Jobs,
     /// End a command that runs in the background; answered by [`crate::Event::JobsChanged`].
     StopJob {
         /// Its id: `b1`.

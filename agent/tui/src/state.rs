@@ -223,7 +223,15 @@ impl State {
                 self.stream = None;
             }
             Event::TasksChanged { tasks } => tasks.clone_into(&mut self.tasks),
-            Event::JobsChanged { jobs } => jobs.clone_into(&mut self.jobs),
+            Event::JobsChanged { jobs } => {
+                let before = std::mem::replace(&mut self.jobs, jobs.clone());
+                // Outputs are told to who asks; what was told stays.
+                for job in self.jobs.iter_mut().filter(|job| job.tail.is_empty()) {
+                    if let Some(known) = before.iter().find(|known| known.id == job.id) {
+                        job.tail.clone_from(&known.tail);
+                    }
+                }
+            }
             Event::Renamed { title } => self.title = Some(title.clone()),
             Event::TurnFinished(report) => {
                 self.settle();

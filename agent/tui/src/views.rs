@@ -9,6 +9,7 @@ pub(crate) mod page;
 pub(crate) mod pager;
 pub(crate) mod printed;
 mod sessions;
+mod tasks;
 mod window;
 
 use crossterm::event::{KeyCode, KeyModifiers};
@@ -43,6 +44,7 @@ pub(crate) fn run(command: &Command, rest: &str, transcript: &mut Pane, context:
         Verb::Resume => context.effects.push(Effect::Open(Opening::Resume(rest.to_owned()))),
         Verb::Doctor => open(Printed::of("Doctor", &["doctor"], context), context),
         Verb::Egress => open(Printed::of("What left this machine", &["egress", "show"], context), context),
+        Verb::Tasks => open(tasks::Tasks::new(context), context),
         Verb::Quit => context.effects.push(Effect::Leave),
         _ => transcript.note(&format!("{} is not there yet", command.name), Style::Warning),
     }

@@ -274,9 +274,17 @@ impl Session {
         let lost = restored.background.lost.iter().map(|(id, line)| crate::tools::jobs::lost(id, line));
         let notes: Vec<String> = lost.collect();
         notices.extend(notes.iter().map(|note| (Level::Info, note.clone(), None)));
-        let announcer = control.clone();
-        let announce: OnEnd =
-            Arc::new(move |job| announcer.notice(Level::Info, crate::tools::jobs::told(job), None));
+        // The registry has the announcer, and the announcer tells of the registry.
+        let background = Arc::new_cyclic(|registry: &std::sync::Weak<Background>| {
+            let (announcer, registry) = (control.clone(), registry.clone());
+            let announce: OnEnd = Arc::new(move |job| {
+                announcer.notice(Level::Info, crate::tools::jobs::told(job), None);
+                if let Some(registry) = registry.upgrade() {
+                    super::lists::tell_jobs(&registry, &announcer);
+                }
+            });
+            Background::after(restored.background.highest, announce)
+        });
         let older = Arc::new(Older::new(places, root, &id, &settings.embeddings));
         let mut rules = settings.rules.clone();
         rules.deny.splice(0..0, denied.iter().cloned());
@@ -322,7 +330,8 @@ impl Session {
             sandboxing,
             control,
             todos: Arc::new(Mutex::new(restored.todos)),
-            background: Arc::new(Background::after(restored.background.highest, announce)),
+            background,
+            told: super::lists::Told::default(),
             // What an older session read may have come from anywhere.
             older: denied.is_empty().then(|| older.clone() as Arc<dyn OlderSessions>),
             all_older: older,

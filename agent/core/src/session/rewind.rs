@@ -135,6 +135,7 @@ impl Session {
         // What they tell of is gone too.
         self.notes.clear();
         *self.todos.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = restored.todos;
+        self.tell_tasks();
         Ok(())
     }
 

@@ -281,6 +281,7 @@ impl Session {
         self.named = restored.named;
         self.last_outcomes = restored.last_outcomes;
         *self.todos.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = restored.todos;
+        self.tell_tasks();
         self.summed = 0;
         for (level, message, hint) in notices {
             self.control.notice(level, message, hint);

@@ -283,6 +283,8 @@ impl Run {
         let lines: Vec<String> = self
             .events
             .iter()
+            // How fast a step was is no two times the same.
+            .filter(|event| !matches!(event, Event::StepFinished(_)))
             .map(|event| {
                 let mut value = serde_json::to_value(event).unwrap();
                 for key in ["session_id", "cwd", "sandbox", "duration_ms"] {

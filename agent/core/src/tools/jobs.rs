@@ -148,14 +148,20 @@ const STARTED: &str = "started in the background as ";
 /// `b1 runs since 3.1 s`, `b1 has ended: exit code 2 after 0.4 s`.
 fn state(job: &Listed) -> String {
     let seconds = job.duration.as_secs_f64();
-    let how = match job.ended {
-        None => return format!("{} runs since {seconds:.1} s", job.id),
-        Some(Ended::Code(code)) => format!("exit code {code}"),
-        Some(Ended::Signal(signal)) => format!("signal {signal}"),
-        Some(Ended::TimedOut) => "timed out".to_owned(),
-        Some(Ended::Cancelled) => "killed".to_owned(),
-    };
-    format!("{}{HAS_ENDED}{how} after {seconds:.1} s", job.id)
+    match job.ended {
+        None => format!("{} runs since {seconds:.1} s", job.id),
+        Some(how) => format!("{}{HAS_ENDED}{} after {seconds:.1} s", job.id, end(how)),
+    }
+}
+
+/// How a command ended, in words.
+pub(crate) fn end(how: Ended) -> String {
+    match how {
+        Ended::Code(code) => format!("exit code {code}"),
+        Ended::Signal(signal) => format!("signal {signal}"),
+        Ended::TimedOut => "timed out".to_owned(),
+        Ended::Cancelled => "killed".to_owned(),
+    }
 }
 
 /// One line on a command that has ended, for people and models.

@@ -396,6 +396,11 @@ impl Session {
             changed: outcome.changed.clone(),
             duration_ms: millis(duration),
         }));
+        match call.name.as_str() {
+            "todo" => self.tell_tasks(),
+            "bash" | "run" | "jobs" => self.tell_jobs(),
+            _ => {}
+        }
         turn.outcomes.push((call, outcome));
     }
 }

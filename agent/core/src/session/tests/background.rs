@@ -157,3 +157,95 @@ async fn dropping_the_session_ends_it() {
     }
     panic!("it survived");
 }
+
+fn jobs(event: &Event) -> Option<&[loci_protocol::Job]> {
+    if let Event::JobsChanged { jobs } = event { Some(jobs) } else { None }
+}
+
+#[tokio::test]
+async fn front_ends_are_told_what_runs_and_may_end_it() {
+    let stage = Stage::new();
+    let steps = json!([
+        calls(&[bash("echo begun; sleep 600")]),
+        answers("It runs."),
+        calls(&[call("jobs", json!({ "action": "list" }))]),
+        answers("Gone."),
+    ]);
+    let mut handle = open(&stage, steps).await;
+    let run = say(&mut handle, "start it").await;
+    let told: Vec<_> = run.events.iter().filter_map(jobs).collect();
+    let [[job]] = told.as_slice() else { panic!("told of once: {told:?}") };
+    assert_eq!((job.id.as_str(), job.command.as_str(), job.running), ("b1", "echo begun; sleep 600", true));
+    // Its output comes when it is asked for.
+    loop {
+        handle.ops.send(Op::Jobs).await.unwrap();
+        let events = until(&mut handle, |event| jobs(event).is_some()).await;
+        if jobs(events.last().unwrap()).unwrap()[0].tail == "begun\n" {
+            break;
+        }
+    }
+    handle.ops.send(Op::StopJob { id: "b9".into() }).await.unwrap();
+    until(&mut handle, notice("there is no background command b9")).await;
+    handle.ops.send(Op::StopJob { id: "b1".into() }).await.unwrap();
+    let events = until(&mut handle, |event| jobs(event).is_some_and(|jobs| !jobs[0].running)).await;
+    assert_eq!(jobs(events.last().unwrap()).unwrap()[0].end, "killed");
+    // The model did not end it, so it is told.
+    let run = say(&mut handle, "look").await;
+    let output = run.events.iter().find_map(|event| match event {
+        Event::ToolFinished(report) => Some(report.output.clone()),
+        _ => None,
+    });
+    assert!(output.is_some_and(|output| output.contains("killed")));
+    handle.close().await;
+}
+
+#[tokio::test]
+async fn one_that_ends_by_itself_and_one_that_is_ended_in_a_turn_are_told_of() {
+    let stage = Stage::new();
+    let steps = json!([
+        calls(&[bash("sleep 600"), bash("exit 3")]),
+        calls(&[call("bash", json!({ "command": "sleep 600" }))]),
+        answers("Never."),
+    ]);
+    let mut handle = open(&stage, steps).await;
+    handle.ops.send(Op::Prompt { text: "start".into() }).await.unwrap();
+    let ended = |event: &Event| {
+        jobs(event).is_some_and(|jobs| jobs.len() == 2 && !jobs[1].running && jobs[1].end == "exit code 3")
+    };
+    until(&mut handle, ended).await;
+    // The turn still runs; what is in the background can be ended all the same.
+    handle.ops.send(Op::StopJob { id: "b1".into() }).await.unwrap();
+    until(&mut handle, |event| jobs(event).is_some_and(|jobs| jobs.iter().all(|job| !job.running))).await;
+    handle.ops.send(Op::Interrupt).await.unwrap();
+    until(&mut handle, |event| matches!(event, Event::TurnFinished(_))).await;
+    handle.close().await;
+}
+
+#[tokio::test]
+async fn the_task_list_is_told_when_it_changes_and_when_it_is_taken_up() {
+    let stage = Stage::new();
+    let todo = |action: &str, text: &str| calls(&[call("todo", json!({ "action": action, "text": text }))]);
+    let steps =
+        json!([todo("add", "write tests"), todo("list", ""), todo("done", "write tests"), answers("Done."),]);
+    let tasks = |events: &[Event]| -> Vec<Vec<(String, bool)>> {
+        let list = |event: &Event| match event {
+            Event::TasksChanged { tasks } => {
+                Some(tasks.iter().map(|task| (task.text.clone(), task.done)).collect())
+            }
+            _ => None,
+        };
+        events.iter().filter_map(list).collect()
+    };
+    let entry = |done| vec![("write tests".to_owned(), done)];
+    let mut handle = open(&stage, steps).await;
+    let run = say(&mut handle, "plan").await;
+    assert_eq!(tasks(&run.events), [entry(false), entry(true)]);
+    let id = handle.session_id.clone();
+    handle.close().await;
+    let provider = Arc::new(Scripted::new(Script::from_json(&json!([answers("Hm.")]).to_string()).unwrap()));
+    let options = SessionOptions { tools: crate::tools::all(), ..stage.options(provider) };
+    let mut handle = Session::open(SessionOptions { resume: Some(Resume::Id(id)), ..options }).await.unwrap();
+    let run = say(&mut handle, "and now?").await;
+    assert_eq!(tasks(&run.events), [entry(true)]);
+    handle.close().await;
+}
