@@ -93,7 +93,7 @@ impl Pane {
 
     /// Whether it shows something that goes away by itself, or a time.
     pub(crate) fn moves(&self) -> bool {
-        self.remark.is_some() || self.told.cells.wait_for_colours()
+        self.remark.is_some() || self.shown.iter().any(|place| self.told.cells.waits_for_colours(place.cell))
     }
 
     fn sheet(&self, now: Instant) -> Sheet {

@@ -31,6 +31,7 @@ impl Host {
             }
             Request::ExportSession(id) => self.reply(move |project| sessions::exported(project, &id)),
             Request::RemoveSession(id) => self.replies(move |project| sessions::removed(project, &id)),
+            Request::Past(id) => self.reply(move |project| past::told(project, &id)),
             _ => {}
         }
     }
@@ -56,5 +57,6 @@ impl Host {
     }
 }
 
+mod past;
 mod run;
 mod sessions;

@@ -119,10 +119,10 @@ impl Cells {
         entry.rows.as_ref().map_or(&[], |(_, rows)| rows)
     }
 
-    /// Whether some of the rows lack colours that are still being found.
-    pub(super) fn wait_for_colours(&self) -> bool {
-        let waits = |at: &usize| self.entries.get(*at).is_some_and(|entry| entry.cell.waits_for_colours());
-        highlight::is_busy() && self.laid_out.iter().any(waits)
+    /// Whether the rows of a block lack colours that are still being found, or were found since.
+    pub(super) fn waits_for_colours(&self, at: usize) -> bool {
+        let Some(entry) = self.entries.get(at) else { return false };
+        entry.cell.waits_for_colours() && (highlight::is_busy() || entry.found != highlight::found())
     }
 
     /// The rows as they were laid out last, at whatever width.
