@@ -481,6 +481,21 @@ impl Index {
         self.engine.ask(|snapshot| graph::symbols_like(&self.engine, snapshot, words)).unwrap_or_default()
     }
 
+    /// Every defined name, each once, in the order of the alphabet. A name may be defined only where nobody may look, or in
+    /// another tree of the repository: [`Index::definitions`] says where.
+    ///
+    /// # Errors
+    /// `Store` when the store cannot be read.
+    pub fn defined_names(&self) -> Result<Vec<String>, IndexError> {
+        self.engine.ask(|snapshot| {
+            let mut names = Vec::new();
+            snapshot.view.each_defined(&mut |name| names.push(name.to_owned()))?;
+            names.sort_unstable();
+            names.dedup();
+            Ok(names)
+        })
+    }
+
     /// A path below the root, without `.` and `..`; `None` when it leads out.
     fn relative(&self, path: &str) -> Option<PathBuf> {
         let path = Path::new(path);

@@ -371,7 +371,7 @@ impl Session {
                 Some(Op::StopJob { id }) => lists::stop_job(&self.background, &control, id),
                 Some(Op::SetModel { name }) => self.set_model(&name).await,
                 Some(Op::Why { task }) => self.explain_choice(&task),
-                Some(op @ (Op::Prompt { .. } | Op::Compact { .. })) => {
+                Some(op @ (Op::Prompt { .. } | Op::Compact { .. } | Op::Shell { .. })) => {
                     let turn_cancel = cancel.child_token();
                     control.begin_turn(turn_cancel.clone());
                     let (journal, background) = (self.journal.clone(), self.background.clone());
@@ -432,6 +432,10 @@ impl Session {
                     self.watch();
                 }
                 self.answer_prompt(text, cancel).await;
+            }
+            Op::Shell { command } => {
+                self.look_at_labelled().await;
+                self.run_typed(command.trim(), cancel).await;
             }
             Op::Compact { focus } => self.make_room(focus.trim(), cancel).await,
             _ => {}

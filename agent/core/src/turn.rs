@@ -10,6 +10,7 @@ pub(crate) mod citations;
 mod confined;
 mod decided;
 mod grounded;
+mod shell;
 pub(crate) mod step;
 mod withheld;
 
@@ -49,6 +50,26 @@ pub(crate) struct Turn {
     /// Calls of this turn with their outcomes, for the wording of an answer.
     pub(crate) outcomes: Vec<(ToolCall, Outcome)>,
     started: Instant,
+}
+
+impl Turn {
+    fn new(number: u32, prompt: String, cancel: CancellationToken) -> Self {
+        Self {
+            number,
+            prompt,
+            cancel,
+            breaker: CallBreaker::default(),
+            answer: String::new(),
+            composed: None,
+            declined: false,
+            changed: Vec::new(),
+            tool_calls: 0,
+            usage: Usage::default(),
+            models: Vec::new(),
+            outcomes: Vec::new(),
+            started: Instant::now(),
+        }
+    }
 }
 
 /// Why a turn ends before the model has answered.
@@ -108,21 +129,7 @@ impl Session {
         cancel: CancellationToken,
     ) -> TurnReport {
         self.turn_number += 1;
-        let mut turn = Turn {
-            number: self.turn_number,
-            prompt,
-            cancel,
-            breaker: CallBreaker::default(),
-            answer: String::new(),
-            composed: None,
-            declined: false,
-            changed: Vec::new(),
-            tool_calls: 0,
-            usage: Usage::default(),
-            models: Vec::new(),
-            outcomes: Vec::new(),
-            started: Instant::now(),
-        };
+        let mut turn = Turn::new(self.turn_number, prompt, cancel);
         if let Some(stop) = refused {
             self.control.emit(Event::TurnStarted { turn: turn.number, prompt: turn.prompt.clone() });
             return self.finish_turn(turn, stop);

@@ -236,7 +236,10 @@ impl State {
             Event::TurnFinished(report) => {
                 self.settle();
                 self.last_turn = Some(Duration::from_millis(report.duration_ms));
-                report.answer.clone_into(&mut self.last_answer);
+                // A command of the user's own has none.
+                if !report.answer.is_empty() {
+                    report.answer.clone_into(&mut self.last_answer);
+                }
                 for used in &report.models {
                     used.clone().add_to(&mut self.spent);
                 }

@@ -14,11 +14,15 @@ use crate::project::Project;
 pub(super) struct Host {
     project: Arc<Project>,
     told: mpsc::UnboundedSender<Happened>,
+    complete: complete::Completer,
+    kept: history::Keeper,
 }
 
 impl Host {
     pub(super) fn new(project: Arc<Project>, told: mpsc::UnboundedSender<Happened>) -> Self {
-        Self { project, told }
+        let complete = complete::Completer::start(&project, told.clone());
+        let kept = history::Keeper::start(&project, told.clone());
+        Self { project, told, complete, kept }
     }
 
     /// Do what is asked, beside the loop.
@@ -32,6 +36,11 @@ impl Host {
             Request::ExportSession(id) => self.reply(move |project| sessions::exported(project, &id)),
             Request::RemoveSession(id) => self.replies(move |project| sessions::removed(project, &id)),
             Request::Past(id) => self.reply(move |project| past::told(project, &id)),
+            Request::Complete { number, query } => self.complete.ask(number, query),
+            Request::History => self.kept.ask(history::Wanted::History),
+            Request::Remember(entry) => self.kept.ask(history::Wanted::Remember(entry)),
+            Request::KeepDraft(text) => self.kept.ask(history::Wanted::KeepDraft(text)),
+            Request::Draft => self.kept.ask(history::Wanted::Draft),
             _ => {}
         }
     }
@@ -57,6 +66,8 @@ impl Host {
     }
 }
 
+mod complete;
+mod history;
 mod past;
 mod run;
 mod sessions;

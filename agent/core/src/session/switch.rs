@@ -108,7 +108,7 @@ impl Session {
     }
 
     /// Take in labelled files as they are now, also for a model of this machine: another one may be next.
-    async fn look_at_labelled(&self) {
+    pub(super) async fn look_at_labelled(&self) {
         if self.lasting.labels.is_empty() {
             return;
         }

@@ -12,6 +12,7 @@ mod looking;
 mod rewind;
 mod storage;
 mod switching;
+mod typed;
 mod window;
 
 use std::time::Duration;

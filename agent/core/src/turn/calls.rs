@@ -30,18 +30,18 @@ const CANCEL_GRACE: Duration = Duration::from_secs(5);
 const LOGGED_PLACES: usize = 64;
 
 /// A call on its way.
-struct Ready {
-    call: ToolCall,
-    tool: Arc<dyn Tool>,
-    input: Value,
-    changes: bool,
-    why: String,
-    grants: Grants,
-    decided: Box<LoggedDecision>,
+pub(super) struct Ready {
+    pub(super) call: ToolCall,
+    pub(super) tool: Arc<dyn Tool>,
+    pub(super) input: Value,
+    pub(super) changes: bool,
+    pub(super) why: String,
+    pub(super) grants: Grants,
+    pub(super) decided: Box<LoggedDecision>,
 }
 
 /// A call that has ended, one way or the other.
-struct Ended {
+pub(super) struct Ended {
     call: ToolCall,
     input: Value,
     outcome: Outcome,
@@ -171,7 +171,7 @@ impl Session {
         Ok(Ready { call, tool, input, changes, why, grants, decided: Box::new(decided) })
     }
 
-    fn announce(&self, call: &ToolCall, input: &Value, summary: &str) {
+    pub(super) fn announce(&self, call: &ToolCall, input: &Value, summary: &str) {
         self.control.emit(Event::ToolStarted {
             call_id: call.id.clone(),
             tool: call.name.clone(),
@@ -213,7 +213,7 @@ impl Session {
     }
 
     /// Run what is ready, side by side, and record the outcomes in the order of the calls.
-    async fn finish_batch(&mut self, turn: &mut Turn, batch: &mut Vec<Ready>) -> Result<(), Stop> {
+    pub(super) async fn finish_batch(&mut self, turn: &mut Turn, batch: &mut Vec<Ready>) -> Result<(), Stop> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -306,7 +306,7 @@ impl Session {
     }
 
     /// Record a call that did not run.
-    fn record(&mut self, turn: &mut Turn, mut ended: Ended) -> Result<(), Stop> {
+    pub(super) fn record(&mut self, turn: &mut Turn, mut ended: Ended) -> Result<(), Stop> {
         let decided = ended.decided.take();
         let noted = decided.map_or(Ok(()), |decided| self.note(&Record::Decision(decided)));
         self.worded(turn, &mut ended);
@@ -428,13 +428,13 @@ pub(super) fn denied(reason: String, advice: &str) -> Outcome {
 
 impl Ended {
     /// It was decided before it ended.
-    fn after(mut self, decided: LoggedDecision) -> Self {
+    pub(super) fn after(mut self, decided: LoggedDecision) -> Self {
         self.decided = Some(Box::new(decided));
         self
     }
 }
 
-fn refused(call: ToolCall, outcome: Outcome) -> Ended {
+pub(super) fn refused(call: ToolCall, outcome: Outcome) -> Ended {
     let input = Value::Object(call.arguments.clone());
     Ended { call, input, outcome, ran: false, duration: Duration::ZERO, journal: None, decided: None }
 }
