@@ -60,7 +60,7 @@ pub(crate) fn run(
 ) -> anyhow::Result<Outcome> {
     let options = options(project, settings);
     let mut app = App::new(options.clone());
-    let mut terminal = Terminal::enter(&options)?;
+    let mut terminal = Terminal::enter(&options, &project.environment)?;
     // Before anything that takes time.
     terminal.draw(|frame| app.draw(frame, Instant::now()))?;
     let (printer, notes) = Printer::captured(project.printer.width());
@@ -321,7 +321,8 @@ impl Screen {
                     loci_core::job_control::suspend();
                     self.back()?;
                 }
-                Effect::Edit(_) | Effect::Notify(_) => {}
+                Effect::Notify(notification) => self.terminal.notify(&notification)?,
+                Effect::Edit(_) => {}
             }
         }
         Ok(Next::Go)

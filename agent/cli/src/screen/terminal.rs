@@ -3,6 +3,7 @@
 //! Never leaves it raw, whatever ends the program that can be noticed: the end, an error, a panic, a signal.
 
 mod modes;
+mod notices;
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -11,12 +12,14 @@ use std::sync::{Mutex, PoisonError};
 
 use crossterm::event::{Event, KeyEventKind};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
-use loci_tui::{Input, Options};
+use loci_core::config::Environment;
+use loci_tui::{Input, Notification, Options};
 use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
 
 use modes::FRAME;
 pub(super) use modes::tells_modifiers;
+use notices::Notices;
 
 /// What gives the terminal back, while it is ours. Whoever takes it out does it: the loop, a panic, a signal.
 static HELD: Mutex<Option<String>> = Mutex::new(None);
@@ -26,6 +29,7 @@ pub(super) struct Terminal {
     screen: ratatui::Terminal<CrosstermBackend<Sheet>>,
     sheet: Sheet,
     modes: Vec<modes::Mode>,
+    notices: Notices,
     /// What was written last: a frame in which nothing changed is the same bytes again.
     written: Vec<u8>,
 }
@@ -50,10 +54,12 @@ impl Terminal {
     ///
     /// # Errors
     /// When it cannot be made raw or written to; then it is as it was.
-    pub(super) fn enter(options: &Options) -> io::Result<Self> {
+    pub(super) fn enter(options: &Options, environment: &Environment) -> io::Result<Self> {
         let sheet = Sheet::default();
         let screen = ratatui::Terminal::new(CrosstermBackend::new(sheet.clone()))?;
-        let mut terminal = Self { screen, sheet, modes: modes::wanted(options), written: Vec::new() };
+        let notices = Notices::of(options.notify, environment);
+        let modes = modes::wanted(options, notices.shows_progress());
+        let mut terminal = Self { screen, sheet, modes, notices, written: Vec::new() };
         terminal.again()?;
         Ok(terminal)
     }
@@ -107,7 +113,18 @@ impl Terminal {
         Ok(())
     }
 
-    /// Write a sequence that draws nothing: the clipboard, a notification.
+    /// Tell somebody who looks elsewhere.
+    ///
+    /// # Errors
+    /// As [`Terminal::draw`].
+    pub(super) fn notify(&mut self, notification: &Notification) -> io::Result<()> {
+        match self.notices.sequence(notification) {
+            nothing if nothing.is_empty() => Ok(()),
+            sequence => self.send(&sequence),
+        }
+    }
+
+    /// Write a sequence that draws nothing: what puts a text on the clipboard.
     ///
     /// # Errors
     /// As [`Terminal::draw`].

@@ -5,6 +5,8 @@
 use loci_core::config::Environment;
 use loci_tui::Options;
 
+use super::notices::NO_PROGRESS;
+
 /// A mode: the sequence that sets it, and the one that takes it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mode {
@@ -24,6 +26,8 @@ const FOCUS: Mode = Mode { enter: "\x1b[?1004h", leave: "\x1b[?1004l" };
 /// Buttons, the wheel and drags, but not each motion, which would wake us up for nothing; with coordinates beyond 223.
 const MOUSE: Mode =
     Mode { enter: "\x1b[?1000h\x1b[?1002h\x1b[?1006h", leave: "\x1b[?1006l\x1b[?1002l\x1b[?1000l" };
+/// How far work is, in the window's frame; set as it goes on. (ConEmu, "OSC 9;4")
+const PROGRESS: Mode = Mode { enter: "", leave: NO_PROGRESS };
 /// No cursor until one is placed.
 const CURSOR: Mode = Mode { enter: "\x1b[?25l", leave: "\x1b[?25h" };
 
@@ -37,11 +41,12 @@ pub(super) const CLEAR: &str = "\x1b[0m\x1b[2J";
 pub(super) const FRAME: Mode = Mode { enter: "\x1b[?2026h", leave: "\x1b[?2026l" };
 
 /// The modes that are wanted, in the order in which they are set.
-pub(super) fn wanted(options: &Options) -> Vec<Mode> {
+pub(super) fn wanted(options: &Options, progress: bool) -> Vec<Mode> {
     let mut modes = vec![ALTERNATE];
     modes.extend(options.enter_modifiers.then_some(KEYBOARD));
     modes.extend([PASTE, FOCUS]);
     modes.extend(options.mouse.then_some(MOUSE));
+    modes.extend(progress.then_some(PROGRESS));
     modes.push(CURSOR);
     modes
 }
@@ -79,7 +84,7 @@ mod tests {
     #[test]
     fn whatever_is_set_is_taken_back_in_the_other_order() {
         for (mouse, enter_modifiers) in [(true, true), (true, false), (false, true), (false, false)] {
-            let modes = wanted(&Options { mouse, enter_modifiers, ..Options::default() });
+            let modes = wanted(&Options { mouse, enter_modifiers, ..Options::default() }, mouse);
             let (set, back) = (enter(&modes), leave(&modes));
             for sequence in set.split_inclusive(char::is_alphabetic).filter(|part| part.starts_with("\x1b[?"))
             {
@@ -90,7 +95,7 @@ mod tests {
                 assert!(back.contains(&opposite), "{sequence:?} is not taken back in {back:?}");
             }
             assert!(set.starts_with("\x1b[?1049h") && back.ends_with("\x1b[?1049l"));
-            assert_eq!(set.contains("1000"), mouse);
+            assert_eq!((set.contains("1000"), back.contains(NO_PROGRESS)), (mouse, mouse));
             assert_eq!(
                 (set.contains("\x1b[>1u"), back.contains("\x1b[<1u")),
                 (enter_modifiers, enter_modifiers)
