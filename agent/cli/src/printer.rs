@@ -65,6 +65,13 @@ impl Printer {
         }
     }
 
+    /// The same without colours and moving lines.
+    #[must_use]
+    pub(crate) fn plain(&self) -> Self {
+        let plain = |stream: Stream| Stream { colour: false, ..stream };
+        Self { output: plain(self.output), error: plain(self.error), bars: false, ..self.clone() }
+    }
+
     /// A printer whose lines, results and asides alike, come out of a channel: the terminal is drawn on meanwhile. They are
     /// made for that many columns.
     #[must_use]

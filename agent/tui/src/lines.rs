@@ -3,6 +3,7 @@
 //! Never prints, and never decides which stream a channel is.
 
 pub(crate) mod approval;
+mod words;
 
 use loci_protocol::{Event, Level, Question, ToolReport, TurnReport, TurnStatus};
 
@@ -52,13 +53,34 @@ pub struct Transcript {
     width: usize,
     in_line: Option<Channel>,
     reasoning: bool,
+    /// What is being said, where it is heard and not seen.
+    words: Option<words::Unsaid>,
 }
 
 impl Transcript {
     /// A transcript for a terminal of that many columns.
     #[must_use]
     pub fn new(width: usize) -> Self {
-        Self { width: width.max(20), in_line: None, reasoning: false }
+        Self { width: width.max(20), in_line: None, reasoning: false, words: None }
+    }
+
+    /// A transcript in words, a whole line for each event: for screen readers.
+    #[must_use]
+    pub fn spoken() -> Self {
+        // What is heard has no width: nothing is cut and nothing wrapped.
+        Self { words: Some(words::Unsaid::default()), ..Self::new(usize::from(u16::MAX)) }
+    }
+
+    /// What stands before the words of the user.
+    #[must_use]
+    pub fn prompt(&self) -> &'static str {
+        if self.words.is_some() { "prompt: " } else { "› " }
+    }
+
+    /// What stands before a decision or an answer of the user.
+    #[must_use]
+    pub fn answer(&self) -> &'static str {
+        if self.words.is_some() { "answer: " } else { "? " }
     }
 
     /// What to print for this event.
@@ -78,6 +100,7 @@ impl Transcript {
             Event::Progress { .. } | Event::SessionEnded { .. } | Event::TurnStarted { .. } => {}
             _ => {
                 let lines = self.lines(event);
+                let lines = if self.words.is_some() { words::spoken(event, lines) } else { lines };
                 if !lines.is_empty() {
                     self.reasoning = false;
                     self.end_line(&mut out);
@@ -96,6 +119,9 @@ impl Transcript {
         if text.is_empty() {
             return;
         }
+        if let Some(unsaid) = &mut self.words {
+            return unsaid.text(out, channel, &visible(text));
+        }
         if self.in_line.is_some_and(|before| before != channel) {
             self.end_line(out);
         }
@@ -104,6 +130,9 @@ impl Transcript {
     }
 
     fn end_line(&mut self, out: &mut Vec<Piece>) {
+        if let Some(unsaid) = &mut self.words {
+            unsaid.end(out);
+        }
         if let Some(channel) = self.in_line.take() {
             out.push(Piece::Text { channel, text: "\n".into() });
         }

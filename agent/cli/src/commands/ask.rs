@@ -43,7 +43,11 @@ pub(crate) fn run(project: &Project, arguments: &AskArguments) -> anyhow::Result
                 return crate::screen::run(project, arguments, &settings);
             }
             no_session_to_choose(arguments)?;
-            return super::chat::run(project, arguments);
+            if settings.plain {
+                let plain = project.printing_to(project.printer.plain());
+                return super::chat::run(&plain, arguments, Transcript::spoken());
+            }
+            return super::chat::run(project, arguments, Transcript::new(project.printer.width()));
         }
         no_session_to_choose(arguments)?;
         let piped = input::piped()?;

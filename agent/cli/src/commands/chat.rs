@@ -32,19 +32,21 @@ const COMMANDS: [(&str, &str); 11] = [
     ("/quit", "end the conversation (Ctrl-D does the same)"),
 ];
 
-const PROMPT: &str = "› ";
-
-/// Hold a conversation until the user leaves.
+/// Hold a conversation until the user leaves, in the words or the signs of this transcript.
 ///
 /// # Errors
 /// When the session cannot be opened or the terminal cannot be written.
-pub(crate) fn run(project: &Project, arguments: &AskArguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(
+    project: &Project,
+    arguments: &AskArguments,
+    transcript: Transcript,
+) -> anyhow::Result<Outcome> {
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let conversation = Conversation::open(project, arguments, Audience::Person).await?;
         let chat = Chat {
             project,
-            transcript: Transcript::new(project.printer.width()),
+            transcript,
             bars: Bars::new(&project.printer),
             session_id: String::new(),
             model: String::new(),
@@ -166,16 +168,16 @@ impl Chat<'_> {
             }
             Event::ApprovalRequested { id, .. } => {
                 self.wait = Wait::Approval(id.clone());
-                self.project.printer.text("? ")?;
+                self.project.printer.text(self.transcript.answer())?;
             }
             Event::QuestionAsked(question) => {
                 self.wait = Wait::Answer(question.clone());
-                self.project.printer.text("? ")?;
+                self.project.printer.text(self.transcript.answer())?;
             }
             Event::ModelChanged { model, .. } => {
                 model.name.clone_into(&mut self.model);
                 if matches!(self.wait, Wait::Prompt) {
-                    self.project.printer.text(PROMPT)?;
+                    self.project.printer.text(self.transcript.prompt())?;
                 }
             }
             Event::TurnFinished(_) => self.ready()?,
@@ -187,7 +189,7 @@ impl Chat<'_> {
             | Event::Rewound { .. }
                 if matches!(self.wait, Wait::Prompt) =>
             {
-                self.project.printer.text(PROMPT)?;
+                self.project.printer.text(self.transcript.prompt())?;
             }
             _ => {}
         }
@@ -197,7 +199,7 @@ impl Chat<'_> {
     fn ready(&mut self) -> anyhow::Result<()> {
         self.wait = Wait::Prompt;
         if self.queue.is_empty() {
-            self.project.printer.text(PROMPT)?;
+            self.project.printer.text(self.transcript.prompt())?;
         }
         Ok(())
     }
@@ -234,7 +236,7 @@ impl Chat<'_> {
         }
         if text.is_empty() {
             if matches!(self.wait, Wait::Prompt) {
-                self.project.printer.text(PROMPT)?;
+                self.project.printer.text(self.transcript.prompt())?;
             }
         } else {
             self.queue.push_back(text.to_owned());
@@ -330,7 +332,7 @@ impl Chat<'_> {
                 .say(&format!("there is no command {}; /help lists them", visible(other)), Style::Warning)?,
         }
         if idle {
-            self.project.printer.text(PROMPT)?;
+            self.project.printer.text(self.transcript.prompt())?;
         }
         Ok(Next::Go)
     }
@@ -341,7 +343,7 @@ impl Chat<'_> {
         match self.wait {
             Wait::Prompt | Wait::Opening => {
                 self.say("\n(Ctrl-C again or Ctrl-D leaves)", Style::Dim)?;
-                self.project.printer.text(PROMPT)?;
+                self.project.printer.text(self.transcript.prompt())?;
             }
             Wait::Turn | Wait::Approval(_) | Wait::Answer(_) => {
                 self.wait = Wait::Turn;
