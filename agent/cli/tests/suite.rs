@@ -39,6 +39,8 @@ mod suite {
     #[cfg(feature = "network")]
     mod routing;
     mod sandbox;
+    #[cfg(target_os = "linux")]
+    mod screen;
     #[cfg(feature = "network")]
     mod serve;
     #[cfg(feature = "network")]
