@@ -106,6 +106,7 @@ fn options(project: &Project, settings: &Settings) -> Options {
     Options {
         theme: settings.theme.clone(),
         colourless: environment.get("NO_COLOR").is_some(),
+        true_colour: environment.get("COLORTERM").is_some_and(|said| matches!(said, "truecolor" | "24bit")),
         vim: settings.vim,
         mouse: settings.mouse,
         plain: settings.plain,

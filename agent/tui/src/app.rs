@@ -29,7 +29,7 @@ impl App {
     /// A screen before its session is open.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let theme = Theme::named(&options.theme, options.colourless);
+        let theme = Theme::of(&options);
         let state = State { options, ..State::default() };
         Self { state, theme, conversation: Conversation::default(), layers: Vec::new() }
     }
@@ -101,7 +101,7 @@ impl App {
         }
         self.layers.extend(opened);
         if self.theme.name() != self.state.options.theme {
-            self.theme = Theme::named(&self.state.options.theme, self.state.options.colourless);
+            self.theme = Theme::of(&self.state.options);
         }
         effects
     }

@@ -41,5 +41,5 @@ pub use route::route_lines;
 pub use state::{Running, State, Stream, Work};
 pub use style::{Line, Span, Style};
 pub use text::{base64, clip, one_line, visible};
-pub use theme::Theme;
+pub use theme::{THEMES, Theme};
 pub use views::help::help_lines;

@@ -9,6 +9,8 @@ pub struct Options {
     pub theme: String,
     /// No colours: `NO_COLOR`.
     pub colourless: bool,
+    /// Colours beyond the sixteen: `COLORTERM`.
+    pub true_colour: bool,
     /// Keys of vi in the composer.
     pub vim: bool,
     /// The wheel and the buttons are ours.
@@ -46,6 +48,7 @@ impl Default for Options {
         Self {
             theme: "ansi".into(),
             colourless: false,
+            true_colour: false,
             vim: false,
             mouse: true,
             plain: false,

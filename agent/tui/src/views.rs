@@ -10,6 +10,7 @@ pub(crate) mod pager;
 pub(crate) mod printed;
 mod sessions;
 mod tasks;
+mod theme;
 mod window;
 
 use crossterm::event::{KeyCode, KeyModifiers};
@@ -45,6 +46,12 @@ pub(crate) fn run(command: &Command, rest: &str, transcript: &mut Pane, context:
         Verb::Doctor => open(Printed::of("Doctor", &["doctor"], context), context),
         Verb::Egress => open(Printed::of("What left this machine", &["egress", "show"], context), context),
         Verb::Tasks => open(tasks::Tasks::new(context), context),
+        Verb::Theme if rest.is_empty() => open(theme::Themes::new(context), context),
+        Verb::Theme => {
+            if let Err(problem) = theme::choose(rest.trim(), context) {
+                transcript.note(&problem, Style::Warning);
+            }
+        }
         Verb::Quit => context.effects.push(Effect::Leave),
         _ => transcript.note(&format!("{} is not there yet", command.name), Style::Warning),
     }

@@ -41,6 +41,7 @@ impl Host {
             Request::Remember(entry) => self.kept.ask(history::Wanted::Remember(entry)),
             Request::KeepDraft(text) => self.kept.ask(history::Wanted::KeepDraft(text)),
             Request::Draft => self.kept.ask(history::Wanted::Draft),
+            Request::Keep { key, value } => self.reply(move |project| keep::kept(project, &key, &value)),
             _ => {}
         }
     }
@@ -68,6 +69,7 @@ impl Host {
 
 mod complete;
 mod history;
+mod keep;
 mod past;
 mod run;
 mod sessions;
