@@ -216,6 +216,8 @@ pub(crate) enum Command {
     Recall(RecallArguments),
     /// Show the configuration
     Config(ConfigArguments),
+    /// List the servers of tools that this project names
+    Mcp(McpArguments),
     /// Trust this project: let its configuration and AGENTS.md take effect
     Trust(TrustArguments),
     /// Run a command in the sandbox of this project
@@ -366,6 +368,18 @@ pub(crate) struct PolicyExplainArguments {
     /// Under this mode: default, acceptEdits, plan, dontAsk, bypassPermissions
     #[arg(long, value_name = "MODE", value_parser = permission_mode)]
     pub(crate) mode: Option<loci_protocol::PermissionMode>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `loci mcp`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  loci mcp           the servers in .mcp.json, and whether the policy of this machine permits them
+
+This version starts none of them.")]
+pub(crate) struct McpArguments {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

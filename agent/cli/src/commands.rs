@@ -18,6 +18,7 @@ pub(crate) mod impact;
 pub(crate) mod index;
 pub(crate) mod locate;
 pub(crate) mod map;
+pub(crate) mod mcp;
 pub(crate) mod models;
 pub(crate) mod outline;
 pub(crate) mod policy;
@@ -71,6 +72,7 @@ pub(crate) fn run(project: &Project, cli: &Cli, command: &Command) -> anyhow::Re
         Command::Config(arguments) => config::run(project, arguments),
         Command::Sandbox(arguments) => sandbox::run(project, arguments),
         Command::Doctor(arguments) => doctor::run(project, arguments),
+        Command::Mcp(arguments) => mcp::run(project, arguments),
         Command::Trust(arguments) => trust::run(project, arguments),
         Command::Policy(arguments) => policy::run(project, &arguments.action),
         Command::Completions(_) => Ok(Outcome::Done),

@@ -2,6 +2,8 @@
 //! Uses plain data.
 //! Never runs one.
 
+use loci_protocol::{Op, Undo};
+
 /// What a command does. One variant for each row of [`TABLE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verb {
@@ -209,6 +211,35 @@ pub fn parse(text: &str) -> Result<(&'static Command, &str), &str> {
         .ok_or(name)
 }
 
+/// What `/undo WISH` takes back.
+#[must_use]
+pub fn undo(wish: &str) -> Undo {
+    match wish.split_once(' ') {
+        None if wish.is_empty() => Undo::Newest,
+        Some(("turn", turn)) if turn.trim().parse::<u32>().is_ok() => {
+            Undo::Turn(turn.trim().parse().unwrap_or_default())
+        }
+        Some(("call", id)) => Undo::Call(id.trim().to_owned()),
+        _ => Undo::File(wish.to_owned()),
+    }
+}
+
+/// What `/rewind TURN [files|conversation|both]` asks for; both where nothing is said. Nothing where it is not said so.
+#[must_use]
+pub fn rewind(wish: &str) -> Option<Op> {
+    let (turn, what) = wish.split_once(char::is_whitespace).unwrap_or((wish, "both"));
+    let (files, conversation) = match what.trim() {
+        "both" | "all" => (true, true),
+        "files" => (true, false),
+        "conversation" => (false, true),
+        _ => return None,
+    };
+    Some(Op::Rewind { turn: turn.parse().ok().filter(|turn| *turn > 0)?, files, conversation })
+}
+
+/// How `/rewind` is said.
+pub const REWIND_IS: &str = "say it as /rewind TURN [files|conversation|both]";
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -226,6 +257,31 @@ mod tests {
                 assert!(names.insert(*name), "{name}: said twice");
             }
         }
+    }
+
+    #[test]
+    fn the_way_back_is_said_in_one_line() {
+        let check = |wish: &str, expect: Option<(u32, bool, bool)>| {
+            let op = expect.map(|(turn, files, conversation)| Op::Rewind { turn, files, conversation });
+            assert_eq!(rewind(wish), op, "{wish}");
+        };
+        check("3", Some((3, true, true)));
+        check("3 both", Some((3, true, true)));
+        check("12  files", Some((12, true, false)));
+        check("1 conversation ", Some((1, false, true)));
+        for wrong in ["", "0", "-1", "x", "3 trees", "99999999999", "files 3", "3 files conversation"] {
+            check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn what_is_taken_back_is_said_in_one_line() {
+        let check = |wish: &str, expect: Undo| assert_eq!(undo(wish), expect, "{wish}");
+        check("", Undo::Newest);
+        check("turn 3", Undo::Turn(3));
+        check("call c7", Undo::Call("c7".into()));
+        check("src/lib.rs", Undo::File("src/lib.rs".into()));
+        check("turn table.txt", Undo::File("turn table.txt".into()));
     }
 
     #[test]

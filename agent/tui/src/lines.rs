@@ -10,6 +10,8 @@ use loci_protocol::{Event, Level, Question, ToolReport, TurnReport, TurnStatus};
 use crate::context::{context_lines, number};
 use crate::style::{Line, Style};
 use crate::text::{clip, one_line, visible};
+use crate::views::changes::changes_lines;
+use crate::views::timeline::timeline_lines;
 use approval::Details;
 
 /// At most this many lines of a diff are shown once it is applied; the rest is counted. A screenful: who wants all of it
@@ -204,6 +206,11 @@ impl Transcript {
                 vec![self.dim(&format!("• room: {figures}, {}", one_line(message, room)))]
             }
             Event::Rewound { prompt, message, .. } => self.rewound(message, prompt.as_deref()),
+            Event::Renamed { title } => {
+                vec![self.dim(&format!("• this session is called {}", one_line(title, self.width)))]
+            }
+            Event::ChangesShown { files } => changes_lines(files, self.width),
+            Event::TimelineShown { turns } => timeline_lines(turns, self.width),
             Event::ContextShown(report) => context_lines(report, self.width, LISTED),
             Event::RouteShown(report) => crate::route::route_lines(report),
             Event::ModelChanged { model, why } => {

@@ -4,33 +4,18 @@
 
 use std::collections::VecDeque;
 
-use loci_protocol::{Approval, Event, Op, PermissionMode, Question, Undo};
+use clap::Parser as _;
+use loci_protocol::{Approval, Event, Op, PermissionMode, Question};
+use loci_tui::commands::{self, Verb, When};
 use loci_tui::{Line, Style, Transcript, visible};
 
-use crate::arguments::AskArguments;
+use super::sessions;
+use crate::arguments::{AskArguments, Cli};
 use crate::conversation::{Audience, Conversation, runtime};
 use crate::errors::{self, Outcome};
 use crate::input;
 use crate::progress::Bars;
 use crate::project::Project;
-
-/// The commands of a conversation, and their help.
-const COMMANDS: [(&str, &str); 11] = [
-    ("/help", "this list"),
-    ("/context", "what is in the model's window, and what left it"),
-    ("/compact [FOCUS]", "make room now, with a summary that keeps FOCUS above all"),
-    ("/recall WORDS", "find what was said, in this session and older ones; r41 shows an entry"),
-    ("/undo [FILE|turn N|call ID]", "take back the newest file change, or those of a file, a turn or a call"),
-    ("/redo", "bring back what was taken back last"),
-    (
-        "/rewind [TURN]",
-        "go back to before a prompt: `files`, `conversation` or both; without a number, list them",
-    ),
-    ("/mode [NAME]", "show or change how calls are approved"),
-    ("/model [NAME]", "show the model, or go on with another one; @fast, @plan and @review name roles"),
-    ("/why [REQUEST]", "which model would answer, and why no other one"),
-    ("/quit", "end the conversation (Ctrl-D does the same)"),
-];
 
 /// Hold a conversation until the user leaves, in the words or the signs of this transcript.
 ///
@@ -180,9 +165,18 @@ impl Chat<'_> {
                     self.project.printer.text(self.transcript.prompt())?;
                 }
             }
+            Event::ModeChanged { mode } => {
+                self.mode = *mode;
+                if matches!(self.wait, Wait::Prompt) {
+                    self.project.printer.text(self.transcript.prompt())?;
+                }
+            }
             Event::TurnFinished(_) => self.ready()?,
             // The session's answer to a command between turns.
             Event::Notice { .. }
+            | Event::ChangesShown { .. }
+            | Event::TimelineShown { .. }
+            | Event::Renamed { .. }
             | Event::ContextShown(_)
             | Event::Compacted { .. }
             | Event::RouteShown(_)
@@ -250,87 +244,122 @@ impl Chat<'_> {
     }
 
     async fn command(&mut self, text: &str, conversation: &Conversation) -> anyhow::Result<Next> {
-        let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-        let rest = rest.trim();
         let idle = matches!(self.wait, Wait::Prompt);
-        match (name, rest) {
-            ("/quit" | "/exit" | "/q", _) => return Ok(Next::Quit),
-            ("/undo", wish) if idle => {
-                // The session answers with an event.
-                conversation.send(Op::Undo { which: undo(wish) }).await;
-                return Ok(Next::Go);
+        let (command, rest) = match commands::parse(text) {
+            Ok(found) => found,
+            Err(name) => {
+                let text = format!("there is no command {}; /help lists them", visible(name));
+                self.say(&text, Style::Warning)?;
+                return self.answered(idle);
             }
-            ("/redo", _) if idle => {
-                conversation.send(Op::Redo).await;
-                return Ok(Next::Go);
-            }
-            ("/model", name) if idle && !name.is_empty() => {
-                conversation.send(Op::SetModel { name: name.to_owned() }).await;
-                return Ok(Next::Go);
-            }
-            ("/why", task) => {
-                conversation.send(Op::Why { task: task.to_owned() }).await;
-                return Ok(Next::Go);
-            }
-            ("/context", _) => {
-                // The session answers with an event, after the turn that may run.
-                conversation.send(Op::Context).await;
-                return Ok(Next::Go);
-            }
-            ("/compact", focus) if idle => {
-                conversation.send(Op::Compact { focus: focus.to_owned() }).await;
-                return Ok(Next::Go);
-            }
-            ("/rewind", wish) if idle && !wish.is_empty() => match rewind(wish) {
-                Some(op) => {
-                    conversation.send(op).await;
-                    return Ok(Next::Go);
-                }
-                None => self.say("say it as /rewind TURN [files|conversation|both]", Style::Warning)?,
+        };
+        if command.when == When::Idle && !idle {
+            self.say("wait for the end of the turn, or press Ctrl-C", Style::Warning)?;
+            return Ok(Next::Go);
+        }
+        let op = match command.verb {
+            Verb::Quit => return Ok(Next::Quit),
+            Verb::Undo => Op::Undo { which: commands::undo(rest) },
+            Verb::Redo => Op::Redo,
+            Verb::Diff => Op::Changes,
+            Verb::Context => Op::Context,
+            Verb::Compact => Op::Compact { focus: rest.to_owned() },
+            Verb::Why => Op::Why { task: rest.to_owned() },
+            Verb::Model if !rest.is_empty() => Op::SetModel { name: rest.to_owned() },
+            Verb::Rename if !rest.is_empty() => Op::Rename { title: rest.to_owned() },
+            Verb::Rewind if rest.is_empty() => Op::Timeline,
+            Verb::Rewind => match commands::rewind(rest) {
+                Some(op) => op,
+                None => return self.said(commands::REWIND_IS, Style::Warning, idle),
             },
-            ("/rewind", _) if idle => {
-                if let Err(error) = super::sessions::prompts(self.project, &self.session_id) {
-                    errors::show(&self.project.printer, &error);
+            Verb::Mode if !rest.is_empty() => match PermissionMode::from_name(rest) {
+                Some(mode) => Op::SetMode { mode },
+                None => {
+                    let text = format!("there is no mode {}; /mode lists them", visible(rest));
+                    return self.said(&text, Style::Warning, idle);
                 }
+            },
+            _ => {
+                self.answer(command, rest)?;
+                return self.answered(idle);
             }
-            ("/recall", "") => {
-                self.say("give words to look for, such as /recall flaky test", Style::Warning)?
+        };
+        // The session answers with an event, some after the turn that may run.
+        conversation.send(op).await;
+        Ok(Next::Go)
+    }
+
+    /// What is answered without the session.
+    fn answer(&mut self, command: &commands::Command, rest: &str) -> anyhow::Result<()> {
+        let printer = &self.project.printer;
+        match command.verb {
+            Verb::Help => {
+                loci_tui::help_lines(printer.width()).iter().try_for_each(|line| printer.line(line))?
             }
-            ("/recall", words) => {
-                if let Err(error) = super::recall::within(self.project, &self.session_id, words) {
-                    errors::show(&self.project.printer, &error);
-                }
+            Verb::Mode => {
+                let names: Vec<&str> = PermissionMode::ALL.into_iter().map(PermissionMode::name).collect();
+                self.say(&format!("{}; the modes are {}", self.mode.name(), names.join(", ")), Style::Plain)?;
             }
-            ("/undo" | "/redo" | "/rewind" | "/model" | "/compact", _) if !idle => {
-                self.say("wait for the end of the turn, or press Ctrl-C", Style::Warning)?
-            }
-            ("/model", _) => {
+            Verb::Model => {
                 let text =
                     format!("{}; /model NAME goes on with another one, `loci models` lists them", self.model);
                 self.say(&text, Style::Plain)?;
             }
-            ("/help" | "/?", _) => {
-                for (command, help) in COMMANDS {
-                    let line = Line::new(format!("{command:18}"), Style::Tip).with(help, Style::Plain);
-                    self.project.printer.line(&line)?;
-                }
+            Verb::Recall if rest.is_empty() => {
+                self.say("give words to look for, such as /recall flaky test", Style::Warning)?;
             }
-            ("/mode", "") => {
-                let names: Vec<&str> = PermissionMode::ALL.into_iter().map(PermissionMode::name).collect();
-                self.say(&format!("{}; the modes are {}", self.mode.name(), names.join(", ")), Style::Plain)?;
-            }
-            ("/mode", name) => match PermissionMode::from_name(name) {
-                Some(mode) => {
-                    self.mode = mode;
-                    conversation.send(Op::SetMode { mode }).await;
-                    return Ok(Next::Go);
-                }
-                None => self
-                    .say(&format!("there is no mode {}; /mode lists them", visible(name)), Style::Warning)?,
+            Verb::Recall => self.shown(super::recall::within(self.project, &self.session_id, rest)),
+            Verb::Rename => self.say("say it as /rename TITLE", Style::Warning)?,
+            Verb::Export => match sessions::to_file(self.project, &self.session_id) {
+                Ok(lines) => lines.iter().try_for_each(|line| printer.line(line))?,
+                Err(error) => self.shown(Err(error)),
             },
-            (other, _) => self
-                .say(&format!("there is no command {}; /help lists them", visible(other)), Style::Warning)?,
+            Verb::Sessions | Verb::Resume => {
+                self.run_command(&["sessions"]);
+                self.say("go on with one of them: loci --resume ID", Style::Tip)?;
+            }
+            Verb::Fork => {
+                let turn = if rest.is_empty() { vec![] } else { vec!["--turn", rest] };
+                self.run_command(&[&["sessions", "fork", &self.session_id], turn.as_slice()].concat());
+            }
+            Verb::Permissions => self.run_command(&["policy", "list"]),
+            Verb::Mcp => self.run_command(&["mcp"]),
+            Verb::Doctor => self.run_command(&["doctor"]),
+            Verb::Egress => self.run_command(&["egress", "show"]),
+            _ => {
+                let text = format!("{} is there on the full screen only", command.name);
+                self.say(&text, Style::Warning)?;
+            }
         }
+        Ok(())
+    }
+
+    /// Run a command of the binary here.
+    fn run_command(&self, words: &[&str]) {
+        let words = std::iter::once("loci").chain(words.iter().copied());
+        let result = match Cli::try_parse_from(words) {
+            Ok(cli) => match &cli.command {
+                Some(inner) => super::run(self.project, &cli, inner).map(drop),
+                None => Ok(()),
+            },
+            Err(error) => Err(error.into()),
+        };
+        self.shown(result);
+    }
+
+    fn shown(&self, result: anyhow::Result<()>) {
+        if let Err(error) = result {
+            errors::show(&self.project.printer, &error);
+        }
+    }
+
+    fn said(&mut self, text: &str, style: Style, idle: bool) -> anyhow::Result<Next> {
+        self.say(text, style)?;
+        self.answered(idle)
+    }
+
+    /// Whatever was asked is answered: the prompt stands there again.
+    fn answered(&self, idle: bool) -> anyhow::Result<Next> {
         if idle {
             self.project.printer.text(self.transcript.prompt())?;
         }
@@ -384,49 +413,5 @@ impl Chat<'_> {
             self.project.printer.line(&Line::new(row, style))?;
         }
         Ok(())
-    }
-}
-
-/// `TURN [files|conversation|both]`; both where nothing is said.
-fn rewind(wish: &str) -> Option<Op> {
-    let (turn, what) = wish.split_once(char::is_whitespace).unwrap_or((wish, "both"));
-    let (files, conversation) = match what.trim() {
-        "both" | "all" => (true, true),
-        "files" => (true, false),
-        "conversation" => (false, true),
-        _ => return None,
-    };
-    Some(Op::Rewind { turn: turn.parse().ok().filter(|turn| *turn > 0)?, files, conversation })
-}
-
-/// What `/undo WISH` takes back.
-fn undo(wish: &str) -> Undo {
-    match wish.split_once(' ') {
-        None if wish.is_empty() => Undo::Newest,
-        Some(("turn", turn)) if turn.trim().parse::<u32>().is_ok() => {
-            Undo::Turn(turn.trim().parse().unwrap_or_default())
-        }
-        Some(("call", id)) => Undo::Call(id.trim().to_owned()),
-        _ => Undo::File(wish.to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_way_back_is_said_in_one_line() {
-        let check = |wish: &str, expect: Option<(u32, bool, bool)>| {
-            let op = expect.map(|(turn, files, conversation)| Op::Rewind { turn, files, conversation });
-            assert_eq!(rewind(wish), op, "{wish}");
-        };
-        check("3", Some((3, true, true)));
-        check("3 both", Some((3, true, true)));
-        check("12  files", Some((12, true, false)));
-        check("1 conversation ", Some((1, false, true)));
-        for wrong in ["0", "-1", "x", "3 trees", "99999999999", "files 3", "3 files conversation"] {
-            check(wrong, None);
-        }
     }
 }

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 use loci_core::session::resume::{Listed, Summary};
-use loci_core::session::{SessionError, log, resume, shelf};
+use loci_core::session::{SessionError, resume, shelf};
 use loci_tui::{Line, Style, one_line, visible};
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ use crate::errors::{Failed, Outcome, Usage};
 use crate::input;
 use crate::project::Project;
 
-pub(crate) use export::markdown;
+pub(crate) use export::to_file;
 pub(crate) use rows::rows;
 
 /// List, show, fork, export or remove.
@@ -200,35 +200,6 @@ fn agreed(project: &Project, folder: &Path, ids: &[String]) -> anyhow::Result<bo
     let what = count(ids.len(), "session");
     project.printer.text(&format!("move {what} to the trash in {}? [y/N] ", folder.display()))?;
     Ok(matches!(input::line()?.trim().to_lowercase().as_str(), "y" | "yes"))
-}
-
-/// The prompts of a session that can be gone back to.
-///
-/// # Errors
-/// When its log cannot be read.
-pub(crate) fn prompts(project: &Project, session: &str) -> anyhow::Result<()> {
-    let loaded = log::read(&project.places.sessions(&project.root).join(format!("{session}.jsonl")))?;
-    let prompts = resume::prompts(&loaded.records);
-    let width = project.printer.width();
-    for asked in &prompts {
-        let number = format!("{:>4}  ", asked.turn);
-        let changed = match asked.changed.as_slice() {
-            [] => String::new(),
-            changed => format!("  ({})", count(changed.len(), "file")),
-        };
-        let room = width.saturating_sub(number.len() + changed.len());
-        let line = Line::new(number, Style::Bold)
-            .with(one_line(&asked.text, room), Style::Plain)
-            .with(changed, Style::Dim);
-        project.printer.line(&line)?;
-    }
-    if prompts.is_empty() {
-        project.printer.note("nothing was said yet");
-    } else {
-        let tip = "/rewind TURN [files|conversation|both] goes back to before one of them";
-        project.printer.line(&Line::new(tip, Style::Tip))?;
-    }
-    Ok(())
 }
 
 fn seconds_since(time: SystemTime) -> u64 {

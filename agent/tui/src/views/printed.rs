@@ -3,6 +3,7 @@
 //! Never runs the command itself: the host does, and answers.
 
 use crossterm::event::{KeyCode, KeyModifiers};
+use loci_protocol::Event;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -20,7 +21,9 @@ pub(crate) struct Printed {
     command: Vec<String>,
     waits: bool,
     /// What makes the lines anew for another width.
-    made: Option<fn(usize) -> Vec<Line>>,
+    /// It waits for the choice of a model.
+    route: bool,
+    made: Option<Box<dyn Fn(usize) -> Vec<Line>>>,
     width: u16,
     pager: Pager,
 }
@@ -40,15 +43,21 @@ impl Printed {
             title: crate::text::one_line(title, 200),
             command: Vec::new(),
             waits: false,
+            route: false,
             made: None,
             width: 0,
             pager: Pager::new(lines),
         }
     }
 
+    /// Which model answers, and why, once the session says it.
+    pub(crate) fn route() -> Self {
+        Self { route: true, waits: true, ..Self::lines("Why this model", vec![Line::new("…", Style::Dim)]) }
+    }
+
     /// Lines that are made for so many columns.
-    pub(crate) fn made(title: &str, made: fn(usize) -> Vec<Line>) -> Self {
-        Self { made: Some(made), ..Self::lines(title, Vec::new()) }
+    pub(crate) fn made(title: &str, made: impl Fn(usize) -> Vec<Line> + 'static) -> Self {
+        Self { made: Some(Box::new(made)), ..Self::lines(title, Vec::new()) }
     }
 }
 
@@ -65,6 +74,13 @@ impl Component for Printed {
             } else {
                 lines.clone()
             });
+        }
+        if let Input::Event(event) = input
+            && let Event::RouteShown(report) = event.as_ref()
+            && self.route
+        {
+            self.waits = false;
+            self.pager.set(crate::route::route_lines(report));
         }
         if self.pager.take(input) == Taken::Yes {
             return Taken::Yes;
@@ -87,7 +103,7 @@ impl Component for Printed {
         } else {
             &[("↑↓", "scrolls"), ("/", "searches"), ("r", "again")]
         };
-        if let Some(made) = self.made.filter(|_| self.width != area.width) {
+        if let Some(made) = self.made.as_ref().filter(|_| self.width != area.width) {
             self.width = area.width;
             self.pager.set(made(area.width.into()));
         }

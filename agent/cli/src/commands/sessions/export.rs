@@ -2,15 +2,21 @@
 //! Uses the story that the core makes of its log, and the redactor.
 //! Never lets a secret that is known as one leave the machine in an export.
 
+use std::io;
+
 use loci_core::secrets::Redactor;
 use loci_core::session::log::{self, Loaded};
 use loci_core::session::story::{Story, Told};
+use loci_tui::{Line, Style, visible};
 use serde_json::Value;
 
 use super::super::shown::count;
 use crate::arguments::{ExportFormat, SessionsExportArguments};
 use crate::errors::Outcome;
 use crate::project::Project;
+
+/// Names that are tried for a file, before that is given up.
+const NAMES: usize = 1000;
 
 /// Print it.
 ///
@@ -45,8 +51,33 @@ pub(super) fn run(project: &Project, arguments: &SessionsExportArguments) -> any
     Ok(Outcome::Done)
 }
 
+/// Write a session to a new file in the current folder, as Markdown, and say where it is.
+///
+/// # Errors
+/// When its log cannot be read, or no file can be made.
+pub(crate) fn to_file(project: &Project, id: &str) -> anyhow::Result<Vec<Line>> {
+    let loaded = log::read(&project.places.sessions(&project.root).join(format!("{id}.jsonl")))?;
+    let (document, notes) = markdown(project, &loaded);
+    let short: String = id.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    for number in 1..NAMES {
+        let more = if number > 1 { format!("-{number}") } else { String::new() };
+        let path = project.directory.join(format!("session-{short}{more}.md"));
+        match loci_core::atomic::write_new(&path, document.as_bytes()) {
+            Ok(()) => {
+                let place = visible(&path.to_string_lossy());
+                let written = Line::new("written to ", Style::Dim).with(place, Style::Plain);
+                let notes = notes.into_iter().map(|note| Line::new(note, Style::Dim));
+                return Ok(std::iter::once(written).chain(notes).collect());
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(anyhow::Error::new(error).context(path.display().to_string())),
+        }
+    }
+    anyhow::bail!("there are too many exports of this session in {}", project.directory.display())
+}
+
 /// The session as a document without the secrets that are known as such, and what is to be said of it.
-pub(crate) fn markdown(project: &Project, loaded: &Loaded) -> (String, Vec<String>) {
+fn markdown(project: &Project, loaded: &Loaded) -> (String, Vec<String>) {
     let mut out = Clean { redactor: Redactor::new(&project.environment), found: 0 };
     let document = out.text(&document(&Story::of(loaded)));
     (document, out.notes(loaded))

@@ -1,20 +1,14 @@
 //! Owns what is done with older sessions from the screen: they are listed, named, written to a file, removed.
 //! Uses the same functions as `loci sessions`.
-//! Never writes over a file, and never removes a session but to the trash.
+//! Never removes a session but to the trash.
 
-use std::io;
-use std::path::PathBuf;
-
-use loci_core::session::{log, shelf};
+use loci_core::session::shelf;
 use loci_tui::{Line, Reply, Style, visible};
 
 use crate::commands::sessions;
 use crate::errors;
 use crate::printer::Printer;
 use crate::project::Project;
-
-/// Names that are tried for an export, before that is given up.
-const NAMES: usize = 1000;
 
 /// The sessions of the project.
 pub(super) fn listed(project: &Project) -> Reply {
@@ -49,32 +43,7 @@ pub(super) fn removed(project: &Project, id: &str) -> Vec<Reply> {
 
 /// Write a session to a new file in the current folder, as Markdown.
 pub(super) fn exported(project: &Project, id: &str) -> Reply {
-    Reply::Said(match export(project, id) {
-        Ok((path, notes)) => {
-            let place = visible(&path.to_string_lossy());
-            let written = Line::new("written to ", Style::Dim).with(place, Style::Plain);
-            std::iter::once(written)
-                .chain(notes.into_iter().map(|note| Line::new(note, Style::Dim)))
-                .collect()
-        }
-        Err(error) => said_of(&error),
-    })
-}
-
-fn export(project: &Project, id: &str) -> anyhow::Result<(PathBuf, Vec<String>)> {
-    let loaded = log::read(&project.places.sessions(&project.root).join(format!("{id}.jsonl")))?;
-    let (document, notes) = sessions::markdown(project, &loaded);
-    let short: String = id.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
-    for number in 1..NAMES {
-        let more = if number > 1 { format!("-{number}") } else { String::new() };
-        let path = project.directory.join(format!("session-{short}{more}.md"));
-        match loci_core::atomic::write_new(&path, document.as_bytes()) {
-            Ok(()) => return Ok((path, notes)),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(anyhow::Error::new(error).context(path.display().to_string())),
-        }
-    }
-    anyhow::bail!("there are too many exports of this session in {}", project.directory.display())
+    Reply::Said(sessions::to_file(project, id).unwrap_or_else(|error| said_of(&error)))
 }
 
 /// An error as the command line would show it.
