@@ -23,7 +23,7 @@ pub(crate) use files::{embedder, here, permitted, store};
 use files::{file_of, named, no_file, resolve};
 #[cfg(feature = "network")]
 pub(crate) use services::certificates;
-use services::with_services;
+pub(crate) use services::with_services;
 
 pub(crate) use choice::{Choice, Started, start};
 

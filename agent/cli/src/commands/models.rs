@@ -4,6 +4,7 @@
 
 mod kept;
 mod pull;
+mod rows;
 
 use loci_core::qualify::card::{Card, Cards};
 use loci_inference::about::About;
@@ -19,6 +20,8 @@ use crate::arguments::{ModelsAction, ModelsArguments, ModelsShown};
 use crate::errors::Outcome;
 use crate::model;
 use crate::project::Project;
+
+pub(crate) use rows::rows;
 
 /// List the catalogue, show one model, or get, check and remove some.
 ///

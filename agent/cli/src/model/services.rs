@@ -12,7 +12,7 @@ use loci_inference::provider::Provider;
 use crate::project::Project;
 
 /// The services of the catalogue below those of the configuration, which win key by key.
-pub(super) fn with_services(settings: &Settings, catalog: &Catalog) -> Settings {
+pub(crate) fn with_services(settings: &Settings, catalog: &Catalog) -> Settings {
     let mut settings = settings.clone();
     for entry in catalog.entries().iter().filter(|entry| entry.fields.kind == Kind::Remote) {
         let fields = &entry.fields;

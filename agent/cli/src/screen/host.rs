@@ -29,6 +29,7 @@ impl Host {
     pub(super) fn ask(&self, request: Request) {
         match request {
             Request::Run(command) => self.reply(move |project| run::printed(project, command)),
+            Request::Models => self.replies(models::listed),
             Request::Sessions => self.reply(sessions::listed),
             Request::RenameSession { id, title } => {
                 self.replies(move |project| sessions::renamed(project, &id, &title));
@@ -70,6 +71,7 @@ impl Host {
 mod complete;
 mod history;
 mod keep;
+mod models;
 mod past;
 mod run;
 mod sessions;

@@ -237,17 +237,21 @@ fn named(paths: &[&str]) -> String {
     text.join(", ")
 }
 
+/// What became of a turn's changes, in a few words; nothing where it made none.
+fn fate(turn: &PastTurn) -> String {
+    let stands = changed(std::slice::from_ref(turn)).len() as u64;
+    let undone = turn.changes.iter().any(|change| change.undone);
+    match (stands, undone) {
+        (0, false) => String::new(),
+        (0, true) => "taken back".into(),
+        (stands, false) => count(stands, "file"),
+        (stands, true) => format!("{}, some taken back", count(stands, "file")),
+    }
+}
+
 fn row(turn: &PastTurn, width: usize) -> Line {
     let number = format!("{:>4}  ", turn.turn);
-    let stands = changed(std::slice::from_ref(turn)).len();
-    let undone = turn.changes.iter().filter(|change| change.undone).count();
-    let facts = match (stands, undone) {
-        (0, 0) => String::new(),
-        (0, _) => "  taken back".into(),
-        (stands, 0) => format!("  {}", count(stands as u64, "file")),
-        (stands, _) => format!("  {}, some taken back", count(stands as u64, "file")),
-    };
-    let facts = clip(&facts, width / 2);
+    let facts = clip(&format!("  {}", fate(turn)), width / 2);
     let room = width.saturating_sub(columns(&number) + columns(&facts)).max(8);
     let prompt = one_line(&turn.prompt, room);
     let pad = " ".repeat(room.saturating_sub(columns(&prompt)));
@@ -278,7 +282,17 @@ pub(crate) fn timeline_lines(turns: &[PastTurn], width: usize) -> Vec<Line> {
     if turns.is_empty() {
         return vec![Line::new("nothing was said yet", Style::Dim)];
     }
-    let mut lines: Vec<Line> = turns.iter().map(|turn| row(turn, width.max(40))).collect();
+    let width = width.max(40);
+    let line = |turn: &PastTurn| {
+        let number = format!("{:>4}  ", turn.turn);
+        let fate = fate(turn);
+        let facts = if fate.is_empty() { fate } else { format!("  ({fate})") };
+        let room = width.saturating_sub(columns(&number) + columns(&facts));
+        Line::new(number, Style::Bold)
+            .with(one_line(&turn.prompt, room), Style::Plain)
+            .with(facts, Style::Dim)
+    };
+    let mut lines: Vec<Line> = turns.iter().map(line).collect();
     let tip = "/rewind TURN [files|conversation|both] goes back to before one of them";
     lines.push(Line::new(tip, Style::Tip));
     lines
