@@ -18,7 +18,7 @@ use crossterm::event::EventStream;
 use futures::StreamExt as _;
 use loci_core::config::Screen as Settings;
 use loci_protocol::Event;
-use loci_tui::{App, Bursts, Effect, Input, Line, Notify, Options, Reply, Style};
+use loci_tui::{App, Bursts, Effect, Input, Line, Notify, Options, Reply, Request, Style};
 use tokio::sync::mpsc;
 
 use crate::arguments::AskArguments;
@@ -72,7 +72,7 @@ pub(crate) fn run(
         let away = Arc::new(AtomicBool::new(false));
         signals::watch(&told, &away)?;
         let mut screen = Screen {
-            host: Host::new(Arc::clone(&captured), told.clone()),
+            host: Host::new(Arc::clone(&captured), told.clone(), settings.status_line.clone()),
             project: captured,
             arguments: arguments.clone(),
             app,
@@ -310,6 +310,9 @@ impl Screen {
         for effect in effects {
             match effect {
                 Effect::Op(op) => self.held.send(op),
+                Effect::Ask(Request::Trust(yes)) => {
+                    self.held.trust(&self.project, &self.arguments, yes, &self.told);
+                }
                 Effect::Ask(request) => self.host.ask(request),
                 Effect::Copy(text) => self.copy(&text)?,
                 Effect::Open(opening) => {

@@ -35,6 +35,7 @@ pub mod secrets;
 pub mod service_token;
 pub mod session;
 pub mod space;
+pub mod status_script;
 pub mod tasks;
 pub mod tools;
 pub mod trust;

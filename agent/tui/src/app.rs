@@ -100,6 +100,9 @@ impl App {
             let _ = self.conversation.take(input, &mut context);
         }
         self.layers.extend(opened);
+        if effects.iter().any(|effect| matches!(effect, Effect::Open(_))) {
+            self.state.close();
+        }
         if self.theme.name() != self.state.options.theme {
             self.theme = Theme::of(&self.state.options);
         }

@@ -14,6 +14,7 @@ use ratatui::layout::{Position, Rect};
 use ratatui::widgets::Widget;
 
 use crate::component::{Context, Look};
+use crate::host::{Effect, Request};
 use crate::input::Input;
 use crate::style::{Line, Style};
 use crate::text::clip;
@@ -111,6 +112,12 @@ impl Ask {
     /// Ask whether nothing is to ask from now on.
     pub(crate) fn offer_bypass(&mut self) {
         self.waiting.push_front(Waiting::new(Asked::Bypass));
+    }
+
+    /// Ask whether the project is trusted; no session opens before the answer.
+    pub(crate) fn offer_trust(&mut self, root: &str, lines: &[Line]) {
+        self.waiting.retain(|waiting| !matches!(waiting.asked, Asked::Trust { .. }));
+        self.waiting.push_back(Waiting::new(Asked::Trust { root: root.to_owned(), lines: lines.to_vec() }));
     }
 
     /// Take the offer back. False where there was none.
@@ -243,10 +250,10 @@ impl Ask {
                     Asked::Question(question) if !text.is_empty() => {
                         Some(Op::Answer { id: question.id.clone(), text })
                     }
-                    Asked::Question(_) | Asked::Bypass => None,
+                    Asked::Question(_) | Asked::Bypass | Asked::Trust { .. } => None,
                 };
                 if let Some(op) = op {
-                    self.done(op, context);
+                    self.done(Effect::Op(op), context);
                 }
             }
         }
@@ -262,30 +269,31 @@ impl Ask {
             waiting.paged = Some(context.now);
             return;
         }
-        let op = match choice.act {
-            Act::Approve(approval) => waiting.asked.approve(approval),
+        let effect = match choice.act {
+            Act::Approve(approval) => waiting.asked.approve(approval).map(Effect::Op),
             Act::Write => {
                 waiting.field = Some(Field::new(waiting.asked.label(), ""));
                 None
             }
             Act::Answer(text) => match &waiting.asked {
-                Asked::Question(question) => Some(Op::Answer { id: question.id.clone(), text }),
-                Asked::Approval(_) | Asked::Bypass => None,
+                Asked::Question(question) => Some(Effect::Op(Op::Answer { id: question.id.clone(), text })),
+                Asked::Approval(_) | Asked::Bypass | Asked::Trust { .. } => None,
             },
             Act::Mode(mode) => {
                 context.state.wanted_mode = Some(mode);
-                Some(Op::SetMode { mode })
+                Some(Effect::Op(Op::SetMode { mode }))
             }
+            Act::Trust(yes) => Some(Effect::Ask(Request::Trust(yes))),
         };
-        if let Some(op) = op {
-            self.done(op, context);
+        if let Some(effect) = effect {
+            self.done(effect, context);
         }
     }
 
-    fn done(&mut self, op: Op, context: &mut Context<'_>) {
+    fn done(&mut self, effect: Effect, context: &mut Context<'_>) {
         self.waiting.pop_front();
         self.tell(context);
-        context.op(op);
+        context.effects.push(effect);
     }
 
     /// Take what was pasted into the field, if there is one that has the keys.
@@ -382,7 +390,9 @@ impl Ask {
             } else {
                 "↑↓ Enter · Esc stops the turn"
             };
-            let keys = if matches!(waiting.asked, Asked::Bypass) {
+            let keys = if matches!(waiting.asked, Asked::Trust { .. }) && (waiting.focused || !writing) {
+                "↑↓ Enter · n goes on without"
+            } else if matches!(waiting.asked, Asked::Bypass) {
                 "↑↓ Enter · Shift-Tab goes on to plan"
             } else {
                 keys

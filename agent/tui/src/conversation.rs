@@ -1,13 +1,14 @@
 //! Owns the lowest layer: transcript, what is asked, composer, status line, and the keys that none of them takes.
-//! Uses these four, and `conversation/told` for what somebody who looks elsewhere is told.
+//! Uses these four, `told` for what somebody who looks elsewhere is told, and `script` for the user's own status line.
 //! Never blocks: what is typed while a turn runs, or before there is a session, waits in a queue.
 
+mod script;
 mod told;
 
 use std::time::{Duration, Instant};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use loci_protocol::{Event, Op, PermissionMode};
+use loci_protocol::{Event, Level, Op, PermissionMode};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Position, Rect};
 
@@ -22,6 +23,7 @@ use crate::status::Bar;
 use crate::style::{Line, Style};
 use crate::transcript::Pane;
 use crate::views;
+use script::Script;
 use told::Told;
 
 /// Two presses of the same key within this time are one gesture.
@@ -35,6 +37,7 @@ pub(crate) struct Conversation {
     composer: Composer,
     status: Bar,
     told: Told,
+    script: Script,
     escaped: Option<Instant>,
     left: Option<Instant>,
     /// Whether bypassPermissions was agreed to once.
@@ -184,28 +187,22 @@ impl Conversation {
             }
             Event::TurnFinished(_) => self.send_waiting(context),
             Event::ModeChanged { mode: PermissionMode::BypassPermissions } => self.bypassed = true,
-            Event::SessionEnded { .. } => {
-                self.transcript.note(
-                    "the session has ended; /resume goes on with it, /new begins another, /quit leaves",
-                    Style::Warning,
-                );
-            }
             _ => {}
         }
     }
 
     fn reply(&mut self, reply: &Reply, context: &mut Context<'_>) {
+        if let Reply::TrustWanted { root, lines } = reply {
+            self.ask.offer_trust(root, lines);
+        }
         if let Reply::Failed { message, hint } = reply {
             context.state.failed = true;
             context.state.turn = None;
-            self.transcript.note(&format!("error: {message}"), Style::Removed);
-            if let Some(hint) = hint {
-                self.transcript.note(&format!("hint: {hint}"), Style::Tip);
-            }
-            self.transcript.note(
-                "there is no session; /model tries another model, /new tries again, /quit leaves",
-                Style::Warning,
-            );
+            let hint =
+                hint.as_deref().unwrap_or("/model tries another model, /new tries again, /quit leaves");
+            let notice =
+                Event::Notice { level: Level::Error, message: message.clone(), hint: Some(hint.to_owned()) };
+            let _ = self.transcript.take(&Input::Event(Box::new(notice)), context);
         }
     }
 }
@@ -253,6 +250,7 @@ impl Component for Conversation {
                     Input::Reply(reply) => self.reply(reply, context),
                     _ => {}
                 }
+                self.script.take(input, context);
                 Taken::Yes
             }
         }
@@ -291,6 +289,7 @@ impl Component for Conversation {
             || !state.work.is_empty()
             || !self.ask.is_empty()
             || self.composer.moves()
+            || self.script.moves()
             || self.transcript.moves()
     }
 }

@@ -16,13 +16,19 @@ pub(super) struct Host {
     told: mpsc::UnboundedSender<Happened>,
     complete: complete::Completer,
     kept: history::Keeper,
+    /// The user's script for the status line.
+    status_line: Option<String>,
 }
 
 impl Host {
-    pub(super) fn new(project: Arc<Project>, told: mpsc::UnboundedSender<Happened>) -> Self {
+    pub(super) fn new(
+        project: Arc<Project>,
+        told: mpsc::UnboundedSender<Happened>,
+        status_line: Option<String>,
+    ) -> Self {
         let complete = complete::Completer::start(&project, told.clone());
         let kept = history::Keeper::start(&project, told.clone());
-        Self { project, told, complete, kept }
+        Self { project, told, complete, kept, status_line }
     }
 
     /// Do what is asked, beside the loop.
@@ -43,6 +49,11 @@ impl Host {
             Request::KeepDraft(text) => self.kept.ask(history::Wanted::KeepDraft(text)),
             Request::Draft => self.kept.ask(history::Wanted::Draft),
             Request::Keep { key, value } => self.reply(move |project| keep::kept(project, &key, &value)),
+            Request::StatusLine(facts) => {
+                if let Some(command) = self.status_line.clone() {
+                    self.reply(move |project| status_line::said(project, &command, facts));
+                }
+            }
             _ => {}
         }
     }
@@ -75,3 +86,5 @@ mod models;
 mod past;
 mod run;
 mod sessions;
+mod status_line;
+pub(super) mod trust;

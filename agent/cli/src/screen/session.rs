@@ -12,6 +12,7 @@ use loci_tui::Opening;
 use tokio::sync::mpsc;
 
 use super::Happened;
+use super::host::trust;
 use crate::arguments::AskArguments;
 use crate::conversation::{Audience, Conversation};
 use crate::project::Project;
@@ -26,6 +27,8 @@ pub(super) struct Held {
     ops: Option<mpsc::Sender<Op>>,
     /// What was asked while no session was open, or while it had more to do than it could take.
     waiting: VecDeque<Op>,
+    /// What is being opened.
+    opening: Option<Opening>,
 }
 
 impl Held {
@@ -38,6 +41,29 @@ impl Held {
         opening: Option<Opening>,
         told: &mpsc::UnboundedSender<Happened>,
     ) {
+        self.opening = opening;
+        self.open_as_trusted(project, arguments, None, told);
+    }
+
+    /// Go on with the opening, now that the user has said whether the project is trusted.
+    pub(super) fn trust(
+        &mut self,
+        project: &Arc<Project>,
+        arguments: &AskArguments,
+        trusted: bool,
+        told: &mpsc::UnboundedSender<Happened>,
+    ) {
+        self.open_as_trusted(project, arguments, Some(trusted), told);
+    }
+
+    fn open_as_trusted(
+        &mut self,
+        project: &Arc<Project>,
+        arguments: &AskArguments,
+        trusted: Option<bool>,
+        told: &mpsc::UnboundedSender<Happened>,
+    ) {
+        let opening = self.opening.clone();
         let before = self.conversation.take();
         self.forget();
         let (project, arguments, told) = (Arc::clone(project), arguments.clone(), told.clone());
@@ -48,13 +74,25 @@ impl Held {
                 if let Some(before) = before {
                     before.close().await;
                 }
+                match trusted {
+                    Some(trusted) => trust::decide(&project, trusted)?,
+                    None => {
+                        if let Some(question) = trust::wanted(&project, &arguments)? {
+                            return Ok(Err(question));
+                        }
+                    }
+                }
                 let arguments = match opening {
                     Some(opening) => meant(&project, arguments, opening)?,
                     None => arguments,
                 };
-                Conversation::open(&project, &arguments, Audience::Screen).await
+                Conversation::open(&project, &arguments, Audience::Screen).await.map(Ok)
             });
-            let _ = told.send(Happened::Opened(opened));
+            let _ = told.send(match opened {
+                Ok(Ok(conversation)) => Happened::Opened(Ok(conversation)),
+                Ok(Err(question)) => Happened::Replied(question),
+                Err(error) => Happened::Opened(Err(error)),
+            });
         });
     }
 

@@ -18,6 +18,12 @@ pub(super) enum Asked {
     Question(Question),
     /// Whether nothing is to ask any more.
     Bypass,
+    /// Whether the project is trusted.
+    Trust {
+        root: String,
+        /// What takes effect with trust.
+        lines: Vec<Line>,
+    },
 }
 
 /// What a choice does.
@@ -27,6 +33,7 @@ pub(super) enum Act {
     Write,
     Answer(String),
     Mode(PermissionMode),
+    Trust(bool),
 }
 
 /// A row of the menu.
@@ -77,6 +84,7 @@ impl Asked {
             },
             Self::Question(_) => "the model asks".into(),
             Self::Bypass => "nothing is to ask any more?".into(),
+            Self::Trust { .. } => "is this project trusted?".into(),
         };
         let what = if count > 1 { format!("{what}, 1 of {count}") } else { what };
         if plain {
@@ -93,7 +101,7 @@ impl Asked {
     pub(super) fn label(&self) -> &'static str {
         match self {
             Self::Approval(_) => "no, because › ",
-            Self::Question(_) | Self::Bypass => "answer › ",
+            Self::Question(_) | Self::Bypass | Self::Trust { .. } => "answer › ",
         }
     }
 
@@ -138,6 +146,12 @@ impl Asked {
                 Style::Plain,
                 width,
             ),
+            Self::Trust { root, lines } => {
+                let text = format!("{root} brings files along that take effect only when you trust it:");
+                let mut content = rows(&text, Style::Plain, width);
+                content.extend(lines.iter().flat_map(|line| wrap(line, width, 4)));
+                content
+            }
         }
     }
 
@@ -177,6 +191,10 @@ impl Asked {
                 choices.push(Choice::new('o', "other words", Act::Write));
                 choices
             }
+            Self::Trust { .. } => vec![
+                Choice::new('n', "no, go on without them", Act::Trust(false)),
+                Choice::new('y', "yes, from now on", Act::Trust(true)).for_long(),
+            ],
             Self::Bypass => vec![
                 Choice::new('n', "no, go on to plan", Act::Mode(PermissionMode::Plan)),
                 Choice::new(

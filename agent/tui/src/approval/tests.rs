@@ -383,3 +383,51 @@ fn modes_follow_each_other() {
     check(BypassPermissions, false, Plan);
     check(DontAsk, false, Default);
 }
+
+#[test]
+fn trust_is_asked_about_with_everything_that_takes_effect() {
+    let offered = |count: usize| {
+        let mut lines =
+            vec![Line::new("  .loci/config.toml: allow = [\"Bash(make:*)\"]\u{241b}[2J", Style::Plain)];
+        lines.extend((0..count).map(|number| Line::new(format!("  setting {number}"), Style::Added)));
+        let mut stage = Stage::new(crate::options::Options::default());
+        stage.reply(crate::host::Reply::TrustWanted { root: "/srv/app\u{202e}".into(), lines });
+        stage.screen(80, 24);
+        stage.pass(QUIET);
+        stage.effects();
+        stage
+    };
+    let answers = |stage: &mut Stage| -> Vec<bool> {
+        let answer = |effect| if let Effect::Ask(Request::Trust(yes)) = effect { Some(yes) } else { None };
+        stage.effects().into_iter().filter_map(answer).collect()
+    };
+    let mut stage = offered(3);
+    insta::assert_snapshot!(panels(&mut stage));
+    // A yes lasts, so its letter alone is none.
+    stage.keys("y");
+    assert!(answers(&mut stage).is_empty());
+    stage.keys("\n");
+    assert_eq!(answers(&mut stage), [true]);
+    let mut stage = offered(3);
+    stage.keys("n");
+    assert_eq!(answers(&mut stage), [false]);
+    // Enter alone is a no.
+    let mut stage = offered(3);
+    stage.keys("\n");
+    assert_eq!(answers(&mut stage), [false]);
+    // Not before all of it was seen.
+    let mut stage = offered(100);
+    stage.keys("y\n");
+    assert!(answers(&mut stage).is_empty());
+    stage.key(KeyCode::End, NONE).screen(80, 24);
+    stage.pass(QUIET).keys("\n");
+    assert_eq!(answers(&mut stage), [true]);
+    // Who types ahead says nothing about trust.
+    let mut stage = Stage::new(crate::options::Options::default());
+    let lines = vec![Line::new("  x", Style::Plain)];
+    stage.keys("wh").reply(crate::host::Reply::TrustWanted { root: "/srv".into(), lines });
+    stage.screen(80, 24);
+    stage.pass(QUIET).keys("y not\n");
+    assert!(answers(&mut stage).is_empty());
+    assert_eq!(stage.app.state().queue, ["why not"]);
+}
