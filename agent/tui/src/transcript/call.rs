@@ -135,6 +135,15 @@ impl Call {
                 || self.done.as_ref().is_some_and(|done| !done.ok || done.diff.is_some()))
     }
 
+    /// What an outcome says beside the command that it is of.
+    fn without_itself<'a>(&self, outcome: &'a str) -> &'a str {
+        let command = self.summary.split_once(' ').map_or("", |(_, command)| command);
+        match outcome.strip_prefix(command) {
+            Some(rest) if !command.is_empty() && rest.starts_with([':', ',']) => rest[1..].trim_start(),
+            _ => outcome,
+        }
+    }
+
     fn is_shell(&self) -> bool {
         self.tool == "shell"
     }
@@ -244,7 +253,7 @@ impl Call {
                 // A diff says better than words what was changed.
                 let outcome = match done.diff.as_ref().filter(|_| done.ok) {
                     Some(diff) => diff_counts(&diff.text),
-                    None => one_line(&done.summary, most),
+                    None => one_line(self.without_itself(&done.summary), most),
                 };
                 match outcome.as_str() {
                     "" | "…" => time,

@@ -2,7 +2,7 @@
 //! Uses the texts of blocks to find, and their rows to show.
 //! Never misses what is folded: texts are searched, not what is shown of them.
 
-use super::list::Cells;
+use super::list::{Cells, Place};
 use super::rows::Row;
 use crate::style::{Line, Style};
 use crate::text::{columns, visible};
@@ -11,6 +11,8 @@ use crate::text::{columns, visible};
 #[derive(Debug, Default)]
 pub(super) struct Search {
     query: String,
+    /// What was shown when it began: each letter looks from there.
+    pub(super) origin: (Option<Place>, Vec<Place>),
     /// Whether it is still being typed.
     pub(super) typing: bool,
     /// Blocks in which it is found, and how often.
@@ -20,8 +22,8 @@ pub(super) struct Search {
 }
 
 impl Search {
-    pub(super) fn begun() -> Self {
-        Self { typing: true, ..Self::default() }
+    pub(super) fn begun(origin: (Option<Place>, Vec<Place>)) -> Self {
+        Self { typing: true, origin, ..Self::default() }
     }
 
     pub(super) fn query(&self) -> &str {

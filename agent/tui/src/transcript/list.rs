@@ -192,6 +192,12 @@ impl Cells {
         self.rows(place.cell, sheet).get(at)
     }
 
+    /// Blocks that have rows.
+    #[cfg(test)]
+    pub(super) fn laid_out(&self) -> usize {
+        self.laid_out.len()
+    }
+
     /// Forget rows that are far from here.
     pub(super) fn tidy(&mut self, near: usize) {
         if self.laid_out.len() <= LAID_OUT {

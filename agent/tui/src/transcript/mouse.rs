@@ -140,11 +140,7 @@ impl Pane {
                     return;
                 };
                 if opens {
-                    self.keep(|cells| {
-                        if let Some(cell) = cells.change(place.cell) {
-                            cell.turn_over(Some(part));
-                        }
-                    });
+                    self.turn_over(place.cell, Some(part), now);
                 }
             }
             2 => {

@@ -64,7 +64,7 @@ impl Pane {
             return Taken::No;
         }
         match key.code {
-            KeyCode::Char('/') => self.search = Some(Search::begun()),
+            KeyCode::Char('/') => self.search = Some(Search::begun((self.top, self.shown.clone()))),
             KeyCode::Char('n') if self.search.is_some() => self.step(true, now),
             KeyCode::Char('N') if self.search.is_some() => self.step(false, now),
             KeyCode::Char('g') | KeyCode::Home => self.look_at(Place::default(), now),
@@ -107,6 +107,7 @@ impl Pane {
         }
         if let Some(search) = &mut self.search {
             search.find(&self.told.cells);
+            (self.top, self.shown) = search.origin.clone();
             let from = self.shown.last().map_or(0, |place| place.cell);
             if let Some(found) = search.nearest(from) {
                 self.show_found(found, now);
@@ -196,33 +197,42 @@ impl Pane {
         let newest = || (0..self.told.cells.len()).rev().find(folds);
         let at = self.chosen.filter(folds).or(seen).or_else(newest);
         let Some(at) = at else { return self.say("nothing is folded here", now) };
-        self.keep(|cells| {
-            if let Some(cell) = cells.change(at) {
-                cell.turn_over(None);
-            }
-        });
+        self.turn_over(at, None, now);
+    }
+
+    /// Show more or less of a block, whose first row stays where it is on the screen.
+    pub(super) fn turn_over(&mut self, at: usize, part: Option<usize>, now: Instant) {
+        let head = Place { cell: at, row: self.told.cells.gap(at) };
+        let third = usize::from(self.area.height / 3);
+        let above = self.shown.iter().position(|place| *place == head).unwrap_or(third);
+        if self.top.is_none() {
+            self.leave_the_end(now);
+        }
+        if let Some(cell) = self.told.cells.change(at) {
+            cell.turn_over(part);
+        }
+        self.pointing.forget();
+        let sheet = self.sheet(now);
+        // What stands before it may have changed with it.
+        let head = Place { cell: at, row: self.told.cells.gap(at) };
+        let top = self.told.cells.up(head, above, &sheet);
+        let last = self.told.cells.last_screen(self.area.height.into(), &sheet);
+        self.top = (top < last || self.reading).then_some(top.min(last));
     }
 
     /// Open everything, or fold everything.
     fn open_all(&mut self, now: Instant) {
         let open = self.told.cells.iter().any(|(_, cell)| cell.folds() && cell.is_folded());
         let fold = if open { Fold::All } else { Fold::Shut };
-        self.keep(|cells| {
-            for at in 0..cells.len() {
-                if cells.get(at).is_some_and(Cell::folds)
-                    && let Some(cell) = cells.change(at)
-                {
-                    cell.fold(fold);
-                }
+        for at in 0..self.told.cells.len() {
+            if self.told.cells.get(at).is_some_and(Cell::folds)
+                && let Some(cell) = self.told.cells.change(at)
+            {
+                cell.fold(fold);
             }
-        });
-        self.say(if open { "everything is open" } else { "everything is folded" }, now);
-    }
-
-    /// Change blocks so that the first row stays where it is, as far as its block still has it.
-    pub(super) fn keep(&mut self, change: impl FnOnce(&mut super::list::Cells)) {
-        change(&mut self.told.cells);
+        }
         self.pointing.forget();
+        self.say(if open { "everything is open" } else { "everything is folded" }, now);
     }
 
     /// Copy the block that was chosen, or the newest answer.

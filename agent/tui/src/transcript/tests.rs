@@ -1,14 +1,20 @@
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use loci_protocol::{Event, Level, ModelBadge, PermissionMode, SandboxBadge, Task, ToolReport};
 use proptest::prelude::*;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 
+use super::Pane;
+use crate::component::{Component as _, Context, Look};
 use crate::host::{Effect, Reply, Request};
 use crate::input::Input;
 use crate::options::Options;
+use crate::state::State;
 use crate::style::{Line, Style};
 use crate::testing::{Stage, called, finished};
+use crate::theme::Theme;
 
 const NONE: KeyModifiers = KeyModifiers::NONE;
 
@@ -492,6 +498,64 @@ fn a_long_answer_is_laid_out_in_parts() {
     assert!(screen.contains("The end of it.") && screen.contains("let x2999 = 1;"), "{screen}");
     stage.key(KeyCode::PageUp, NONE).keys("y");
     assert_eq!(copied(&mut stage), [source.trim_end()]);
+}
+
+/// A transcript alone, and how much of it was laid out for a frame.
+struct Sight {
+    pane: Pane,
+    state: State,
+}
+
+impl Sight {
+    fn take(&mut self, input: &Input) {
+        let (mut effects, mut opened) = (Vec::new(), Vec::new());
+        let (effects, opened) = (&mut effects, &mut opened);
+        let mut context = Context { state: &mut self.state, effects, opened, now: Instant::now() };
+        let _ = self.pane.take(input, &mut context);
+    }
+
+    fn draw(&mut self, columns: u16, rows: u16) -> usize {
+        let area = Rect::new(0, 0, columns, rows);
+        let mut buffer = Buffer::empty(area);
+        let look = Look { theme: &Theme::named("ansi", false), state: &self.state, now: Instant::now() };
+        self.pane.told.cells.forget();
+        self.pane.draw(area, &mut buffer, &look);
+        self.pane.told.cells.laid_out()
+    }
+}
+
+#[test]
+fn a_frame_lays_out_what_is_seen_and_no_more() {
+    let mut sight = Sight { pane: Pane::default(), state: State::default() };
+    for turn in 1..=2_500 {
+        for event in [
+            prompt(turn, "question"),
+            started(&format!("c{turn}"), "bash", "bash ls"),
+            called(&format!("c{turn}"), "bash", "exit 0", &"row\n".repeat(20)),
+            says(&"a line of the answer\n\n".repeat(18)),
+            finished(turn, ""),
+        ] {
+            sight.take(&Input::Event(Box::new(event)));
+        }
+    }
+    let key = |code, modifiers| Input::Key(crossterm::event::KeyEvent::new(code, modifiers));
+    // At the end, scrolled far, after a change of the width, at the beginning.
+    assert!(sight.draw(120, 40) <= 12);
+    for _ in 0..500 {
+        sight.take(&key(KeyCode::PageUp, NONE));
+    }
+    assert!((1..=12).contains(&sight.draw(120, 40)));
+    assert!((1..=12).contains(&sight.draw(71, 33)));
+    sight.take(&key(KeyCode::Home, KeyModifiers::CONTROL));
+    assert!((1..=12).contains(&sight.draw(120, 40)));
+    // What is far away is forgotten while it is scrolled by.
+    for _ in 0..2_000 {
+        sight.take(&key(KeyCode::PageDown, NONE));
+        let area = Rect::new(0, 0, 120, 40);
+        let look = Look { theme: &Theme::named("ansi", false), state: &sight.state, now: Instant::now() };
+        sight.pane.draw(area, &mut Buffer::empty(area), &look);
+        assert!(sight.pane.told.cells.laid_out() <= 300);
+    }
 }
 
 /// Anything that may come in.
