@@ -246,7 +246,7 @@ impl Pane {
         let below = (new > 0).then(|| format!("{sign}{} new {noun}", number(new)));
         let keys = self.reading.then_some("/ finds · [ ] prompts · J K blocks · y copies · Esc end");
         let text = match (below, keys) {
-            (None, None) => format!("{sign}Esc or End: the end"),
+            (None, None) => format!("{sign}Ctrl-End: the end"),
             (below, keys) => below.into_iter().chain(keys.map(str::to_owned)).collect::<Vec<_>>().join(" · "),
         };
         Some(Line::new(text, Style::Tip))

@@ -63,11 +63,15 @@ impl Told {
                     Style::Dim,
                 ));
             }
-            Event::TurnFinished(_) => {
+            Event::TurnFinished(report) => {
                 self.finish(now);
                 self.cut_off();
                 self.tasks = None;
-                self.lines(event);
+                // The line of a command of the user's own says it all.
+                let shell = matches!(self.cells.last(), Some(Cell::Calls(calls)) if calls.calls.iter().all(Call::is_shell));
+                if !shell || report.failure.is_some() {
+                    self.lines(event);
+                }
             }
             // Views of their own show these; the status line, the rest.
             Event::ContextShown(_)

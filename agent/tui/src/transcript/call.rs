@@ -144,8 +144,9 @@ impl Call {
         }
     }
 
-    fn is_shell(&self) -> bool {
-        self.tool == "shell"
+    /// Whether it is a command of the user's own: what was typed stands above it.
+    pub(super) fn is_shell(&self) -> bool {
+        self.summary.starts_with("! ")
     }
 
     /// Show more of it, or what is always shown.
@@ -239,7 +240,6 @@ impl Call {
     fn head(&self, sheet: &Sheet, rows: &mut Rows) {
         let (sign, style) = match &self.done {
             Some(done) if !done.ok => (if sheet.plain { "failed: " } else { "✗ " }, Style::Removed),
-            _ if self.is_shell() => ("! ", Style::Tip),
             _ => ("• ", Style::Dim),
         };
         let room = rows.width.saturating_sub(columns(sign)).max(1);
@@ -248,7 +248,8 @@ impl Call {
             Some(done) if done.took == 0 && done.summary.is_empty() => String::new(),
             Some(done) => {
                 let time = duration(done.took);
-                let half = (room / 2).max(room.saturating_sub(columns(&self.summary) + 3));
+                let summary = if self.is_shell() { 0 } else { columns(&self.summary) + 3 };
+                let half = (room / 2).max(room.saturating_sub(summary));
                 let most = half.saturating_sub(columns(&time) + 2);
                 // A diff says better than words what was changed.
                 let outcome = match done.diff.as_ref().filter(|_| done.ok) {
@@ -261,8 +262,14 @@ impl Call {
                 }
             }
         };
-        let end = if end.is_empty() { end } else { format!(" · {end}") };
-        let summary = crate::text::clip(&self.summary, room.saturating_sub(columns(&end)).max(1));
+        let (summary, end) = match (self.is_shell(), end.is_empty()) {
+            (true, _) => (String::new(), end),
+            (false, true) => (crate::text::clip(&self.summary, room), end),
+            (false, false) => {
+                let end = format!(" · {end}");
+                (crate::text::clip(&self.summary, room.saturating_sub(columns(&end)).max(1)), end)
+            }
+        };
         let line =
             Line::new(summary, if self.runs() { Style::Plain } else { Style::Dim }).with(end, Style::Dim);
         rows.put(Span { text: sign.into(), style }, &line, Break::Never);

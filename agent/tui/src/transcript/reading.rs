@@ -215,6 +215,9 @@ impl Pane {
         let sheet = self.sheet(now);
         // What stands before it may have changed with it.
         let head = Place { cell: at, row: self.told.cells.gap(at) };
+        // As much of it as there is room for is to be seen.
+        let room = usize::from(self.area.height).saturating_sub(self.told.cells.rows(at, &sheet).len() + 1);
+        let above = above.min(room.max(2));
         let top = self.told.cells.up(head, above, &sheet);
         let last = self.told.cells.last_screen(self.area.height.into(), &sheet);
         self.top = (top < last || self.reading).then_some(top.min(last));

@@ -176,6 +176,33 @@ fn calls_side_by_side_end_in_any_order() {
 }
 
 #[test]
+fn a_command_of_the_users_own_shows_what_it_printed() {
+    let mut stage = stage();
+    stage.event(prompt(1, "!ls")).event(started("s1", "bash", "! ls"));
+    stage.event(called("s1", "bash", "exit code 0", "a file\nanother")).event(finished(1, ""));
+    let screen = stage.screen(80, 24);
+    assert!(screen.contains("› !ls\n\n• exit code 0, 12 ms\n    a file\n    another\n\n"), "{screen}");
+    assert!(!screen.contains("tokens in"));
+}
+
+#[test]
+fn what_is_opened_is_seen() {
+    let mut stage = stage();
+    many(&mut stage, 12);
+    let output: String = (1..=12).map(|number| format!("row {number}\n")).collect();
+    stage.event(started("c1", "bash", "$ make")).event(called("c1", "bash", "make: exit code 0", &output));
+    let screen = stage.screen(80, 24);
+    assert!(screen.contains("• $ make · exit code 0, 12 ms") && !screen.contains("row 1"), "{screen}");
+    stage.key(KeyCode::Char('o'), KeyModifiers::CONTROL);
+    let screen = stage.screen(80, 24);
+    assert!(screen.contains("$ make") && screen.contains("row 12"), "{screen}");
+    // Of what is longer than the screen, the beginning.
+    let screen = stage.screen(80, 14);
+    stage.key(KeyCode::Char('o'), KeyModifiers::CONTROL).key(KeyCode::Char('o'), KeyModifiers::CONTROL);
+    assert!(!screen.contains("$ make") && stage.screen(80, 14).contains("$ make"), "{screen}");
+}
+
+#[test]
 fn what_is_thought_is_folded() {
     let mut stage = stage();
     stage.event(prompt(1, "go"));

@@ -22,9 +22,12 @@ pub(super) fn told(project: &Project, id: &str) -> Reply {
 fn events(records: &[Record]) -> Vec<Event> {
     let tools = tools::all();
     let mut events = Vec::new();
+    // A command that was typed behind `!` is told as it was then, not as a call of the model.
+    let mut own = false;
     for record in log::effective(records) {
         match record {
             Record::Prompt { turn, text } => {
+                own = typed(text).starts_with('!');
                 events.push(Event::TurnStarted { turn: *turn, prompt: typed(text).to_owned() });
             }
             Record::Assistant { text, reasoning, .. } => {
@@ -39,7 +42,10 @@ fn events(records: &[Record]) -> Vec<Event> {
                 call_id: call_id.clone(),
                 tool: tool.clone(),
                 input: input.clone(),
-                summary: summary(&tools, tool, input),
+                summary: match input.get("command").and_then(serde_json::Value::as_str) {
+                    Some(command) if own => format!("! {command}"),
+                    _ => summary(&tools, tool, input),
+                },
             }),
             Record::Outcome(outcome) => events.push(Event::ToolFinished(ToolReport {
                 call_id: outcome.call_id.clone(),
@@ -114,6 +120,9 @@ mod tests {
             Record::Rewound { turn: 2 },
             prompt(3, "again"),
             called("c2", "a tool of another version", json!({})),
+            called("c3", "bash", json!({ "command": "ls" })),
+            prompt(4, "!ls"),
+            called("c4", "bash", json!({ "command": "ls" })),
         ];
         let told: Vec<String> = events(&records)
             .into_iter()
@@ -141,6 +150,9 @@ mod tests {
                 "c1 true fn main() {} Some(\"+x\") 7",
                 "3: again",
                 "c2 is a tool of another version",
+                "c3 is $ ls",
+                "4: !ls",
+                "c4 is ! ls",
             ]
         );
     }
