@@ -76,7 +76,10 @@ impl Pane {
 
     /// The answer that was given last, for the normal screen: at most a screenful.
     pub(crate) fn farewell(&self, state: &State, width: usize) -> Vec<Line> {
-        let answer = state.last_answer.trim();
+        // Of a session that was resumed and not spoken to it is in its past.
+        let answer =
+            if state.last_answer.is_empty() { self.newest_answer() } else { state.last_answer.clone() };
+        let answer = answer.trim();
         if answer.is_empty() {
             return Vec::new();
         }

@@ -240,15 +240,17 @@ impl Pane {
 
     /// Copy the block that was chosen, or the newest answer.
     fn copy(&mut self, context: &mut Context<'_>) {
-        let at = self.chosen.or_else(|| {
-            let is_answer = |(_, cell): &(usize, &Cell)| matches!(cell, Cell::Answer(_));
-            self.told.cells.iter().rev().find(is_answer).map(|(at, _)| at)
-        });
-        let text = at.map(|at| self.whole(at)).unwrap_or_default();
+        let text = self.chosen.map_or_else(|| self.newest_answer(), |at| self.whole(at));
         if text.trim().is_empty() {
             return self.say("nothing to copy", context.now);
         }
         self.copied(text, context);
+    }
+
+    /// The newest answer, as it was written.
+    pub(super) fn newest_answer(&self) -> String {
+        let is_answer = |(_, cell): &(usize, &Cell)| matches!(cell, Cell::Answer(_));
+        self.told.cells.iter().rev().find(is_answer).map(|(at, _)| self.whole(at)).unwrap_or_default()
     }
 
     /// The text of a block; of an answer, with its other parts.

@@ -446,6 +446,8 @@ fn a_resumed_session_shows_its_past() {
         assert!(screen.contains(words), "{words}: {screen}");
     }
     assert!(screen.find("what was answered") < screen.find("qwen3:8b"), "{screen}");
+    // Who leaves at once finds the answer on the normal screen.
+    assert_eq!(stage.app.farewell(60)[0].plain(), "what was answered");
     // It sets off nothing.
     assert!(stage.app.state().is_idle() && stage.app.state().last_answer.is_empty());
     assert_eq!(stage.effects(), Vec::new());
