@@ -186,6 +186,10 @@ impl Conversation {
                 self.send_waiting(context);
             }
             Event::TurnFinished(_) => self.send_waiting(context),
+            // The prompt that is open again may be said in other words.
+            Event::Rewound { prompt: Some(prompt), .. } if self.composer.is_empty() => {
+                self.composer.bring_back(prompt, context);
+            }
             Event::ModeChanged { mode: PermissionMode::BypassPermissions } => self.bypassed = true,
             _ => {}
         }

@@ -406,6 +406,8 @@ fn what_was_gone_back_from_is_gone() {
     let screen = stage.screen(80, 24);
     assert!(screen.contains("answer 1") && screen.contains("• went back to before prompt 2"), "{screen}");
     assert!(!screen.contains("answer 2") && !screen.contains("answer 3"), "{screen}");
+    // Its words are open again.
+    assert!(screen.contains("\n› question 2"), "{screen}");
 }
 
 fn opened(id: &str, resumed: bool) -> Event {
