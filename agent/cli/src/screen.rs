@@ -326,7 +326,10 @@ impl Screen {
                     self.back()?;
                 }
                 Effect::Notify(notification) => self.terminal.notify(&notification)?,
-                Effect::Edit(_) => {}
+                Effect::Edit(text) => {
+                    self.leave();
+                    self.host.edit(text);
+                }
             }
         }
         Ok(Next::Go)

@@ -19,6 +19,7 @@ pub mod bundle;
 pub mod config;
 pub mod context;
 mod control;
+pub mod editor;
 pub mod egress;
 pub mod files;
 pub mod ground;

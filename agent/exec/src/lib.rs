@@ -7,6 +7,7 @@ pub mod background;
 mod bpf;
 mod capture;
 mod environment;
+pub mod foreground;
 pub mod job_control;
 mod launch;
 pub mod offline;

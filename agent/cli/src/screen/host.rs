@@ -58,6 +58,15 @@ impl Host {
         }
     }
 
+    /// Let the user's editor have this text. The terminal has been given back, and is taken again with the answer.
+    pub(super) fn edit(&self, text: String) {
+        self.reply(move |project| {
+            let edited =
+                loci_core::editor::edit(&text, &project.environment, &project.places, &project.directory);
+            Reply::Edited(edited.map_err(|error| error.to_string()))
+        });
+    }
+
     /// Say which branch is checked out.
     pub(super) fn branch(&self) {
         self.reply(|project| Reply::Branch(loci_core::branch::of(&project.root)));
