@@ -15,6 +15,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 mod view;
+mod vim;
 
 use std::path::PathBuf;
 
@@ -37,6 +38,7 @@ use edit::Page;
 use history::{History, Search};
 pub(crate) use popup::mentioned;
 use popup::{Kind, Popup};
+use vim::Vim;
 
 /// Where a prompt is written.
 #[derive(Default)]
@@ -55,6 +57,7 @@ pub(crate) struct Composer {
     submitted: Option<String>,
     /// Something about what was just done, until the next key.
     said: Option<(String, Style)>,
+    vim: Vim,
     draft: Draft,
     /// Whether the host was asked for what it kept.
     begun: bool,
@@ -131,6 +134,7 @@ impl Composer {
         self.submitted = Some(whole);
         self.buffer.reset();
         self.chips.forget();
+        self.vim.restart();
         self.popup = None;
         self.dismissed = None;
         self.asked.1 = None;
@@ -330,6 +334,15 @@ impl Composer {
         if self.seek(key, context) || self.choose(key, context) {
             return true;
         }
+        if context.state.options.vim {
+            match self.vim.take(&mut self.buffer, key) {
+                vim::Taken::Yes => return true,
+                vim::Taken::No => return false,
+                vim::Taken::Up => return self.up(context),
+                vim::Taken::Down => return self.down(context),
+                vim::Taken::Typed => {}
+            }
+        }
         match (key.code, key.modifiers) {
             (KeyCode::Enter, _) | (KeyCode::Char('j'), KeyModifiers::CONTROL) => {
                 return self.enter(key, context);
@@ -355,10 +368,7 @@ impl Composer {
                 return self.up(context);
             }
             (KeyCode::Down, KeyModifiers::NONE) | (KeyCode::Char('n'), KeyModifiers::CONTROL) => {
-                if !self.page().rows(1) && self.history.is_walking() {
-                    self.walk(History::newer, context);
-                }
-                return true;
+                return self.down(context);
             }
             _ => {}
         }
@@ -377,6 +387,13 @@ impl Composer {
         } else if !self.page().rows(-1) {
             let written = self.buffer.text().to_owned();
             self.walk(|history| history.older(&written), context);
+        }
+        true
+    }
+
+    fn down(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.page().rows(1) && self.history.is_walking() {
+            self.walk(History::newer, context);
         }
         true
     }
@@ -477,7 +494,10 @@ impl Component for Composer {
                     self.changed(context);
                 }
                 let now = (self.buffer.text().len(), self.buffer.cursor());
-                if self.search.is_none() && !self.history.is_walking() && before != now {
+                let types = !context.state.options.vim || self.vim.inserts();
+                if !types {
+                    self.popup = None;
+                } else if self.search.is_none() && !self.history.is_walking() && before != now {
                     self.look_up(context);
                 }
                 Taken::Yes

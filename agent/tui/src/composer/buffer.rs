@@ -79,6 +79,11 @@ impl Buffer {
         self.last = Change::Alone;
     }
 
+    /// The nearest place at or before `at` where a cursor may stand.
+    pub(super) fn nearest(&self, at: usize) -> usize {
+        floor(&self.text, at)
+    }
+
     fn keep(&mut self, change: Change) {
         if change == Change::Alone || change != self.last {
             self.undo.push((self.text.clone(), self.cursor));

@@ -320,6 +320,25 @@ fn the_rule_names_modes() {
 }
 
 #[test]
+fn keys_of_vi_have_modes_that_are_shown() {
+    let mut alone = alone("");
+    alone.state.options.vim = true;
+    assert_snapshot!(alone.keys("one two<esc>").screens());
+    let mut stage = Stage::new(crate::options::Options { vim: true, ..Default::default() });
+    stage.event(Stage::open_event());
+    type_in(&mut stage, "one two<esc>viw");
+    assert!(stage.screen(80, 24).contains("── visual ──"));
+    type_in(&mut stage, "cthree\n");
+    assert_eq!(prompts(&mut stage), ["one three"]);
+    // The next one is typed, and Esc in normal mode interrupts.
+    stage.event(Event::TurnStarted { turn: 1, prompt: "one three".into() });
+    type_in(&mut stage, "x<esc>");
+    assert!(!stage.effects().contains(&Effect::Op(Op::Interrupt)));
+    type_in(&mut stage, "<esc>");
+    assert!(stage.effects().contains(&Effect::Op(Op::Interrupt)));
+}
+
+#[test]
 fn a_draft_is_kept_and_comes_back() {
     let kept = |stage: &mut Stage| {
         let kept = |effect| match effect {

@@ -87,6 +87,9 @@ impl Composer {
         if self.buffer.text().starts_with('!') {
             parts.push("shell");
         }
+        if look.state.options.vim {
+            parts.push(self.vim.name());
+        }
         parts.join(" · ")
     }
 
@@ -136,7 +139,8 @@ impl Composer {
         self.top =
             self.top.min(row).max((row + 1).saturating_sub(height)).min(rows.len().saturating_sub(height));
         let indent = columns(PROMPT);
-        let selected = self.buffer.selected().filter(|_| self.search.is_none());
+        let chosen = if look.state.options.vim { self.vim.selection(&self.buffer) } else { None };
+        let selected = chosen.or_else(|| self.buffer.selected()).filter(|_| self.search.is_none());
         for (number, place) in (self.top..rows.len()).zip(area.rows()) {
             let mut x = place.x;
             let mut put = |text: &str, style: ratatui::style::Style| {
