@@ -211,6 +211,24 @@ pub fn parse(text: &str) -> Result<(&'static Command, &str), &str> {
         .ok_or(name)
 }
 
+/// The table as rows of Markdown, for the documents.
+#[must_use]
+pub fn markdown() -> String {
+    let cell = |text: &str| text.replace('|', "\\|");
+    let mut text = String::from("| command | what it does | when |\n|---|---|---|\n");
+    for command in TABLE {
+        let mut names: Vec<String> = vec![[command.name, command.arguments].join(" ").trim().to_owned()];
+        names.extend(command.aliases.iter().map(|alias| (*alias).to_owned()));
+        let names: Vec<String> = names.iter().map(|name| format!("`{}`", cell(name))).collect();
+        let when = match command.when {
+            When::Always => "at any time",
+            When::Idle => "between turns",
+        };
+        text.push_str(&format!("| {} | {} | {when} |\n", names.join(", "), cell(command.help)));
+    }
+    text
+}
+
 /// What `/undo WISH` takes back.
 #[must_use]
 pub fn undo(wish: &str) -> Undo {
@@ -282,6 +300,21 @@ mod tests {
         check("call c7", Undo::Call("c7".into()));
         check("src/lib.rs", Undo::File("src/lib.rs".into()));
         check("turn table.txt", Undo::File("turn table.txt".into()));
+    }
+
+    /// What stands between the markers of that name in the document.
+    fn documented(name: &str) -> &'static str {
+        let document = include_str!("../../../docs/terminal.md");
+        let begin = format!("<!-- {name}: made from the table; a test compares them -->\n");
+        let (_, rest) = document.split_once(&begin).expect("the marker");
+        rest.split_once("<!-- end -->").expect("the end").0
+    }
+
+    #[test]
+    fn the_document_has_every_command_and_every_key() {
+        assert_eq!(documented("commands"), markdown(), "put this between the markers:\n{}", markdown());
+        let keys = crate::keys::markdown();
+        assert_eq!(documented("keys"), keys, "put this between the markers:\n{keys}");
     }
 
     #[test]

@@ -73,6 +73,16 @@ pub const TABLE: &[Key] = &[
     key(Place::Composer, "@", "files and symbols of the project"),
     key(Place::Composer, "!", "at the beginning: a command for the shell"),
     key(Place::Composer, "Up, Down", "earlier prompts, from the first and the last line"),
+    key(Place::Composer, "Tab", "take what is offered"),
+    key(Place::Composer, "Ctrl-A, Ctrl-E", "to the beginning and to the end of the line"),
+    key(Place::Composer, "Alt-B, Alt-F", "a word back, a word on"),
+    key(
+        Place::Composer,
+        "Ctrl-W, Ctrl-U, Ctrl-K",
+        "cut a word, the line before the cursor, the line behind it",
+    ),
+    key(Place::Composer, "Ctrl-Y", "put in again what was cut"),
+    key(Place::Composer, "Ctrl-_, Alt-_", "undo, and redo"),
     key(Place::Composer, "Ctrl-R", "search the prompts of all sessions"),
     key(Place::Composer, "Ctrl-G", "write in your editor"),
     key(Place::Composer, "Ctrl-V", "the picture on the clipboard, where the model takes pictures"),
@@ -88,11 +98,29 @@ pub const TABLE: &[Key] = &[
     key(Place::Approval, "s", "yes, and the same call for the rest of the session"),
     key(Place::Approval, "r", "yes, and save the rules that are shown"),
     key(Place::Approval, "n", "no, with a reason for the model"),
+    key(Place::Approval, "Tab", "answer, while something is written below"),
+    key(Place::Approval, "Space, PgUp, PgDn", "see the rest of the command or of the change"),
+    key(Place::Approval, "Esc", "stop the turn"),
     key(Place::View, "Up, Down, j, k, PgUp, PgDn, Home, End", "move"),
     key(Place::View, "Enter", "do what the view is for"),
     key(Place::View, "/", "filter a list, search a text"),
     key(Place::View, "Esc, q", "close"),
 ];
+
+/// The table as rows of Markdown, for the documents.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = String::new();
+    for place in Place::ALL {
+        text.push_str(&format!("| {} | |\n|---|---|\n", place.title().to_lowercase()));
+        for row in TABLE.iter().filter(|row| row.place == place) {
+            let keys: Vec<String> = row.keys.split(", ").map(|key| format!("`{key}`")).collect();
+            text.push_str(&format!("| {} | {} |\n", keys.join(", "), row.help));
+        }
+        text.push('\n');
+    }
+    text
+}
 
 #[cfg(test)]
 mod tests {

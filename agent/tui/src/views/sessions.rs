@@ -13,6 +13,7 @@ use super::page::Page;
 use crate::component::{Component, Context, Look, Taken};
 use crate::host::{Effect, Opening, Reply, Request, SessionRow};
 use crate::input::Input;
+use crate::lines::count;
 use crate::style::{Line, Style};
 use crate::text::{columns, one_line};
 
@@ -164,7 +165,7 @@ impl Component for Sessions {
     fn draw(&mut self, area: Rect, buffer: &mut Buffer, look: &Look<'_>) {
         let facts = match (&self.rows, self.list.filter()) {
             (None, _) => "…".to_owned(),
-            (Some(rows), "") => crate::lines::count(rows.len() as u64, "session"),
+            (Some(rows), "") => count(rows.len() as u64, "session"),
             (Some(rows), words) => format!("{} of {} with “{words}”", self.list.len(), rows.len()),
         };
         let field = match &self.asked {
@@ -209,7 +210,7 @@ impl Component for Sessions {
 /// One row: age, title, and what there is room for at its end.
 fn entry(row: &SessionRow, own: bool, width: usize) -> Line {
     let age = format!("{:>8}  ", if own { "open" } else { row.age.as_str() });
-    let turns = format!("{:>3} turns", row.turns);
+    let turns = format!("{:>8}", count(row.turns.into(), "turn"));
     let mut facts = Vec::new();
     if width >= 60 {
         if let Some(branch) = &row.branch {
@@ -236,7 +237,7 @@ fn entry(row: &SessionRow, own: bool, width: usize) -> Line {
 
 /// What is known of the chosen one, in rows.
 fn about(row: &SessionRow, width: usize) -> Vec<Line> {
-    let mut facts = vec![row.id.clone(), format!("{} turns", row.turns), row.model.clone()];
+    let mut facts = vec![row.id.clone(), count(row.turns.into(), "turn"), row.model.clone()];
     facts.extend(row.branch.clone());
     facts.extend(row.remark.clone());
     let mut lines = vec![Line::new(one_line(&facts.join(" · "), width), Style::Dim)];

@@ -251,7 +251,8 @@ fn fate(turn: &PastTurn) -> String {
 
 fn row(turn: &PastTurn, width: usize) -> Line {
     let number = format!("{:>4}  ", turn.turn);
-    let facts = clip(&format!("  {}", fate(turn)), width / 2);
+    let fate = fate(turn);
+    let facts = if fate.is_empty() { fate } else { clip(&format!("  {fate}"), width / 2) };
     let room = width.saturating_sub(columns(&number) + columns(&facts)).max(8);
     let prompt = one_line(&turn.prompt, room);
     let pad = " ".repeat(room.saturating_sub(columns(&prompt)));

@@ -15,6 +15,9 @@ use super::{PULLED_CONTEXT, Row, verdict};
 use crate::model;
 use crate::project::Project;
 
+/// A model that this machine has too little memory for.
+const DOES_NOT_FIT: &str = "does not fit";
+
 /// Every model that the user may choose, best first.
 ///
 /// # Errors
@@ -50,7 +53,7 @@ pub(crate) fn rows(project: &Project) -> anyhow::Result<Vec<ModelRow>> {
         rows.push(served(name, service, card.as_ref(), &project.environment, settings.offline));
     }
     // What can be used, then what may become usable on this machine, then the rest; within these as they came.
-    rows.sort_by_key(|row| (!row.ready, !row.local, row.verdict == Fit::No.words()));
+    rows.sort_by_key(|row| (!row.ready, !row.local, row.verdict == DOES_NOT_FIT));
     Ok(rows)
 }
 
@@ -72,7 +75,10 @@ fn own(row: &Row<'_>, machine: &Hardware) -> ModelRow {
     ModelRow {
         local: true,
         ready,
-        verdict: verdict(row, machine).0.to_owned(),
+        verdict: match verdict(row, machine).0 {
+            no if no == Fit::No.words() => DOES_NOT_FIT.to_owned(),
+            verdict => verdict.to_owned(),
+        },
         bytes: row.bytes().0,
         context: fields.context,
         speed: speed(row.card.as_ref()),

@@ -153,10 +153,14 @@ impl Clean {
 
 /// The session as a document for people.
 fn document(story: &Story) -> String {
-    let title = story.title.as_ref().map_or_else(|| format!("Session {}", story.session_id), Clone::clone);
+    // The redactor takes what stands behind `session:` for a token.
+    let title = match &story.title {
+        Some(title) => format!("{title} (session {})", story.session_id),
+        None => format!("Session {}", story.session_id),
+    };
     let mut text = format!(
-        "# {title}\n\n- session: {}\n- model: {}\n- project: {}\n- begun: {}\n- program: {}\n",
-        story.session_id, story.model, story.cwd, story.begun, story.program
+        "# {title}\n\n- model: {}\n- project: {}\n- begun: {}\n- program: {}\n",
+        story.model, story.cwd, story.begun, story.program
     );
     if let Some(branch) = &story.branch {
         text.push_str(&format!("- branch: {branch}\n"));
