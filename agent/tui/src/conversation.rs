@@ -178,7 +178,10 @@ impl Conversation {
         let news = self.ask.event(event, context);
         self.told.event(event, news, context);
         match event {
-            Event::SessionStarted { .. } => {
+            Event::SessionStarted { resumed, .. } => {
+                if !resumed {
+                    context.ask(Request::Welcome);
+                }
                 // It was chosen while there was no session.
                 if let Some(mode) = context.state.wanted_mode {
                     context.op(Op::SetMode { mode });
@@ -196,6 +199,10 @@ impl Conversation {
     }
 
     fn reply(&mut self, reply: &Reply, context: &mut Context<'_>) {
+        if let Reply::Welcome(welcome) = reply {
+            let said = Reply::Said(views::welcome::lines(welcome, context.state));
+            let _ = self.transcript.take(&Input::Reply(Box::new(said)), context);
+        }
         if let Reply::TrustWanted { root, lines } = reply {
             self.ask.offer_trust(root, lines);
         }

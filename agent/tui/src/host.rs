@@ -51,6 +51,8 @@ pub enum Opening {
     New,
     /// The one of this id.
     Resume(String),
+    /// A new one with this model: there is none that it could be asked of.
+    With(String),
     /// A copy of the one of this id, up to a turn, or all of it.
     Fork(String, Option<u32>),
 }

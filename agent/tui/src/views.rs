@@ -15,6 +15,7 @@ mod sessions;
 mod tasks;
 mod theme;
 pub(crate) mod timeline;
+pub(crate) mod welcome;
 mod window;
 
 use crossterm::event::{KeyCode, KeyModifiers};
@@ -35,11 +36,12 @@ use printed::Printed;
 /// Do what a command says.
 pub(crate) fn run(command: &Command, rest: &str, transcript: &mut Pane, context: &mut Context<'_>) {
     let any_time = command.when == When::Always;
-    let opens = matches!(command.verb, Verb::Sessions | Verb::Resume | Verb::New);
+    let opens = matches!(command.verb, Verb::Sessions | Verb::Resume | Verb::New | Verb::Model);
     if !any_time && context.state.turn.is_some() {
         return transcript.note("wait for the end of the turn, or press Esc", Style::Warning);
     }
-    if !any_time && !opens && context.state.session_id.is_empty() {
+    let can = any_time || context.state.is_open() || (opens && context.state.is_idle());
+    if !can {
         return transcript.note("no session is open yet", Style::Warning);
     }
     match command.verb {
@@ -57,6 +59,10 @@ pub(crate) fn run(command: &Command, rest: &str, transcript: &mut Pane, context:
         Verb::Diff => open(changes::Changes::new(context), context),
         Verb::Mode => mode(rest, transcript, context),
         Verb::Model if rest.is_empty() => open(models::Models::new(context), context),
+        // Where there is no session, one is tried with it.
+        Verb::Model if !context.state.is_open() => {
+            context.effects.push(Effect::Open(Opening::With(rest.to_owned())));
+        }
         Verb::Model => context.op(Op::SetModel { name: rest.to_owned() }),
         Verb::Why => context.op(Op::Why { task: rest.to_owned() }),
         Verb::Sessions => open(sessions::Sessions::new(context), context),

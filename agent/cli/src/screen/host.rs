@@ -49,6 +49,7 @@ impl Host {
             Request::KeepDraft(text) => self.kept.ask(history::Wanted::KeepDraft(text)),
             Request::Draft => self.kept.ask(history::Wanted::Draft),
             Request::Keep { key, value } => self.reply(move |project| keep::kept(project, &key, &value)),
+            Request::Welcome => self.replies(welcome::told),
             Request::StatusLine(facts) => {
                 if let Some(command) = self.status_line.clone() {
                     self.reply(move |project| status_line::said(project, &command, facts));
@@ -97,3 +98,4 @@ mod run;
 mod sessions;
 mod status_line;
 pub(super) mod trust;
+mod welcome;

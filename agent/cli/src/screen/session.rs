@@ -170,6 +170,7 @@ pub(super) async fn room(ops: Option<&mpsc::Sender<Op>>) {
 fn meant(project: &Project, first: AskArguments, opening: Opening) -> anyhow::Result<AskArguments> {
     let resume = match opening {
         Opening::New => None,
+        Opening::With(model) => return Ok(AskArguments { model: Some(model), ..first }),
         Opening::Resume(id) => Some(id),
         Opening::Fork(id, turn) => {
             Some(shelf::fork(&project.places.sessions(&project.root), &id, turn)?.session_id)

@@ -2,6 +2,7 @@
 //! Uses a pseudo-terminal, scripted models and the built-in one.
 //! Never looks at places on the screen: it waits for words.
 
+mod asked;
 mod hostile;
 mod leaving;
 mod seat;

@@ -12,7 +12,7 @@ use super::page::Page;
 use super::printed::Printed;
 use crate::component::{Component, Context, Look, Taken};
 use crate::context::number;
-use crate::host::{ModelRow, Reply, Request};
+use crate::host::{Effect, ModelRow, Opening, Reply, Request};
 use crate::input::Input;
 use crate::lines::count;
 use crate::style::{Line, Style};
@@ -41,6 +41,9 @@ impl Models {
             (KeyCode::Enter, Some(row)) => {
                 if !row.ready {
                     self.said = Some(how(&row));
+                } else if context.state.is_idle() && !context.state.is_open() {
+                    context.effects.push(Effect::Open(Opening::With(row.name)));
+                    return Some(Taken::Close);
                 } else if context.state.is_idle() {
                     context.op(Op::SetModel { name: row.name });
                     return Some(Taken::Close);
@@ -139,7 +142,7 @@ fn how(row: &ModelRow) -> Line {
 }
 
 /// `4.9 GB`, as model pages write it.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
         _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes % 1_000_000_000 / 100_000_000),

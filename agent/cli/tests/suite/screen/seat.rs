@@ -80,6 +80,14 @@ impl Seat {
 
     /// Start it with these variables.
     pub(super) fn start(world: &World, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let known = world.home().join(".local/state/loci");
+        std::fs::create_dir_all(&known).expect("created");
+        std::fs::write(known.join("welcomed"), "").expect("written");
+        Self::first(world, arguments, variables)
+    }
+
+    /// The same for somebody who has never started it.
+    pub(super) fn first(world: &World, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
         let before = modes(&pair);
