@@ -87,7 +87,7 @@ mod tests {
         assert!(is_first(&below));
         assert!(!is_first(&below));
         // Where nothing can be kept, it is not told.
-        std::fs::write(folder.path().join("file"), "").expect("written");
+        atomic::write_new(&folder.path().join("file"), b"").expect("written");
         assert!(!is_first(&folder.path().join("file/below")));
     }
 
