@@ -52,6 +52,7 @@ fn session(lines: usize) -> App {
         local: true,
         endpoint: None,
         context_length: 32_768,
+        images: false,
     };
     take(
         &mut app,

@@ -360,6 +360,9 @@ pub struct ModelBadge {
     pub endpoint: Option<String>,
     /// Tokens the model can hold.
     pub context_length: usize,
+    /// Whether it looks at pictures.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub images: bool,
 }
 
 /// A place in a file, as `path:line`.

@@ -176,6 +176,7 @@ impl State {
                 self.wanted_mode = wanted;
                 session_id.clone_into(&mut self.session_id);
                 cwd.clone_into(&mut self.root);
+                self.options.pictures = model.images;
                 self.model = Some(model.clone());
                 self.mode = *mode;
                 self.sandbox = sandbox.clone();
@@ -192,7 +193,10 @@ impl State {
                     self.work.push(Work { task, done: *done, total: *total, unit });
                 }
             }
-            Event::ModelChanged { model, .. } => self.model = Some(model.clone()),
+            Event::ModelChanged { model, .. } => {
+                self.options.pictures = model.images;
+                self.model = Some(model.clone());
+            }
             Event::ModeChanged { mode } => {
                 // Whoever asks for a mode is told which one holds; another one than asked for means no.
                 let wanted = self.wanted_mode.take();
@@ -272,6 +276,7 @@ mod tests {
                 local: true,
                 endpoint: None,
                 context_length: 4_096,
+                images: false,
             },
             mode: PermissionMode::Default,
             resumed: false,

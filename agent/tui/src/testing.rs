@@ -50,6 +50,7 @@ impl Stage {
                 local: true,
                 endpoint: None,
                 context_length: 32_768,
+                images: false,
             },
             mode: PermissionMode::Default,
             resumed: false,

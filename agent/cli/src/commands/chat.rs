@@ -228,7 +228,8 @@ impl Chat<'_> {
         if text.starts_with('/') && !text.contains('\n') {
             return self.command(text, conversation).await;
         }
-        if text.is_empty() {
+        // Behind `!` stands a command of the user's own; nothing behind it is nothing.
+        if text.trim_start_matches('!').trim().is_empty() {
             if matches!(self.wait, Wait::Prompt) {
                 self.project.printer.text(self.transcript.prompt())?;
             }
@@ -240,7 +241,11 @@ impl Chat<'_> {
 
     async fn prompt(&mut self, text: String, conversation: &Conversation) {
         self.wait = Wait::Turn;
-        conversation.send(Op::Prompt { text }).await;
+        let op = match text.strip_prefix('!') {
+            Some(command) => Op::Shell { command: command.trim().to_owned() },
+            None => Op::Prompt { text },
+        };
+        conversation.send(op).await;
     }
 
     async fn command(&mut self, text: &str, conversation: &Conversation) -> anyhow::Result<Next> {

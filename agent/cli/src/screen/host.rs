@@ -47,6 +47,7 @@ impl Host {
             Request::History => self.kept.ask(history::Wanted::History),
             Request::Remember(entry) => self.kept.ask(history::Wanted::Remember(entry)),
             Request::KeepDraft(text) => self.kept.ask(history::Wanted::KeepDraft(text)),
+            Request::Picture => self.reply(|project| Reply::Picture(picture::of_clipboard(project))),
             Request::Draft => self.kept.ask(history::Wanted::Draft),
             Request::Keep { key, value } => self.reply(move |project| keep::kept(project, &key, &value)),
             Request::Welcome => self.replies(welcome::told),
@@ -94,6 +95,7 @@ mod history;
 mod keep;
 mod models;
 mod past;
+mod picture;
 mod run;
 mod sessions;
 mod status_line;

@@ -173,6 +173,7 @@ impl Lasting {
             local: info.local,
             endpoint: info.endpoint,
             context_length: window,
+            images: info.capabilities.images,
         };
         Ok(Fitted {
             provider,

@@ -195,6 +195,7 @@ fn row(command: &Command, name: &str, matched: Vec<u32>, busy: Option<&'static s
 pub(super) fn arguments(verb: Verb, typed: &str) -> Vec<Row> {
     let known: Vec<(&str, &str)> = match verb {
         Verb::Mode => PermissionMode::ALL.iter().map(|mode| (mode.name(), "")).collect(),
+        Verb::Theme => crate::theme::THEMES.to_vec(),
         Verb::Model => vec![
             ("@fast", "the model for small things"),
             ("@plan", "the model for plans"),

@@ -386,8 +386,12 @@ fn pictures_go_with_the_prompt_that_names_them() {
     assert!(refused.screen(80, 24).contains("qwen3:8b takes no pictures"));
     assert!(!refused.effects().contains(&Effect::Ask(Request::Picture)));
 
-    let mut stage = Stage::new(crate::options::Options { pictures: true, ..Default::default() });
-    stage.event(Stage::open_event());
+    let mut stage = Stage::new(crate::options::Options::default());
+    let mut opened = Stage::open_event();
+    if let Event::SessionStarted { model, .. } = &mut opened {
+        model.images = true;
+    }
+    stage.event(opened);
     type_in(&mut stage, "what is <c-v>");
     assert!(stage.effects().contains(&Effect::Ask(Request::Picture)));
     stage.reply(Reply::Picture(Ok("/tmp/a.png".into())));

@@ -69,6 +69,7 @@ fn opened() -> Event {
             local: true,
             endpoint: None,
             context_length: 4_096,
+            images: false,
         },
         mode: PermissionMode::Default,
         resumed: false,

@@ -82,6 +82,7 @@ fn a_turn_with_an_edit() {
         local: true,
         endpoint: None,
         context_length: 1024,
+        images: false,
     };
     let mut end = report(TurnStatus::Completed);
     end.tool_calls = 2;

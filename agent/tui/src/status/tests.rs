@@ -16,6 +16,7 @@ fn busy(now: Instant) -> State {
             local: true,
             endpoint: None,
             context_length: 32_768,
+            images: false,
         }),
         sandbox: SandboxBadge { level: "full".into(), why: String::new() },
         branch: Some("feature/prices".into()),

@@ -420,6 +420,7 @@ fn opened(id: &str, resumed: bool) -> Event {
             local: true,
             endpoint: None,
             context_length: 32_768,
+            images: false,
         },
         mode: PermissionMode::Default,
         resumed,
