@@ -7,7 +7,7 @@ mod scopes;
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,13 @@ const WAITING: usize = 50_000;
 /// Blocks that are complete whose colours are kept, so that what is scrolled back to has them at once; the newest ones.
 /// As many as the transcript keeps laid out.
 const KEPT: usize = 256;
+
+/// Languages whose expressions are in memory at once: from 3 MB for Go over 8 MB for Python to 13 MB
+/// for JavaScript.
+const LANGUAGES: usize = 2;
+
+/// Without work for so long, the grammars are let go; to load them takes 20 ms.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// Lines that wait in all.
 static QUEUED: AtomicUsize = AtomicUsize::new(0);
@@ -198,6 +205,8 @@ fn language(label: &str) -> String {
         "shell" | "console" | "shellsession" | "sh-session" => "bash".to_owned(),
         "jsonc" | "json5" | "jsonl" => "json".to_owned(),
         "golang" => "go".to_owned(),
+        // The expressions of its own grammar take 44 MB, as much as all else of the screen; types stay plain in this one.
+        "typescript" | "ts" | "tsx" | "mts" | "cts" => "js".to_owned(),
         "text" | "txt" | "plain" | "plaintext" | "output" => String::new(),
         _ => word,
     }
@@ -227,21 +236,44 @@ impl Drop for Farewell {
 
 fn work(jobs: &Receiver<Job>) {
     let _farewell = Farewell;
-    let Ok(mut job) = jobs.recv() else { return };
-    let set = two_face::syntax::extra_newlines();
+    let mut grammars = None;
     loop {
-        let (block, lines) = job;
-        let count = lines.len();
-        // Nobody looks at it any more.
+        let job = match jobs.recv_timeout(IDLE) {
+            Err(RecvTimeoutError::Timeout) => {
+                grammars = None;
+                jobs.recv().ok()
+            }
+            job => job.ok(),
+        };
+        let Some((block, lines)) = job else { return };
+        // Somebody looks at it still.
         if Arc::strong_count(&block) > 1 {
-            colour(&set, &block, &lines);
+            colour(Grammars::with(&mut grammars, &block.label), &block, &lines);
         }
         FOUND.fetch_add(1, Ordering::Release);
-        QUEUED.fetch_sub(count, Ordering::Relaxed);
-        job = match jobs.recv() {
-            Ok(job) => job,
-            Err(_) => return,
-        };
+        QUEUED.fetch_sub(lines.len(), Ordering::Relaxed);
+    }
+}
+
+/// The grammars, and of which languages the expressions were made. What they make of a line does not depend on it.
+struct Grammars {
+    set: SyntaxSet,
+    used: Vec<String>,
+}
+
+impl Grammars {
+    /// With not too many languages made.
+    fn with<'a>(grammars: &'a mut Option<Self>, label: &str) -> &'a SyntaxSet {
+        let known = |grammars: &Self| grammars.used.iter().any(|used| used == label);
+        if grammars.as_ref().is_some_and(|grammars| !known(grammars) && grammars.used.len() == LANGUAGES) {
+            *grammars = None;
+        }
+        let grammars = grammars
+            .get_or_insert_with(|| Self { set: two_face::syntax::extra_newlines(), used: Vec::new() });
+        if !known(grammars) {
+            grammars.used.push(label.to_owned());
+        }
+        &grammars.set
     }
 }
 
@@ -296,6 +328,7 @@ mod tests {
         check("rust,ignore", "fn main() { \"a\" }", "Keyword:fn Function:main Literal:\"a\"");
         check("py", "def f(x):\n    return 'a'", "Keyword:def Function:f\nKeyword:return Literal:'a'");
         check("TOML", "[a]\nb = true", "Type:a\nKeyword:b Number:true");
+        check("ts", "const a: string = 'b'", "Keyword:const Literal:'b'");
         check("no-such-language", "let x = 1;", "");
         check("", "let x = 1;", "");
         check("text", "let x = 1;", "");

@@ -168,7 +168,9 @@ fn hostile_texts_are_shown_and_bounded() {
         "&#x1b;".repeat(10_000),
         "\u{301}".repeat(100_000),
     ] {
-        for width in [1, 40] {
+        // A megabyte in rows of one column is a million of them, and says nothing that less does not.
+        let widths: &[usize] = if text.len() > 200_000 { &[40] } else { &[1, 40] };
+        for width in widths.iter().copied() {
             let mut document = Document::default();
             for piece in text.as_bytes().chunks(100_000) {
                 document.push(&String::from_utf8_lossy(piece));

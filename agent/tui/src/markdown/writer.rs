@@ -1,6 +1,9 @@
 //! Owns the rows of complete blocks: paragraphs, lists, quotes, code, and the words in them.
 //! Uses pulldown-cmark's events, `table` for tables, `wrap` for rows.
 //! Never goes deeper than there is room for, and never shows a link or a picture without its address.
+//!
+//! Links are text and address, not OSC 8: a cell of the screen cannot carry one, multiplexers drop it, and what is clicked
+//! would not be what is read. Terminals find an address that is shown.
 
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 
