@@ -27,6 +27,7 @@ mod suite {
     #[cfg(feature = "network")]
     mod labels;
     mod managed;
+    mod mcp;
     mod models;
     #[cfg(target_os = "linux")]
     mod offline;

@@ -126,7 +126,12 @@ pub fn markdown() -> String {
 mod tests {
     use std::collections::HashSet;
 
+    use crossterm::event::{KeyCode, KeyModifiers};
+    use loci_protocol::{Event, Op};
+
     use super::*;
+    use crate::host::Effect;
+    use crate::testing::Stage;
 
     #[test]
     fn a_key_means_one_thing_in_one_place() {
@@ -139,5 +144,55 @@ mod tests {
         for place in Place::ALL {
             assert!(TABLE.iter().any(|row| row.place == place), "{place:?} has no key");
         }
+    }
+
+    /// A key as it is written in the table; the first of several presses.
+    fn pressed(name: &str) -> (KeyCode, KeyModifiers) {
+        let (modifiers, key) = match name.split_once('-') {
+            Some(("Ctrl", key)) => (KeyModifiers::CONTROL, key),
+            Some(("Alt", key)) => (KeyModifiers::ALT, key),
+            Some(("Shift", "Tab")) => return (KeyCode::BackTab, KeyModifiers::SHIFT),
+            Some(("Shift", key)) => (KeyModifiers::SHIFT, key),
+            _ => (KeyModifiers::NONE, name),
+        };
+        let code = match key {
+            "Esc" => KeyCode::Esc,
+            "Enter" => KeyCode::Enter,
+            "Up" => KeyCode::Up,
+            other => KeyCode::Char(other.to_lowercase().chars().next().unwrap_or_default()),
+        };
+        (code, modifiers)
+    }
+
+    #[test]
+    fn keys_do_what_the_table_says() {
+        let check = |place: Place, keys: &str, running: bool, expect: &[Effect]| {
+            let named = |row: &&Key| row.place == place && row.keys.split(", ").any(|one| one == keys);
+            assert!(TABLE.iter().any(|row| named(&row)), "{keys} is not in the table");
+            let mut stage = Stage::open();
+            if running {
+                stage.event(Event::TurnStarted { turn: 1, prompt: "x".into() });
+            }
+            stage.screen(80, 24);
+            stage.effects();
+            for key in keys.split(' ') {
+                let (code, modifiers) = pressed(key);
+                stage.key(code, modifiers);
+            }
+            let effects = stage.effects();
+            for effect in expect {
+                assert!(effects.contains(effect), "{keys}: {effects:?}");
+            }
+        };
+        let op = Effect::Op;
+        check(Place::Everywhere, "Esc", true, &[op(Op::Interrupt)]);
+        check(Place::Everywhere, "Esc Esc", false, &[op(Op::Timeline)]);
+        check(Place::Everywhere, "Ctrl-C", true, &[op(Op::Interrupt)]);
+        check(Place::Everywhere, "Ctrl-D", false, &[Effect::Leave]);
+        check(Place::Everywhere, "Ctrl-L", false, &[Effect::Redraw]);
+        check(Place::Everywhere, "Ctrl-Z", false, &[Effect::Suspend]);
+        let edits = Op::SetMode { mode: loci_protocol::PermissionMode::AcceptEdits };
+        check(Place::Everywhere, "Shift-Tab", false, &[op(edits)]);
+        check(Place::Composer, "Ctrl-G", false, &[Effect::Edit(String::new())]);
     }
 }

@@ -119,6 +119,50 @@ fn a_conversation_with_an_edit_and_undo() {
 }
 
 #[test]
+fn a_conversation_in_lines_reads_the_same_table_of_commands() {
+    let world = World::with_crate();
+    let model = world.script(&json!([
+        { "events": [{ "call": { "name": "edit", "arguments": { "path": "src/price.rs", "old": "sum / 10", "new": "sum / 20" } } }] },
+        { "events": [{ "text": "Halved it." }] },
+    ]));
+    let mut terminal = Terminal::start(&world, &["-m", &model, "--permission-mode", "acceptEdits"]);
+    terminal.expect("› ");
+    terminal.press("/changes\r");
+    terminal.expect("as it was when the session began");
+    terminal.press("halve the discount\r");
+    terminal.expect("Halved it.");
+    terminal.expect("› ");
+    terminal.press("/diff\r");
+    terminal.expect("1 file · +1 -1");
+    terminal.press("/rename The discount\r");
+    terminal.expect("this session is called The discount");
+    terminal.press("/rename\r");
+    terminal.expect("/rename TITLE");
+    terminal.press("/sessions\r");
+    terminal.expect("The discount");
+    terminal.press("/export\r");
+    terminal.expect("written to ");
+    terminal.press("/export\r");
+    // The one that is there stays as it is.
+    terminal.expect("-2.md");
+    terminal.press("/mcp\r");
+    terminal.expect("starts no server of tools");
+    terminal.press("/permissions\r");
+    terminal.expect("no rule is in force");
+    terminal.press("/theme\r");
+    terminal.expect("/theme is there on the full screen only");
+    terminal.press("/q\r");
+    assert_eq!(terminal.ended(), 0);
+    let exports: Vec<String> = std::fs::read_dir(world.repo())
+        .expect("a folder")
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with("session-"))
+        .collect();
+    assert_eq!(exports.len(), 2, "{exports:?}");
+    assert!(world.read(&exports[0]).starts_with("# The discount (session "), "{}", world.read(&exports[0]));
+}
+
+#[test]
 fn two_interrupts_or_the_end_of_the_input_leave() {
     let world = World::with_crate();
     let model = world.script(&json!([]));

@@ -16,6 +16,7 @@ use crate::input::Input;
 use crate::lines::count;
 use crate::style::{Line, Style};
 use crate::text::{columns, one_line};
+use crate::wrap::wrap;
 
 /// The picker of sessions.
 pub(crate) struct Sessions {
@@ -188,7 +189,7 @@ impl Component for Sessions {
         if let Some(row) = self.list.chosen().and_then(|place| rows.get(place)) {
             below = about(row, usize::from(area.width));
         }
-        below.extend(self.said.iter().cloned());
+        below.extend(self.said.iter().flat_map(|line| wrap(line, usize::from(area.width), 2)));
         let wanted = u16::try_from(below.len()).unwrap_or(u16::MAX);
         if inner.height > wanted + 4 {
             let foot = Rect { y: inner.bottom() - wanted, height: wanted, ..inner };
