@@ -228,6 +228,8 @@ pub(crate) enum Command {
     Policy(PolicyArguments),
     /// Print the completion script of a shell
     Completions(CompletionsArguments),
+    /// Print a page of the manual, or write all of them
+    Man(ManArguments),
 }
 
 /// `loci undo`.
@@ -430,8 +432,28 @@ pub(crate) struct DoctorArguments {
     pub(crate) json: bool,
 }
 
+/// `loci man`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  loci man | man -l -
+  loci man models pull | man -l -
+  loci man --to ~/.local/share/man/man1        then: man loci")]
+pub(crate) struct ManArguments {
+    /// The page of this command
+    #[arg(value_name = "COMMAND", conflicts_with = "to")]
+    pub(crate) command: Vec<String>,
+    /// Write every page to this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) to: Option<PathBuf>,
+}
+
 /// `loci completions`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  loci completions bash > ~/.local/share/bash-completion/completions/loci
+  loci completions zsh > \"${fpath[1]}/_loci\"
+  loci completions fish > ~/.config/fish/completions/loci.fish
+  loci completions powershell >> $PROFILE")]
 pub(crate) struct CompletionsArguments {
     /// The shell
     pub(crate) shell: clap_complete::Shell,

@@ -17,6 +17,7 @@ pub(crate) mod egress;
 pub(crate) mod impact;
 pub(crate) mod index;
 pub(crate) mod locate;
+pub(crate) mod man;
 pub(crate) mod map;
 pub(crate) mod mcp;
 pub(crate) mod models;
@@ -75,6 +76,6 @@ pub(crate) fn run(project: &Project, cli: &Cli, command: &Command) -> anyhow::Re
         Command::Mcp(arguments) => mcp::run(project, arguments),
         Command::Trust(arguments) => trust::run(project, arguments),
         Command::Policy(arguments) => policy::run(project, &arguments.action),
-        Command::Completions(_) => Ok(Outcome::Done),
+        Command::Completions(_) | Command::Man(_) => Ok(Outcome::Done),
     }
 }

@@ -46,6 +46,7 @@ fn run(cli: Cli, environment: Environment, printer: Printer) -> anyhow::Result<O
     // These need no project, and must work where there is none.
     match &cli.command {
         Some(Command::Completions(arguments)) => return commands::completions::run(&printer, arguments),
+        Some(Command::Man(arguments)) => return commands::man::run(&printer, arguments),
         Some(Command::Policy(PolicyArguments { action: PolicyAction::Check { cases } })) => {
             return commands::policy::check(&printer, cases);
         }

@@ -31,6 +31,7 @@ use host::Host;
 use session::Held;
 use signals::Signal;
 use terminal::Terminal;
+pub(crate) use terminal::tells_modifiers;
 
 /// So long keys that are there already are read before they are looked at: a frame, in which a paste of tens of thousands of
 /// keys comes together.
@@ -118,7 +119,7 @@ fn options(project: &Project, settings: &Settings) -> Options {
             _ => Notify::Auto,
         },
         status_line: settings.status_line.is_some(),
-        enter_modifiers: terminal::tells_modifiers(environment),
+        enter_modifiers: tells_modifiers(environment),
         pictures: false,
     }
 }

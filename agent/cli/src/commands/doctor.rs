@@ -2,6 +2,8 @@
 //! Uses `core` for the sandbox and what is offline, the project for the rest.
 //! Never changes anything.
 
+mod terminal;
+
 use std::path::Path;
 
 use loci_core::offline::{Attempt, Control, Enforcement, standing};
@@ -130,6 +132,8 @@ async fn examine(project: &Project) -> Vec<Finding> {
     findings.push(index(project));
     findings.push(disk(&project.places.data).await);
     findings.push(trust(project));
+    let columns = project.printer.output_is_terminal().then(|| project.printer.width());
+    findings.extend(terminal::findings(&project.environment, columns));
     findings
 }
 

@@ -18,7 +18,7 @@ use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
 
 use modes::FRAME;
-pub(super) use modes::tells_modifiers;
+pub(crate) use modes::tells_modifiers;
 use notices::Notices;
 
 /// What gives the terminal back, while it is ours. Whoever takes it out does it: the loop, a panic, a signal.

@@ -70,7 +70,7 @@ const PROGRAMS: [&str; 4] = ["ghostty", "iTerm.app", "WezTerm", "rio"];
 
 /// Whether the terminal tells modifiers of Enter, as far as it is known. Inside of a multiplexer the variables of the
 /// terminal around it count for nothing.
-pub(in crate::screen) fn tells_modifiers(environment: &Environment) -> bool {
+pub(crate) fn tells_modifiers(environment: &Environment) -> bool {
     let term = environment.get("TERM").unwrap_or_default();
     let program = environment.get("TERM_PROGRAM").unwrap_or_default();
     let between = environment.get("TMUX").is_some() || environment.get("STY").is_some();
