@@ -87,7 +87,11 @@ pub(crate) fn run(
             told,
         };
         screen.frames.drawn(Instant::now());
-        let outcome = screen.run(happened, notes).await;
+        let outcome = match screen.run(happened, notes).await {
+            // Nobody is there to be told.
+            Err(error) if terminal::is_gone(&error) => Ok(ended_by(Signal::HangUp)),
+            outcome => outcome,
+        };
         // The session is closed before the screen is: its log is whole when the shell is back.
         screen.held.close().await;
         anyhow::Ok((outcome, screen.app))

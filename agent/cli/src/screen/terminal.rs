@@ -152,6 +152,14 @@ pub(super) fn give_back() {
     }
 }
 
+/// Whether an error says that the terminal is no longer there: its window was closed before the signal that tells of it came.
+pub(super) fn is_gone(error: &anyhow::Error) -> bool {
+    /// EIO, of a terminal without its other end. (`man 2 write`, Linux and macOS)
+    const IO_ERROR: i32 = 5;
+    let error = error.downcast_ref::<io::Error>();
+    cfg!(unix) && error.is_some_and(|error| error.raw_os_error() == Some(IO_ERROR))
+}
+
 fn write(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;

@@ -186,15 +186,23 @@ impl Seat {
             let rows = screen.lines().filter(|row| !row.contains(" · ")).map(|row| row.trim_end().to_owned());
             rows.collect()
         };
-        std::thread::sleep(PAUSE * 30);
-        let before = rows(self.screen());
+        let still = |seat: &Self| {
+            let limit = Instant::now() + PATIENCE;
+            loop {
+                let before = rows(seat.screen());
+                std::thread::sleep(PAUSE * 30);
+                if rows(seat.screen()) == before || Instant::now() > limit {
+                    return before;
+                }
+            }
+        };
+        let before = still(self);
         let written = self.bytes().len();
         self.press("\x0c");
         self.waits("everything to be drawn", |_| {
             self.bytes()[written..].windows(4).any(|bytes| bytes == b"\x1b[2J")
         });
-        std::thread::sleep(PAUSE * 30);
-        assert_eq!(rows(self.screen()), before, "drawn anew it is not the same");
+        assert_eq!(still(self), before, "drawn anew it is not the same");
     }
 
     /// Make the window another size.
