@@ -84,8 +84,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         atomic::write(&pictures.join(name).with_extension("svg"), picture.as_bytes()).map(drop)
     };
 
-    let mut seat = Seat::take(&binary, &folder, size(92, 30)?, &[])?;
-    seat.sees("Ask, or / for commands")?;
+    let mut seat = Seat::take(&binary, &folder, size(92, 24)?, &[])?;
+    seat.sees("Welcome to Loci")?;
     draw("first-run", &seat)?;
     seat.leave();
 

@@ -98,7 +98,7 @@ fn indexed(index: u8) -> String {
     }
 }
 
-/// The row without times and speeds, and with the session of nobody.
+/// The row without times, speeds and what is free on the disk, and with the session of nobody.
 fn timeless(mut cells: Vec<Shown>) -> Vec<Shown> {
     // One character for each cell, so that places are the same.
     let letters = |cells: &[Shown]| -> Vec<char> {
@@ -131,7 +131,7 @@ fn timeless(mut cells: Vec<Shown>) -> Vec<Shown> {
     out
 }
 
-/// How many characters at the beginning are a sign that parts and a time or a speed behind it.
+/// How many characters at the beginning are a sign that parts and what differs from day to day behind it.
 fn time(row: &[char]) -> usize {
     let begins = |text: &str| {
         let length = text.chars().count();
@@ -143,11 +143,11 @@ fn time(row: &[char]) -> usize {
     if digits == 0 {
         return 0;
     }
-    let rest: String = row[part + digits..].iter().take(8).collect();
+    let rest: String = row[part + digits..].iter().take(9).collect();
     let ends = |unit: &str| {
         rest.strip_prefix(unit).is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric()))
     };
-    let unit = [" ms", " s", " min", " tok/s"].into_iter().find(|unit| ends(unit));
+    let unit = [" ms", " s", " min", " tok/s", " GB free", " TB free"].into_iter().find(|unit| ends(unit));
     unit.map_or(0, |unit| part + digits + unit.chars().count())
 }
 
