@@ -131,8 +131,13 @@ pub enum Reply {
     Edited(Result<String, String>),
     /// To [`Request::Sessions`], newest first.
     Sessions(Vec<SessionRow>),
-    /// To [`Request::Past`]: the events that would tell it again.
-    Past(Vec<Event>),
+    /// To [`Request::Past`].
+    Past {
+        /// The session that was asked for, to be repeated: another one may be open by now.
+        session_id: String,
+        /// The events that would tell it again.
+        events: Vec<Event>,
+    },
     /// To [`Request::Models`].
     Models(Vec<ModelRow>),
     /// To [`Request::Run`].

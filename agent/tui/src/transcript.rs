@@ -262,7 +262,9 @@ impl Component for Pane {
             Input::Event(event) => self.event(event, context),
             Input::Reply(reply) => match reply.as_ref() {
                 Reply::Said(lines) => self.told.host(lines),
-                Reply::Past(events) => self.past(events, context.now),
+                Reply::Past { session_id, events } if *session_id == self.session => {
+                    self.past(events, context.now);
+                }
                 _ => {}
             },
             Input::Tick if self.remark.as_ref().is_some_and(|(_, until)| context.now >= *until) => {

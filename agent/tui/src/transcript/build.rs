@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use loci_protocol::{Event, Task, ToolReport};
 
 use super::call::{Call, Calls};
-use super::cell::{Answer, Cell};
+use super::cell::{Answer, Cell, Kind};
 use super::kept::Kept;
 use super::list::Cells;
 use crate::lines::{Piece, Transcript};
@@ -94,18 +94,18 @@ impl Told {
 
     /// Lines of the host, one block for those that come one after the other.
     pub(super) fn host(&mut self, new: &[Line]) {
-        if let Some(Cell::Lines { said: true, .. }) = self.cells.last()
+        if let Some(Cell::Lines { kind: Kind::Host, .. }) = self.cells.last()
             && let Some(Cell::Lines { lines, .. }) = self.cells.change_last()
         {
             lines.extend_from_slice(new);
         } else {
-            self.cells.push(Cell::Lines { lines: new.to_vec(), said: true });
+            self.cells.push(Cell::Lines { lines: new.to_vec(), kind: Kind::Host });
         }
     }
 
     /// A block of one line.
     pub(super) fn line(&mut self, line: Line) {
-        self.cells.push(Cell::Lines { lines: vec![line], said: false });
+        self.cells.push(Cell::Lines { lines: vec![line], kind: Kind::Event });
     }
 
     /// What the line-based transcript says, unbroken: it is broken here.
@@ -118,8 +118,13 @@ impl Told {
                 Piece::Text { .. } => None,
             })
             .collect();
+        let kind = if matches!(event, Event::ModeChanged { .. }) { Kind::Mode } else { Kind::Event };
+        if kind == Kind::Mode && matches!(self.cells.last(), Some(Cell::Lines { kind: Kind::Mode, .. })) {
+            let last = self.cells.len() - 1;
+            self.cells.remove(last..last + 1);
+        }
         if !lines.is_empty() {
-            self.cells.push(Cell::Lines { lines, said: false });
+            self.cells.push(Cell::Lines { lines, kind });
         }
     }
 
@@ -318,6 +323,6 @@ impl Told {
     /// A remark of the screen's own.
     pub(super) fn note(&mut self, text: &str, style: Style) {
         let lines = visible(text).lines().map(|line| Line::new(line, style)).collect();
-        self.cells.push(Cell::Lines { lines, said: false });
+        self.cells.push(Cell::Lines { lines, kind: Kind::Event });
     }
 }

@@ -23,6 +23,17 @@ const LONG_PART: usize = 32 << 10;
 /// A part ends anywhere after this many bytes: a line without an end.
 const ENDLESS_PART: usize = 64 << 10;
 
+/// Of what lines tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Something that happened.
+    Event,
+    /// What the host says: it goes on with what it said before.
+    Host,
+    /// The mode is another one: the newest is the one that counts.
+    Mode,
+}
+
 /// A block.
 #[derive(Debug)]
 pub(super) enum Cell {
@@ -49,11 +60,7 @@ pub(super) enum Cell {
     /// The task list.
     Tasks(Vec<Task>),
     /// What happened besides.
-    Lines {
-        lines: Vec<Line>,
-        /// What the host says goes on with what it said before.
-        said: bool,
-    },
+    Lines { lines: Vec<Line>, kind: Kind },
     /// A line across, with words: what is above it is from before.
     Rule(String),
 }
@@ -82,7 +89,7 @@ impl Cell {
             }
             (Self::Thinking { opened: false, .. }, Self::Thinking { opened: false, .. }) => 0,
             (_, Self::Answer(answer)) if answer.glued => 0,
-            (Self::Lines { said: true, .. }, Self::Lines { said: true, .. }) => 0,
+            (Self::Lines { kind: Kind::Host, .. }, Self::Lines { kind: Kind::Host, .. }) => 0,
             _ => 1,
         }
     }

@@ -441,7 +441,10 @@ fn a_resumed_session_shows_its_past() {
         says("what was answered"),
         finished(1, "what was answered"),
     ];
-    stage.reply(Reply::Past(past));
+    // That of another one comes too late.
+    stage.reply(Reply::Past { session_id: "s0".into(), events: vec![prompt(1, "of another session")] });
+    assert!(!stage.screen(80, 24).contains("of another session"));
+    stage.reply(Reply::Past { session_id: "s1".into(), events: past });
     let screen = stage.screen(80, 24);
     for words in
         ["› what was asked", "• bash ls · exit 0", "what was answered", "── 1 turn before · resumed ─"]
@@ -498,6 +501,19 @@ fn the_last_answer_is_left_behind() {
         text.contains("point 20") && !text.contains("point 50") && text.contains(" more lines"),
         "{text}"
     );
+}
+
+#[test]
+fn of_modes_that_were_tried_the_last_one_is_told() {
+    let mut stage = stage();
+    for mode in [PermissionMode::Plan, PermissionMode::AcceptEdits] {
+        stage.event(Event::ModeChanged { mode });
+    }
+    let screen = stage.screen(80, 24);
+    assert!(screen.contains("mode is now acceptEdits") && !screen.contains("mode is now plan"), "{screen}");
+    stage.event(prompt(1, "go")).event(Event::ModeChanged { mode: PermissionMode::Plan });
+    let screen = stage.screen(80, 24);
+    assert!(screen.contains("mode is now acceptEdits") && screen.contains("mode is now plan"), "{screen}");
 }
 
 #[test]

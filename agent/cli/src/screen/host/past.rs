@@ -16,7 +16,7 @@ use crate::project::Project;
 pub(super) fn told(project: &Project, id: &str) -> Reply {
     let path = project.places.sessions(&project.root).join(format!("{id}.jsonl"));
     let records = log::read(&path).map(|loaded| loaded.records).unwrap_or_default();
-    Reply::Past(events(&records))
+    Reply::Past { session_id: id.to_owned(), events: events(&records) }
 }
 
 fn events(records: &[Record]) -> Vec<Event> {
