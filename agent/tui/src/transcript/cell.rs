@@ -19,9 +19,9 @@ const PROMPT: usize = 12;
 /// arrive stays short: fifty lines.
 const PART: usize = 4 << 10;
 /// A part ends at any line break after this many bytes: a listing without empty lines.
-const LONG_PART: usize = 32 << 10;
+const LONG_PART: usize = 12 << 10;
 /// A part ends anywhere after this many bytes: a line without an end.
-const ENDLESS_PART: usize = 64 << 10;
+const ENDLESS_PART: usize = 16 << 10;
 
 /// Of what lines tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
