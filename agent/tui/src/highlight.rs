@@ -35,6 +35,9 @@ const WAITING: usize = 50_000;
 /// As many as the transcript keeps laid out.
 const KEPT: usize = 256;
 
+/// And no more than so many lines of them: a line takes about 64 bytes, all of them 2 MB.
+const KEPT_LINES: usize = 32_000;
+
 /// Languages whose expressions are in memory at once: from 3 MB for Go over 8 MB for Python to 13 MB
 /// for JavaScript.
 const LANGUAGES: usize = 2;
@@ -70,7 +73,7 @@ struct Block {
     label: String,
     sent: AtomicUsize,
     known: AtomicUsize,
-    lines: Mutex<Vec<Vec<(usize, Style)>>>,
+    lines: Mutex<Vec<Vec<(u16, Style)>>>,
     grown: Condvar,
     /// The worker's alone.
     work: Mutex<Work>,
@@ -111,10 +114,13 @@ impl Colours {
     pub fn keep(&self, label: &str, lines: &[String]) {
         let Some(block) = &self.block else { return };
         let mut blocks = locked(&BLOCKS);
-        if blocks.len() == KEPT {
+        blocks.push_back((key(label, lines), Arc::clone(block)));
+        let lines = |blocks: &VecDeque<(u64, Arc<Block>)>| -> usize {
+            blocks.iter().map(|(_, block)| block.sent.load(Ordering::Relaxed)).sum()
+        };
+        while blocks.len() > KEPT || (blocks.len() > 1 && lines(&blocks) > KEPT_LINES) {
             blocks.pop_front();
         }
-        blocks.push_back((key(label, lines), Arc::clone(block)));
     }
 
     /// More lines of the block, without line breaks, as they are shown.
@@ -130,7 +136,9 @@ impl Colours {
         let count = lines.len();
         let delivered = worker().is_some_and(|worker| worker.send((Arc::clone(block), lines)).is_ok());
         if !delivered {
+            // Nobody will do it, so that nobody is to wait for it.
             QUEUED.fetch_sub(count, Ordering::Relaxed);
+            block.sent.fetch_sub(count, Ordering::Relaxed);
         }
     }
 
@@ -158,7 +166,7 @@ impl Colours {
         let mut line = Line::default();
         let mut rest = text;
         for (bytes, style) in spans {
-            let Some((part, behind)) = rest.split_at_checked(*bytes) else { return plain() };
+            let Some((part, behind)) = rest.split_at_checked(usize::from(*bytes)) else { return plain() };
             line = line.with(part, *style);
             rest = behind;
         }
@@ -288,7 +296,8 @@ fn colour(set: &SyntaxSet, block: &Block, lines: &[String]) {
         let began = Instant::now();
         let spans = match &mut work.state {
             Some((state, stack)) if line.len() <= LINE_BYTES => scopes::spans(set, state, stack, line),
-            _ => vec![(line.len(), Style::Plain)],
+            // What is not said is plain.
+            _ => Vec::new(),
         };
         work.spent += began.elapsed();
         if work.spent > TIME {

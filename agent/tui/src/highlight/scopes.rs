@@ -70,23 +70,24 @@ fn meaning(stack: &ScopeStack) -> Style {
     stack.as_slice().iter().rev().find_map(said).unwrap_or_default()
 }
 
-/// The line as runs of bytes with one meaning, which add up to it. What the grammar cannot say stays plain.
+/// The line as runs of bytes with one meaning, from its beginning. What the grammar cannot say is left away.
 pub(super) fn spans(
     set: &SyntaxSet,
     state: &mut ParseState,
     stack: &mut ScopeStack,
     line: &str,
-) -> Vec<(usize, Style)> {
+) -> Vec<(u16, Style)> {
     let whole = format!("{line}\n");
-    let Ok(operations) = state.parse_line(&whole, set) else { return vec![(line.len(), Style::Plain)] };
-    let mut spans: Vec<(usize, Style)> = Vec::new();
+    let Ok(operations) = state.parse_line(&whole, set) else { return Vec::new() };
+    let mut spans: Vec<(u16, Style)> = Vec::new();
     let mut from = 0;
     let mut put = |to: usize, style: Style| {
-        let bytes = to.min(line.len()).saturating_sub(from);
+        // Lines that are longer than any run can be were sorted out before.
+        let bytes = u16::try_from(to.min(line.len()).saturating_sub(from)).unwrap_or(0);
         if bytes == 0 {
             return;
         }
-        from += bytes;
+        from += usize::from(bytes);
         match spans.last_mut() {
             Some(last) if last.1 == style => last.0 += bytes,
             _ => spans.push((bytes, style)),
