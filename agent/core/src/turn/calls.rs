@@ -384,7 +384,9 @@ impl Session {
         self.named.add(&outcome.locations);
         self.named.add(outcome.evidence.iter().map(|evidence| &evidence.location));
         let grounded = self.provider.info().capabilities.grounded;
-        let text = if grounded { outcome.brief.clone() } else { outcome.text.clone() };
+        // Whoever typed a command wants to see what it printed, however little the model reads.
+        let brief = grounded && !call.id.starts_with(super::shell::TYPED);
+        let text = if brief { outcome.brief.clone() } else { outcome.text.clone() };
         self.control.emit(Event::ToolFinished(ToolReport {
             call_id: call.id.clone(),
             tool: call.name.clone(),

@@ -20,6 +20,9 @@ use crate::tools::{Outcome, Tool as _, bash};
 /// Seconds that a command of the user's may take. Esc ends it earlier.
 const SECONDS: u64 = 600;
 
+/// What the ids of such calls begin with.
+pub(super) const TYPED: &str = "typed-";
+
 impl Session {
     /// Run a command that the user typed. The model finds command and output in the conversation with the next prompt.
     pub(crate) async fn run_typed(&mut self, command: &str, cancel: CancellationToken) {
@@ -40,7 +43,7 @@ impl Session {
 
     async fn typed(&mut self, turn: &mut Turn, command: &str) -> Result<(), Stop> {
         let mut call = ToolCall {
-            id: format!("typed-{}", turn.number),
+            id: format!("{TYPED}{}", turn.number),
             name: bash::Bash.name().into(),
             arguments: serde_json::Map::new(),
         };

@@ -39,6 +39,9 @@ fn asked(text: &str) -> Op {
 async fn a_typed_command_runs_without_a_model_and_without_a_question() {
     let mut stage = Stage::new();
     stage.interactive = true;
+    // What a small model reads of it is less than what the user sees.
+    let small = run(&stage, json!({"grounded": true}), vec![typed("printf 'one\\ntwo'")]).await;
+    assert!(small.outputs()[0].starts_with("one\ntwo\nexit code 0"), "{:?}", small.outputs());
     // The mode is about the model's calls.
     for mode in [PermissionMode::Default, PermissionMode::Plan, PermissionMode::DontAsk] {
         stage.settings.permission_mode = mode;
