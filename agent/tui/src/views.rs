@@ -72,6 +72,9 @@ pub(crate) fn run(command: &Command, rest: &str, transcript: &mut Pane, context:
         Verb::Fork => fork(rest, transcript, context),
         Verb::Rename if rest.is_empty() => transcript.note("say it as /rename TITLE", Style::Warning),
         Verb::Rename => context.op(Op::Rename { title: rest.to_owned() }),
+        Verb::Export if context.state.session_id.is_empty() => {
+            transcript.note("no session is open yet", Style::Warning);
+        }
         Verb::Export => context.ask(Request::ExportSession(context.state.session_id.clone())),
         Verb::Copy => copy(transcript, context),
         Verb::Permissions => open(permissions::Permissions::new(context), context),
@@ -194,3 +197,6 @@ pub(crate) fn rest(input: &Input) -> Taken {
         Input::Event(_) | Input::Reply(_) | Input::Resize(..) | Input::Focus(_) | Input::Tick => Taken::No,
     }
 }
+
+#[cfg(test)]
+mod tests;

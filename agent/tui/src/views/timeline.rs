@@ -22,6 +22,9 @@ use crate::wrap::wrap;
 /// Paths that are named in a question; the others are counted.
 const NAMED: usize = 3;
 
+/// Characters of a prompt that are kept: as many as the widest terminals have columns.
+const SHOWN: usize = 1_000;
+
 /// The prompts that can be gone back to.
 pub(crate) struct Timeline {
     turns: Option<Vec<PastTurn>>,
@@ -128,7 +131,7 @@ impl Component for Timeline {
                     if first {
                         self.list.choose(turns.len().saturating_sub(1));
                     }
-                    self.turns = Some(turns.clone());
+                    self.turns = Some(turns.iter().map(short).collect());
                 }
                 // What it shows is no longer so.
                 Event::Rewound { .. } | Event::TurnFinished(_) | Event::SessionStarted { .. } => {
@@ -214,6 +217,12 @@ impl Component for Timeline {
             turns.get(place).map_or_else(Line::default, |turn| row(turn, width))
         });
     }
+}
+
+/// A turn with the beginning of its prompt: a row is made anew for each frame, and a prompt may be a file that was pasted.
+fn short(turn: &PastTurn) -> PastTurn {
+    let prompt = turn.prompt.chars().take(SHOWN).collect();
+    PastTurn { turn: turn.turn, at: turn.at.clone(), prompt, changes: turn.changes.clone() }
 }
 
 /// Paths that were changed and not taken back, in their order.
@@ -367,6 +376,13 @@ mod tests {
         // Its changes were taken back already.
         check("uy", &[]);
         check("/parser\n\ny", &[rewind(1, true, true)]);
+    }
+
+    #[test]
+    fn a_prompt_of_ten_megabytes_is_a_short_row() {
+        let turn = PastTurn { prompt: "漢".repeat(10 << 20), ..turns()[0].clone() };
+        assert_eq!(short(&turn).prompt.chars().count(), SHOWN);
+        assert_eq!(short(&turns()[0]), turns()[0]);
     }
 
     #[test]
