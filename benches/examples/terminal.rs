@@ -2,7 +2,7 @@
 //! Uses the built binary beside it, a pseudo-terminal, a generated repository and scripted models.
 //! Never part of the program; it prints, for it is a measurement.
 //!
-//! `cargo build --release && cargo run --release -p loci-benches --example terminal [-- --quick]`
+//! `cargo build --release && cargo run --release -p loci-benches --example terminal [-- --quick | --memory]`
 //!
 //! A key's time is from the moment it is written to the terminal until its echo is read from it: the program, the system's
 //! terminal and this program's own wake-up are all in it.
@@ -31,16 +31,23 @@ const ESCAPE: &[u8] = b"\x1b";
 
 fn main() -> Outcome<()> {
     let quick = std::env::args().any(|argument| argument == "--quick");
+    let memory_alone = std::env::args().any(|argument| argument == "--memory");
     let rounds = if quick { 5 } else { 20 };
     let keys = if quick { 60 } else { 400 };
     let tree = source_tree(5000)?;
     // Not in the project, where they would be indexed.
     let scripts = tempfile::tempdir()?;
     std::fs::create_dir_all(tree.path().join(".git"))?;
+    let small = source_tree(50)?;
+    if memory_alone {
+        memory("50 files", small.path(), scripts.path())?;
+        return memory("5,000 files", tree.path(), scripts.path());
+    }
     first_frames(tree.path(), scripts.path(), rounds)?;
     while_words_come(tree.path(), scripts.path(), keys)?;
     while_the_model_computes(tree.path(), keys)?;
-    memory(tree.path(), scripts.path())
+    memory("50 files", small.path(), scripts.path())?;
+    memory("5,000 files", tree.path(), scripts.path())
 }
 
 /// The program in a terminal of 120 × 40.
@@ -178,11 +185,7 @@ fn first_frames(project: &Path, scripts: &Path, rounds: usize) -> Outcome<()> {
     }
     report("first frame, no index yet", cold);
     let home = tempfile::tempdir()?;
-    std::process::Command::new(binary()?)
-        .args(["index", "-C"])
-        .arg(project)
-        .env("HOME", home.path())
-        .output()?;
+    index(project, home.path())?;
     let mut warm = Vec::new();
     for _ in 0..rounds {
         let mut seat = Seat::take(project, home.path(), &model)?;
@@ -240,9 +243,10 @@ fn while_the_model_computes(project: &Path, keys: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// Memory before and after 10,000 lines.
-fn memory(project: &Path, scripts: &Path) -> Outcome<()> {
+/// Memory before and after 10,000 lines, in a project whose index is on disk.
+fn memory(which: &str, project: &Path, scripts: &Path) -> Outcome<()> {
     let home = tempfile::tempdir()?;
+    index(project, home.path())?;
     let mut events: Vec<Value> = (0..10_000)
         .map(|number| json!({ "text": format!("Line {number} with `code` and **words** as a model says them.\n\n") }))
         .collect();
@@ -258,16 +262,22 @@ fn memory(project: &Path, scripts: &Path) -> Outcome<()> {
             ("proportional", "smaps_rollup", "Pss:"),
         ] {
             if let Some(kilobytes) = seat.figure(file, name) {
-                println!("{:<44} {:.1} MB", format!("{when}, {what}"), kilobytes as f64 / 1024.0);
+                println!("{:<44} {:.1} MB", format!("{when}, {which}, {what}"), kilobytes as f64 / 1024.0);
             }
         }
     };
-    told(&seat, "memory at the start");
+    told(&seat, "start");
     seat.press(b"go\r")?;
     seat.sees(LETTERS.as_bytes(), Duration::from_secs(60))?;
     seat.watch(Duration::from_secs(3));
-    told(&seat, "memory after 10,000 lines");
+    told(&seat, "10,000 lines");
     seat.leave()
+}
+
+fn index(project: &Path, home: &Path) -> Outcome<()> {
+    let mut command = std::process::Command::new(binary()?);
+    command.args(["index", "-C"]).arg(project).env("HOME", home).output()?;
+    Ok(())
 }
 
 fn script(folder: &Path, name: &str, steps: &Value) -> Outcome<String> {
