@@ -338,6 +338,10 @@ impl Session {
     ) {
         let control = self.control.clone();
         let mut waiting: VecDeque<Op> = VecDeque::new();
+        // While the user writes the first prompt, so that it need not wait for a tree that was never read.
+        if control.interactive {
+            self.start_refresh();
+        }
         loop {
             let op = match waiting.pop_front() {
                 Some(op) => op,
