@@ -219,7 +219,12 @@ impl Screen {
         let mut event = first;
         loop {
             match event {
-                Some(Ok(event)) => read.extend(terminal::input(event)),
+                Some(Ok(event)) => {
+                    if matches!(event, crossterm::event::Event::Resize(..)) {
+                        loci_core::job_control::rouse();
+                    }
+                    read.extend(terminal::input(event));
+                }
                 Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 // The terminal has gone.
                 Some(Err(_)) | None => return Ok(Next::Leave(ended_by(Signal::HangUp))),

@@ -44,3 +44,20 @@ pub fn wait_until_gone() {
         std::thread::park();
     }
 }
+
+/// Have the system say again that there is something to read at standard input, where there is. crossterm (0.29) forgets
+/// that it was told so when the same wait also told it of a resize, and the system tells only once: the key would be seen
+/// with the next one. Setting the modes that are set wakes whoever waits, and changes nothing.
+#[cfg(unix)]
+pub fn rouse() {
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+    let input = rustix::stdio::stdin();
+    if let Ok(modes) = tcgetattr(input) {
+        // Where it cannot be set, the terminal has gone, which is noticed elsewhere.
+        let _ = tcsetattr(input, OptionalActions::Now, &modes);
+    }
+}
+
+/// Nothing is forgotten.
+#[cfg(not(unix))]
+pub fn rouse() {}

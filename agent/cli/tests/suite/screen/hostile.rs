@@ -53,12 +53,33 @@ fn nothing_that_is_shown_is_obeyed() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     // To the end: what was expanded has moved it.
-    seat.presses_until("\x1b[1;5F", |screen| screen.contains("The end."));
+    seat.press("\x1b[1;5F");
+    seat.sees("The end.");
     seat.redraws();
     seat.press(END);
     // All that was written is looked at there.
     let left = seat.ended();
     assert_eq!(left.code, 0, "{}", left.screen);
+}
+
+#[test]
+fn no_key_is_lost_beside_a_resize() {
+    let world = World::with_crate();
+    let model = world.script(&json!([]));
+    let mut seat = Seat::take(&world, &["-m", &model]);
+    seat.sees("Ask, or /");
+    let mut typed = String::new();
+    for (round, letter) in ('a'..='z').cycle().take(60).enumerate() {
+        seat.resize(80, if round % 2 == 0 { 25 } else { 24 });
+        seat.press(&letter.to_string());
+        typed.push(letter);
+        // Without another key behind it.
+        seat.sees(&typed);
+    }
+    seat.press("\x03");
+    seat.loses(&typed);
+    seat.press(END);
+    assert_eq!(seat.ended().code, 0);
 }
 
 #[test]
