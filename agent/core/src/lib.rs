@@ -27,6 +27,7 @@ pub mod instructions;
 pub mod labels;
 pub mod managed;
 pub mod meaning;
+mod mentions;
 pub mod offline;
 pub mod permission;
 pub mod qualify;

@@ -485,6 +485,10 @@ impl Session {
             if let Some(waker) = waker {
                 waker.wake();
             }
+            // A session that somebody sits at lasts, and so would what the threads of the index freed.
+            if control.interactive {
+                loci_exec::memory::give_back();
+            }
             report
         }));
     }

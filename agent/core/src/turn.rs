@@ -22,6 +22,7 @@ use loci_protocol::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::mentions;
 use crate::session::Session;
 use crate::session::log::{LogError, Record};
 use crate::tools::{Outcome, jobs};
@@ -129,6 +130,7 @@ impl Session {
         cancel: CancellationToken,
     ) -> TurnReport {
         self.turn_number += 1;
+        let prompt = mentions::named(self.workspace.root(), &prompt);
         let mut turn = Turn::new(self.turn_number, prompt, cancel);
         if let Some(stop) = refused {
             self.control.emit(Event::TurnStarted { turn: turn.number, prompt: turn.prompt.clone() });

@@ -10,6 +10,7 @@ mod environment;
 pub mod foreground;
 pub mod job_control;
 mod launch;
+pub mod memory;
 pub mod offline;
 #[cfg(unix)]
 pub mod proxy;

@@ -14,6 +14,10 @@ use crate::project::Project;
 /// Models that are named; who wants to see all of them has `/model`.
 const MODELS: usize = 3;
 
+/// On a processor an answer is as fast as its weights are read: 5 GB for each token are some four tokens a second on the
+/// memory of a laptop, and what reads more is not what somebody should meet first.
+const READ: u64 = 5_500_000_000;
+
 /// The facts, once for each user. Where it cannot be kept that they were told, they are not told: better never than always.
 pub(super) fn told(project: &Project) -> Vec<Reply> {
     if !is_first(&project.places.state) {
@@ -32,6 +36,8 @@ fn is_first(folder: &Path) -> bool {
 fn facts(project: &Project) -> Welcome {
     let machine = Hardware::detect();
     let limit = if machine.limited { " (limited by the control group)" } else { "" };
+    let quick = |row: &ModelRow| machine.accelerator.is_some() || read_for_a_token(project, row) <= READ;
+    let models = chosen(models::rows(project).unwrap_or_default(), &quick);
     let hardware = vec![
         format!("{} cores", machine.cores),
         format!(
@@ -39,19 +45,27 @@ fn facts(project: &Project) -> Welcome {
             models::size(machine.total_bytes),
             models::size(machine.available_bytes)
         ),
-        machine.accelerator.unwrap_or_else(|| "no GPU in this build".into()),
+        machine.accelerator.clone().unwrap_or_else(|| "no GPU in this build".into()),
     ];
     let indexed = project.index().map_or(0, |index| index.status().searchable);
-    Welcome {
-        hardware,
-        indexed,
-        models: chosen(models::rows(project).unwrap_or_default()),
-        keys: keys(project),
-    }
+    Welcome { hardware, indexed, models, keys: keys(project) }
 }
 
-/// The largest that run well, then what comes nearest. The built-in one needs no words of its own.
-fn chosen(rows: Vec<ModelRow>) -> Vec<ModelRow> {
+/// Bytes that are read for each token: all of them, or the share of the experts that take part.
+fn read_for_a_token(project: &Project, row: &ModelRow) -> u64 {
+    let bytes = row.bytes.unwrap_or(u64::MAX);
+    let said =
+        project.catalog().ok().and_then(|catalog| catalog.get(&row.name).ok()?.fields.parameters.clone());
+    let billions = |text: &str| text.split('B').next()?.trim().parse::<f64>().ok();
+    let share = said.as_deref().and_then(|said| {
+        let (all, active) = said.split_once(',')?;
+        Some((billions(active)? / billions(all)?).clamp(0.0, 1.0))
+    });
+    (bytes as f64 * share.unwrap_or(1.0)) as u64
+}
+
+/// The largest that run well and quickly, then what comes nearest. The built-in one needs no words of its own.
+fn chosen(rows: Vec<ModelRow>, quick: &dyn Fn(&ModelRow) -> bool) -> Vec<ModelRow> {
     let fits = [Fit::Well.words(), Fit::Tight.words()];
     let fit = |row: &ModelRow| fits.iter().position(|words| row.verdict == *words);
     let mut rows: Vec<ModelRow> = rows
@@ -59,7 +73,7 @@ fn chosen(rows: Vec<ModelRow>) -> Vec<ModelRow> {
         .filter(|row| row.local && row.bytes.is_some() && fit(row).is_some())
         .filter(|row| row.ready || row.command.is_some())
         .collect();
-    rows.sort_by_key(|row| (fit(row), std::cmp::Reverse(row.bytes)));
+    rows.sort_by_key(|row| (fit(row), !quick(row), std::cmp::Reverse(row.bytes)));
     rows.truncate(MODELS);
     rows
 }
@@ -101,8 +115,10 @@ mod tests {
             command: Some(format!("loci models pull {name}")),
             ..ModelRow::default()
         };
-        let names =
-            |rows: Vec<ModelRow>| -> Vec<String> { chosen(rows).into_iter().map(|row| row.name).collect() };
+        let quick = |row: &ModelRow| row.name != "slow";
+        let names = |rows: Vec<ModelRow>| -> Vec<String> {
+            chosen(rows, &quick).into_iter().map(|row| row.name).collect()
+        };
         let rows = vec![
             row("tiny", 1, "runs well"),
             row("huge", 9, "no"),
@@ -112,7 +128,15 @@ mod tests {
             ModelRow { command: None, ..row("unsupported", 4, "runs well") },
         ];
         assert_eq!(names(rows.clone()), ["small", "tiny", "large"]);
-        assert_eq!(names([rows, vec![row("middle", 3, "runs well")]].concat()), ["middle", "small", "tiny"]);
+        assert_eq!(
+            names([rows.clone(), vec![row("middle", 3, "runs well")]].concat()),
+            ["middle", "small", "tiny"]
+        );
+        // What would be slow without a GPU comes behind all that is not.
+        assert_eq!(
+            names([rows.clone(), vec![row("slow", 8, "runs well")]].concat()),
+            ["small", "tiny", "slow"]
+        );
         assert_eq!(names(vec![row("huge", 9, "no")]), Vec::<String>::new());
     }
 }
