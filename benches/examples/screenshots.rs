@@ -71,6 +71,43 @@ fn answers() -> Value {
     ] })
 }
 
+/// Files that are read one after the other, larger together than the window.
+const SHELVES: [&str; 8] = ["tariff", "stock", "orders", "receipt", "ledger", "returns", "rota", "till"];
+
+/// A file of some thousand tokens.
+fn shelf(name: &str) -> String {
+    let mut text = format!("//! The {name} of the shop.\n");
+    for line in 0..28 {
+        text.push_str(&format!(
+            "\n/// Row {line} of the {name}, as it is printed at the end of the day.\npub fn {name}_{line}(day: u32) -> u64 {{\n    u64::from(day) * {line} + 7\n}}\n"
+        ));
+    }
+    text
+}
+
+/// What is asked about them; the last one comes back to the first.
+fn questions() -> Vec<String> {
+    let first = "how is the tariff of a day counted?".to_owned();
+    let others = SHELVES.iter().skip(1).map(|name| format!("and the {name}?"));
+    let last = ["which of them has most rows?", "what was the tariff of row 12, tariff_12, again?"];
+    std::iter::once(first).chain(others).chain(last.map(Into::into)).collect()
+}
+
+fn longer() -> Value {
+    let mut steps = Vec::new();
+    for name in SHELVES {
+        let path = format!("src/{name}.rs");
+        steps.push(json!({ "events": [{ "call": { "name": "read", "arguments": { "path": path } } }] }));
+        let text = format!(
+            "Each row of the {name} is the day times its number, and seven: `{name}_12` is 12 times the day and 7."
+        );
+        steps.push(json!({ "events": [{ "text": text }] }));
+    }
+    steps.push(json!({ "events": [{ "text": "None: all of them have 28." }] }));
+    steps.push(json!({ "events": [{ "text": "`tariff_12` is 12 times the day, and 7." }] }));
+    json!({ "model": "example:8b", "context_length": 8192, "steps": steps })
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let binary = match std::env::args_os().nth(1) {
         Some(path) => std::path::absolute(PathBuf::from(path))?,
@@ -98,6 +135,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     seat.presses_until_gone("y", "waiting for you")?;
     seat.sees("changed src/price.rs")?;
     draw("task", &seat)?;
+    seat.leave();
+
+    let script = folder.script("longer.json", &longer())?;
+    let mut seat = Seat::take(&binary, &folder, size(92, 34)?, &["-m", &script])?;
+    seat.sees("local · ask")?;
+    let answers = SHELVES.map(|name| format!("Each row of the {name}"));
+    for (question, answer) in
+        questions().iter().zip(answers.iter().map(String::as_str).chain(["of them have 28", "day, and 7."]))
+    {
+        seat.press(&format!("{question}\r"))?;
+        seat.sees(answer)?;
+    }
     seat.press("/context\r")?;
     seat.sees("Esc closes")?;
     draw("context", &seat)?;
@@ -131,6 +180,9 @@ impl Folder {
         write("shop/Cargo.toml", "[package]\nname = \"shop\"\nversion = \"0.1.0\"\nedition = \"2024\"\n")?;
         write("shop/src/lib.rs", LIB)?;
         write("shop/src/price.rs", PRICE)?;
+        for name in SHELVES {
+            write(&format!("shop/src/{name}.rs"), &shelf(name))?;
+        }
         Ok(folder)
     }
 
