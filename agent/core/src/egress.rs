@@ -171,18 +171,25 @@ impl Ledger {
         let failed = |source| LedgerError { path: path.clone(), source };
         create_folder(&self.folder).map_err(failed)?;
         let mut file = self.lock(&path).map_err(failed)?;
-        let (mut last, torn) = tail(&mut file).map_err(failed)?;
-        let full = file.metadata().map_err(failed)?.len() >= self.segment;
+        let (mut last, mut torn) = tail(&mut file).map_err(failed)?;
+        let is_full = |file: &File| Ok(file.metadata()?.len() >= self.segment);
+        let mut full = is_full(&file).map_err(failed)?;
         if last.hash.is_empty() && !torn {
             // The first line follows the last one of the file before it.
             last = self.last_closed().map_err(failed)?;
         }
-        if full || torn {
+        while full || torn {
             if last.hash.is_empty() {
                 last = self.last_closed().map_err(failed)?;
             }
             // Half a line is of a transmission that never began; what stands before it is kept as it is.
             file = self.close(&path, last.seq, file).map_err(failed)?;
+            // Somebody else may have had the new file first, and written to it.
+            let (behind, half) = tail(&mut file).map_err(failed)?;
+            if !behind.hash.is_empty() {
+                last = behind;
+            }
+            (full, torn) = (is_full(&file).map_err(failed)?, half);
         }
         let entry = Entry {
             seq: last.seq + 1,
@@ -222,8 +229,7 @@ impl Ledger {
         }
     }
 
-    /// Give the open file the number of its last line, and begin another one. The lock on the old one holds others up until
-    /// the new one stands in its place.
+    /// Give the open file the number of its last line, and begin another one. Others may begin it first, and write to it.
     fn close(&self, path: &Path, seq: u64, old: File) -> io::Result<File> {
         let mut closed = self.folder.join(format!("ledger-{seq:012}.jsonl"));
         let mut number = 1;
@@ -232,8 +238,7 @@ impl Ledger {
             number += 1;
         }
         fs::rename(path, &closed)?;
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-        file.lock()?;
+        let file = self.lock(path)?;
         drop(old);
         let mut kept = self.closed()?;
         while kept.len() > SEGMENTS {
