@@ -460,6 +460,8 @@ impl Session {
         let control = self.control.clone();
         let waker = self.filler.as_ref().map(Filler::waker);
         let before = self.refreshing.take();
+        // What is refreshed after the first prompt is little, and a turn waits for it.
+        let opening = control.interactive && self.prompts <= 1;
         let runtime = tokio::runtime::Handle::current();
         self.refreshing = Some(tokio::task::spawn_blocking(move || {
             // One at a time: side by side they would do the same work twice.
@@ -486,7 +488,7 @@ impl Session {
                 waker.wake();
             }
             // A session that somebody sits at lasts, and so would what the threads of the index freed.
-            if control.interactive {
+            if opening {
                 loci_exec::memory::give_back();
             }
             report
